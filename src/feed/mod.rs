@@ -1,0 +1,1 @@
+//! Floor 3: market-data and user-data sockets.

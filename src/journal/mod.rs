@@ -1,0 +1,1 @@
+//! Floor 3: the append-only journal on disk.

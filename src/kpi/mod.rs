@@ -1,0 +1,1 @@
+//! Floor 2: what a session earned and why.

@@ -1,0 +1,1 @@
+//! Floor 1: the safe face of the C++ matching core.

@@ -1,0 +1,1 @@
+//! Floor 1: counters and histograms that hot threads write and cold threads read.

@@ -1,0 +1,1 @@
+//! Floor 3: the embedded venue's HTTP and WebSocket front, /metrics and the dashboard.

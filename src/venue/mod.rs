@@ -1,0 +1,3 @@
+//! Floor 2: protocols of venues: codecs, signing, filters. No sockets.
+
+pub mod binance;

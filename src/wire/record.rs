@@ -1,0 +1,317 @@
+//! The common shape of everything that is journaled or sent over a variable-length link.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::types::TimestampNs;
+
+/// Size of a unit: one cache line.
+pub const UNIT_BYTES: usize = 64;
+
+/// One cache line of a record. All records start and end on unit boundaries.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct Unit(pub [u64; 8]);
+
+/// Which of the session's streams a record belongs to. Each has one writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Stream {
+    /// Market data, written by the feed tile.
+    Feed = 0,
+    /// Inputs in their one total order and the actions that followed, written by the quote tile.
+    Quote = 1,
+    /// Requests sent and answers received, written by the gateways.
+    Gateway = 2,
+}
+
+impl Stream {
+    /// All streams.
+    pub const ALL: [Stream; 3] = [Stream::Feed, Stream::Quote, Stream::Gateway];
+
+    /// The name used for folders.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Stream::Feed => "feed",
+            Stream::Quote => "quote",
+            Stream::Gateway => "gateway",
+        }
+    }
+
+    /// The stream with that number.
+    pub const fn from_u8(value: u8) -> Option<Stream> {
+        match value {
+            0 => Some(Stream::Feed),
+            1 => Some(Stream::Quote),
+            2 => Some(Stream::Gateway),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $value:literal,)*) => {
+        /// What a record holds.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Kind { $($(#[$doc])* $name = $value,)* }
+
+        impl Kind {
+            /// The kind with that number; `None` for one that this version does not know.
+            pub const fn from_u8(value: u8) -> Option<Kind> {
+                match value { $($value => Some(Kind::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Depth: a snapshot or a diff, with its levels.
+    Depth = 1,
+    /// A print on the tape.
+    Trade = 2,
+    /// Best bid and ask (`bookTicker`).
+    Touch = 3,
+    /// Something about the feed itself: connection lost, message dropped, message malformed.
+    FeedNotice = 4,
+    /// A frame as it came, untouched.
+    RawFrame = 5,
+    /// An aggregated print; kept, never decided on.
+    AggTrade = 6,
+    /// Input: the market update made from the feed record with this sequence number.
+    InputMarket = 16,
+    /// Input: a report about an order of ours.
+    InputExec = 17,
+    /// Input: a balance.
+    InputBalance = 18,
+    /// Input: a deadline passed.
+    InputTimer = 19,
+    /// Input: a command from outside.
+    InputControl = 20,
+    /// Action: quote targets.
+    ActionQuote = 32,
+    /// Action: place an order.
+    ActionPlace = 33,
+    /// Action: cancel an order.
+    ActionCancel = 34,
+    /// Action: amend an order.
+    ActionAmend = 35,
+    /// Action: query an order.
+    ActionQuery = 36,
+    /// A gateway sent a request.
+    GatewaySent = 48,
+    /// A gateway received an answer or gave up waiting.
+    GatewayAnswer = 49,
+    /// The stream ends here on purpose.
+    End = 63,
+}
+
+/// Bits of [`Header::flags`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// No flag.
+    pub const NONE: Flags = Flags(0);
+    /// The record was journaled but its link was full: the book never saw it. A replay skips it too.
+    pub const DROPPED: Flags = Flags(1);
+
+    /// Whether all bits of `other` are set.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// A record's header, as it lies in memory: 32 bytes, little-endian.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct RawHeader {
+    /// Stored last, with Release: [`RawHeader::COMMITTED`] plus the record's units. Zero until then.
+    pub commit: u32,
+    /// CRC32C of the bytes from `seq` to the payload's end and of the record's position; zero on links.
+    pub crc: u32,
+    /// Number of the record in its stream, from 1 without holes.
+    pub seq: u64,
+    /// Nanoseconds since the epoch: `recv_ts` of feed records, `now` of all others.
+    pub ts: u64,
+    /// Payload bytes.
+    pub len: u32,
+    /// [`Kind`].
+    pub kind: u8,
+    /// [`Flags`].
+    pub flags: u8,
+    /// [`Stream`].
+    pub stream: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
+impl RawHeader {
+    /// Size in bytes.
+    pub const BYTES: usize = 32;
+    /// High bits of a commit word; the low 16 bits hold the record's length in units.
+    pub const COMMITTED: u32 = 0x544C_0000;
+}
+
+const _: () = assert!(size_of::<RawHeader>() == RawHeader::BYTES);
+const _: () = assert!(size_of::<Unit>() == UNIT_BYTES);
+
+/// A record's header, read and checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Which stream.
+    pub stream: Stream,
+    /// What it holds.
+    pub kind: Kind,
+    /// Flags.
+    pub flags: Flags,
+    /// Number in its stream, from 1 without holes.
+    pub seq: u64,
+    /// `recv_ts` of feed records, `now` of all others.
+    pub ts: TimestampNs,
+    /// Payload bytes.
+    pub len: u32,
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A kind, stream or enum value that this version does not know.
+    #[error("unknown {what} {value}")]
+    Unknown {
+        /// Which field.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// The payload is shorter or longer than its kind needs.
+    #[error("payload of {len} bytes does not fit its kind")]
+    Length {
+        /// Bytes found.
+        len: usize,
+    },
+}
+
+/// A record: header and payload, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// The header.
+    pub header: Header,
+    /// The payload, 8-byte aligned.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record from units, whose first one holds the header.
+    ///
+    /// # Errors
+    /// When the header names an unknown kind or stream, or a payload beyond the units.
+    pub fn from_units(units: &'a [Unit]) -> Result<Record<'a>, RecordError> {
+        let bytes: &[u8] = bytemuck::cast_slice(units);
+        let raw: &RawHeader =
+            bytemuck::from_bytes(bytes.get(..RawHeader::BYTES).ok_or(RecordError::Length { len: bytes.len() })?);
+        let len = raw.len as usize;
+        let payload = bytes.get(RawHeader::BYTES..RawHeader::BYTES + len).ok_or(RecordError::Length { len })?;
+        let header = Header {
+            stream: Stream::from_u8(raw.stream)
+                .ok_or(RecordError::Unknown { what: "stream", value: u64::from(raw.stream) })?,
+            kind: Kind::from_u8(raw.kind).ok_or(RecordError::Unknown { what: "kind", value: u64::from(raw.kind) })?,
+            flags: Flags(raw.flags),
+            seq: raw.seq,
+            ts: TimestampNs::from_nanos(raw.ts),
+            len: raw.len,
+        };
+        Ok(Record { header, payload })
+    }
+}
+
+/// Units that a payload of `len` bytes needs, header included.
+pub const fn units_for(len: usize) -> usize {
+    (RawHeader::BYTES + len).div_ceil(UNIT_BYTES)
+}
+
+/// A record under construction: reused, so that building one allocates only until the largest has been seen.
+#[derive(Debug, Default)]
+pub struct RecordBuf {
+    units: Vec<Unit>,
+    len: usize,
+}
+
+impl RecordBuf {
+    /// A buffer with room for payloads of `payload_bytes` without allocation.
+    pub fn with_capacity(payload_bytes: usize) -> RecordBuf {
+        RecordBuf { units: vec![Unit::default(); units_for(payload_bytes)], len: 0 }
+    }
+
+    /// Starts over with an empty payload.
+    pub fn begin(&mut self) {
+        self.len = 0;
+    }
+
+    /// Appends bytes to the payload.
+    pub fn put(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        let units = units_for(end);
+        if units > self.units.len() {
+            self.units.resize(units, Unit::default());
+        }
+        let all: &mut [u8] = bytemuck::cast_slice_mut(&mut self.units);
+        all[RawHeader::BYTES + self.len..RawHeader::BYTES + end].copy_from_slice(bytes);
+        self.len = end;
+    }
+
+    /// Payload bytes so far.
+    pub fn payload_len(&self) -> usize {
+        self.len
+    }
+
+    /// Units that the finished record has.
+    pub fn units_len(&self) -> usize {
+        units_for(self.len)
+    }
+
+    /// Writes the header, zeroes the padding and hands out the record's units. `commit` and `crc` are left zero: they
+    /// belong to the journal.
+    pub fn finish(&mut self, stream: Stream, kind: Kind, flags: Flags, seq: u64, ts: TimestampNs) -> &[Unit] {
+        let units = units_for(self.len);
+        if units > self.units.len() {
+            self.units.resize(units, Unit::default());
+        }
+        let record = &mut self.units[..units];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(record);
+        bytes[RawHeader::BYTES + self.len..].fill(0);
+        let header = RawHeader {
+            commit: 0,
+            crc: 0,
+            seq,
+            ts: ts.nanos(),
+            len: self.len as u32,
+            kind: kind as u8,
+            flags: flags.0,
+            stream: stream as u8,
+            reserved: 0,
+        };
+        bytes[..RawHeader::BYTES].copy_from_slice(bytemuck::bytes_of(&header));
+        &self.units[..units]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_survives_its_units() {
+        let mut buf = RecordBuf::with_capacity(16);
+        for len in [0_usize, 1, 31, 32, 33, 96, 97, 5000] {
+            let payload: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            buf.begin();
+            buf.put(&payload);
+            let units = buf.finish(Stream::Feed, Kind::Depth, Flags::DROPPED, 7, TimestampNs::from_nanos(9));
+            assert_eq!(units.len(), units_for(len));
+            let record = Record::from_units(units).unwrap();
+            assert_eq!(record.payload, payload);
+            assert_eq!((record.header.kind, record.header.seq), (Kind::Depth, 7));
+            assert!(record.header.flags.has(Flags::DROPPED));
+        }
+    }
+}
