@@ -1,0 +1,95 @@
+//! What each command runs, in order; the first failure ends it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::tools;
+
+/// How strict to be.
+#[derive(Default)]
+pub struct Options {
+    /// Missing recordings fail.
+    pub require_data: bool,
+    /// Missing tools fail.
+    pub require_tools: bool,
+}
+
+/// Every test, then every bench once.
+///
+/// # Errors
+/// The first step that failed.
+pub fn test(options: &Options) -> Result<(), String> {
+    tools::ensure(options.require_tools)?;
+    let skips = target().join("skipped-tests.txt");
+    let _ = std::fs::remove_file(&skips);
+    // The release profile is the product: model tests run a million messages, and demos run in real time.
+    let mut tests = cargo(&["test", "--release", "--workspace", "--no-fail-fast"]);
+    tests.env("TOUCHLINE_SKIPS", &skips);
+    if options.require_data {
+        tests.env("TOUCHLINE_REQUIRE_DATA", "1");
+    }
+    if options.require_tools {
+        tests.env("TOUCHLINE_REQUIRE_TOOLS", "1");
+    }
+    step("tests", &mut tests)?;
+    step("benches, once", &mut cargo(&["test", "--release", "--benches", "--quiet"]))?;
+    match std::fs::read_to_string(&skips) {
+        Ok(lines) => println!("{} skipped:\n{lines}", lines.lines().count()),
+        Err(_) => println!("0 skipped"),
+    }
+    Ok(())
+}
+
+/// What CI runs.
+///
+/// # Errors
+/// The first step that failed.
+pub fn ci(options: &Options) -> Result<(), String> {
+    step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
+    step("lints", &mut cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    if Command::new("cargo-deny").arg("--version").output().is_ok() {
+        step("licences, bans, sources", &mut cargo(&["deny", "check", "licenses", "bans", "sources"]))?;
+    } else {
+        println!("xtask: cargo-deny is not installed; the public workflow checks licences, bans and sources");
+    }
+    test(options)?;
+    step("build", &mut cargo(&["build", "--release"]))?;
+    demo()
+}
+
+/// The main job, as a newcomer would run it: a short demo whose summary must hold.
+fn demo() -> Result<(), String> {
+    let out = target().join("ci-demo");
+    let _ = std::fs::remove_dir_all(&out);
+    let program = target().join("release/touchline");
+    let mut demo = Command::new(&program);
+    demo.args(["demo", "--seconds", "15", "--json", "--out"]).arg(&out);
+    step("demo", &mut demo)?;
+    let journal = std::fs::read_dir(out.join("journal"))
+        .and_then(|mut entries| entries.next().ok_or(std::io::ErrorKind::NotFound.into()).flatten())
+        .map_err(|why| format!("the demo left no journal in {}: {why}", out.display()))?;
+    step("replay of the demo", Command::new(&program).args(["replay", "--verify"]).arg(journal.path()))
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+fn step(name: &str, command: &mut Command) -> Result<(), String> {
+    println!("==> {name}");
+    let start = Instant::now();
+    let status = command.status().map_err(|why| format!("{name}: cannot start {command:?}: {why}"))?;
+    println!("<== {name}: {:.0} s", start.elapsed().as_secs_f64());
+    if status.success() { Ok(()) } else { Err(format!("{name} failed ({status})")) }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
