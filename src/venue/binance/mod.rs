@@ -1,1 +1,3 @@
 //! Binance Spot and USD-M.
+
+pub mod sign;
