@@ -1,1 +1,30 @@
-//! Floor 2: the simulated exchange: one matching core, accounts, order flow. Pure: the clock is handed in.
+//! Floor 2: the simulated exchange: one matching core a symbol, accounts, order flow. Pure: the clock is handed in.
+//!
+//! [`Venue`] is the facade. The embedded venue's server renders it as Binance's protocol; a virtual-clock session
+//! calls it directly. It knows no socket, thread or clock, and the same calls with the same times and seeds give the
+//! same events to the byte.
+
+mod config;
+mod events;
+mod flow_recorded;
+mod flow_synthetic;
+mod reject;
+mod requests;
+mod venue;
+
+pub use config::{
+    AccountConfig, AccountId, CommissionAsset, FeeSchedule, MarketSource, OrderLimit, PercentPriceBySide, StpMode,
+    SymbolConfig, VenueConfig, VenueConfigError,
+};
+pub use events::{
+    AggregateTrade, AssetBalance, Balances, BookTicker, DepthSnapshot, Execution, ExecutionType, FillCause, LastFill,
+    OrderView, Prevention, PublicTrade, TradeRow, UserEvent, VenueMarketEvent, VenueOrderKind, VenueOrderStatus,
+};
+pub use flow_recorded::{RecordedEvent, RecordedMarket};
+pub use flow_synthetic::SyntheticConfig;
+pub use reject::VenueReject;
+pub use requests::{
+    Amended, CancelReplaceMode, CancelReplaced, CancelRestriction, Cancelled, OrderCount, OrderRef, Placed,
+    RestingView, TradesQuery, VenueOrder,
+};
+pub use venue::Venue;
