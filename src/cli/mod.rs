@@ -1,1 +1,111 @@
 //! Floor 5: the command line.
+//!
+//! Owns the list of verbs and nothing else: each verb's flags and work are in `run/<verb>.rs`. Called by `main` on the
+//! main thread. Logs go to stderr, so that stdout holds only what was asked for.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::run::not_built::{self, AnyArgs};
+use crate::run::{Failure, exit};
+
+/// A low-latency market-making engine for Binance-protocol venues.
+#[derive(Debug, Parser)]
+#[command(name = "touchline", version, about, max_term_width = 110)]
+#[command(after_help = "Exit codes and error codes: docs/errors/README.md")]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// One line a verb.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Fit the models to recorded data (not built yet).
+    Train(AnyArgs),
+    /// Check a fitted model (not built yet).
+    Model(AnyArgs),
+    /// Run a grid of backtests (not built yet).
+    Sweep(AnyArgs),
+    /// Measure the latency of every hop (not built yet).
+    Bench(AnyArgs),
+    /// Check this machine's settings (not built yet).
+    Doctor(AnyArgs),
+    /// Show a running engine's state (not built yet).
+    Status(AnyArgs),
+    /// Tell a running engine to cancel everything and place nothing (not built yet).
+    Halt(AnyArgs),
+    /// Tell a halted engine to quote again (not built yet).
+    Resume(AnyArgs),
+    /// Tell a running engine to end its session (not built yet).
+    Stop(AnyArgs),
+    /// Cancel a dead engine's orders (not built yet).
+    Watchdog(AnyArgs),
+    /// Turn other people's recordings into a journal (not built yet).
+    Import(AnyArgs),
+    /// Check recordings and journals (not built yet).
+    Validate(AnyArgs),
+    /// Run the decisions over recorded data (not built yet).
+    Backtest(AnyArgs),
+}
+
+impl Verb {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Verb::Train(_) => not_built::run("train"),
+            Verb::Model(_) => not_built::run("model"),
+            Verb::Sweep(_) => not_built::run("sweep"),
+            Verb::Bench(_) => not_built::run("bench"),
+            Verb::Doctor(_) => not_built::run("doctor"),
+            Verb::Status(_) => not_built::run("status"),
+            Verb::Halt(_) => not_built::run("halt"),
+            Verb::Resume(_) => not_built::run("resume"),
+            Verb::Stop(_) => not_built::run("stop"),
+            Verb::Watchdog(_) => not_built::run("watchdog"),
+            Verb::Import(_) => not_built::run("import"),
+            Verb::Validate(_) => not_built::run("validate"),
+            Verb::Backtest(_) => not_built::run("backtest"),
+        }
+    }
+}
+
+/// Runs the verb on the command line and turns its answer into an exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Prints help and versions on stdout, mistakes on stderr; a closed pipe is nobody's concern.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    match cli.verb.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+/// Starts logging to stderr. `filter` is a level or a list of `module=level`; the environment's `RUST_LOG` wins.
+///
+/// # Errors
+/// When the filter cannot be understood.
+pub fn start_log(filter: &str) -> Result<(), Failure> {
+    use tracing_subscriber::EnvFilter;
+    let text = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
+    let parsed = EnvFilter::try_new(&text).map_err(|error| {
+        Failure::new(
+            "E_CONF_007",
+            exit::CONFIG,
+            format!("the log filter `{text}` cannot be understood"),
+            error.to_string(),
+            "set log.filter or RUST_LOG to a level (error, warn, info, debug, trace) or to module=level pairs",
+        )
+    })?;
+    // A second start in the same process (tests) keeps the first.
+    let _ = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr).with_ansi(false).try_init();
+    Ok(())
+}

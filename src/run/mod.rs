@@ -1,1 +1,9 @@
 //! Floor 5: one file a verb of the command line.
+//!
+//! Every verb is a function `run(args) -> Result<(), Failure>` in a file of its own name, called by `cli` on the main
+//! thread. Output for machines goes to stdout, everything else to stderr.
+
+pub mod failure;
+pub mod not_built;
+
+pub use failure::{Failure, exit};

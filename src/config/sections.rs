@@ -1,0 +1,276 @@
+//! The sections of the configuration, as types.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::{Failure, exit};
+
+/// Everything that can be configured. Made by [`ConfigArgs::load`](super::ConfigArgs::load).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What is traded, as the venue names it.
+    pub symbols: Vec<String>,
+    /// Where orders and market data go and come from.
+    pub venue: VenueConfig,
+    /// Leave to trade for real.
+    pub live: LiveConfig,
+    /// Tiles, cores, rings.
+    pub topology: TopologyConfig,
+    /// The journal on disk.
+    pub journal: JournalConfig,
+    /// The optional Redis sink.
+    pub redis: RedisConfig,
+    /// /metrics and the dashboard.
+    pub metrics: MetricsConfig,
+    /// Logging.
+    pub log: LogConfig,
+}
+
+/// Which rules and urls apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Binance Spot.
+    Binance,
+    /// Binance Spot's test network.
+    BinanceTestnet,
+    /// Binance USD-M futures.
+    BinanceUsdm,
+    /// Spot rules at urls that must be given.
+    Local,
+}
+
+/// The road that orders take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// HTTP requests.
+    Rest,
+    /// The WebSocket API.
+    WsApi,
+}
+
+/// Where orders and market data go and come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VenueConfig {
+    /// Which rules and urls apply.
+    pub profile: Profile,
+    /// REST base url; empty takes the profile's.
+    pub rest_url: String,
+    /// WebSocket streams base url; empty takes the profile's.
+    pub ws_url: String,
+    /// WebSocket API url; empty takes the profile's.
+    pub ws_api_url: String,
+    /// PEM file of an extra certificate authority; empty for none.
+    pub ca_file: PathBuf,
+    /// The road that orders take.
+    pub transport: Transport,
+    /// How old a signed request may be at the venue, in milliseconds.
+    pub recv_window_ms: u32,
+    /// Patience with an answer, in milliseconds.
+    pub request_timeout_ms: u32,
+}
+
+/// The urls that a session uses, none of them empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// REST base url, without a slash at its end.
+    pub rest_url: String,
+    /// WebSocket streams base url, without a slash at its end.
+    pub ws_url: String,
+    /// WebSocket API url.
+    pub ws_api_url: String,
+}
+
+impl VenueConfig {
+    /// The urls to use: those given, the profile's for the others.
+    ///
+    /// # Errors
+    /// When a url is missing or is not of its scheme.
+    pub fn endpoints(&self) -> Result<Endpoints, Failure> {
+        // reference: Binance "General API Information", base endpoints of each product.
+        let (rest, ws, ws_api) = match self.profile {
+            Profile::Binance => {
+                ("https://api.binance.com", "wss://stream.binance.com:9443", "wss://ws-api.binance.com:443/ws-api/v3")
+            }
+            Profile::BinanceTestnet => (
+                "https://testnet.binance.vision",
+                "wss://stream.testnet.binance.vision",
+                "wss://ws-api.testnet.binance.vision/ws-api/v3",
+            ),
+            Profile::BinanceUsdm => {
+                ("https://fapi.binance.com", "wss://fstream.binance.com", "wss://ws-fapi.binance.com/ws-fapi/v1")
+            }
+            Profile::Local => ("", "", ""),
+        };
+        let pick = |key: &str, given: &str, profiles: &str, schemes: [&str; 2]| -> Result<String, Failure> {
+            let url = if given.is_empty() { profiles } else { given };
+            let url = url.trim_end_matches('/');
+            if schemes.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
+                return Ok(url.to_owned());
+            }
+            Err(Failure::new(
+                "E_CONF_005",
+                exit::CONFIG,
+                if url.is_empty() { format!("venue.{key} is missing") } else { format!("venue.{key} is `{url}`") },
+                format!("a url that starts with {} or {} is needed", schemes[0], schemes[1]),
+                format!("give it with --set venue.{key}=…, or choose a venue.profile that has one"),
+            ))
+        };
+        Ok(Endpoints {
+            rest_url: pick("rest_url", &self.rest_url, rest, ["http://", "https://"])?,
+            ws_url: pick("ws_url", &self.ws_url, ws, ["ws://", "wss://"])?,
+            ws_api_url: pick("ws_api_url", &self.ws_api_url, ws_api, ["ws://", "wss://"])?,
+        })
+    }
+}
+
+/// Leave to trade for real.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveConfig {
+    /// Must be true, here or by `--live`.
+    pub confirm: bool,
+}
+
+/// How tiles share cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlanKind {
+    /// By the cores that the process may use.
+    Auto,
+    /// One runner steps all hot tiles in turn.
+    Fused,
+    /// A thread for each hot tile.
+    Split,
+}
+
+/// What an idle tile does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Idle {
+    /// Spin on a core of its own, park otherwise.
+    Auto,
+    /// Ask again at once.
+    Spin,
+    /// Let others run, then ask again.
+    Yield,
+    /// Sleep briefly, then ask again.
+    Park,
+}
+
+/// Tiles, cores, rings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopologyConfig {
+    /// How tiles share cores.
+    pub plan: PlanKind,
+    /// Cores to use, by number; empty for all that the process may use.
+    pub cores: Vec<usize>,
+    /// What an idle tile does.
+    pub idle: Idle,
+    /// How long a fused gateway may hold the reader, in microseconds.
+    pub fused_deadline_us: u64,
+    /// Depth of the feed-book link, in units of 64 bytes.
+    pub feed_book_units: usize,
+    /// Depth of the book-quote link.
+    pub book_quote_depth: usize,
+    /// Depth of each quote-gateway link.
+    pub quote_gateway_depth: usize,
+    /// Depth of each gateway-quote link.
+    pub gateway_quote_depth: usize,
+}
+
+/// The journal on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalConfig {
+    /// Folder that receives one folder a session.
+    pub dir: PathBuf,
+    /// Size of a segment, in MiB.
+    pub segment_mb: u64,
+    /// Age at which a segment is sealed, in seconds.
+    pub segment_s: u64,
+    /// Interval between syncs, in milliseconds.
+    pub sync_ms: u64,
+}
+
+/// The optional Redis sink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisConfig {
+    /// Empty for none.
+    pub url: String,
+}
+
+/// /metrics and the dashboard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Port on 127.0.0.1; 0 takes any free one.
+    pub port: u16,
+    /// Whether they are served at all.
+    pub enabled: bool,
+}
+
+/// Logging.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// A level, or `module=level` pairs.
+    pub filter: String,
+}
+
+impl Config {
+    /// What the types alone cannot say: the first rule that is broken, as the key and the rule.
+    pub(super) fn broken_rule(&self) -> Option<(&'static str, String)> {
+        let ring = |key, depth: usize| {
+            (depth < 2).then(|| (key, format!("a ring needs at least 2 places, {depth} are configured")))
+        };
+        if self.symbols.is_empty() {
+            return Some(("symbols", "at least one symbol is needed".into()));
+        }
+        for (index, symbol) in self.symbols.iter().enumerate() {
+            if symbol.is_empty()
+                || symbol.len() > 20
+                || !symbol.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            {
+                return Some((
+                    "symbols",
+                    format!("`{symbol}` is not a symbol: capital letters and digits, at most 20"),
+                ));
+            }
+            if self.symbols[..index].contains(symbol) {
+                return Some(("symbols", format!("`{symbol}` stands twice")));
+            }
+        }
+        if self.venue.recv_window_ms == 0 || self.venue.recv_window_ms > 60_000 {
+            return Some(("venue.recv_window_ms", "the venue allows 1 to 60000 milliseconds".into()));
+        }
+        if self.venue.request_timeout_ms == 0 {
+            return Some(("venue.request_timeout_ms", "zero patience makes every order unknown".into()));
+        }
+        if self.venue.transport == Transport::WsApi {
+            return Some(("venue.transport", "orders over the WebSocket API are not built yet; use rest".into()));
+        }
+        if !self.redis.url.is_empty() {
+            return Some(("redis.url", "the Redis sink is not built yet; leave it empty".into()));
+        }
+        if self.journal.segment_mb == 0 || self.journal.segment_mb > 4096 {
+            return Some(("journal.segment_mb", "a segment has 1 to 4096 MiB".into()));
+        }
+        if self.journal.segment_s == 0 {
+            return Some(("journal.segment_s", "a segment must live at least one second".into()));
+        }
+        // A snapshot of 5000 levels a side has 160 kB: 2504 units must fit, or no book ever syncs.
+        if self.topology.feed_book_units < 4096 {
+            return Some(("topology.feed_book_units", "4096 units at least: a whole snapshot must fit".into()));
+        }
+        ring("topology.book_quote_depth", self.topology.book_quote_depth)
+            .or_else(|| ring("topology.quote_gateway_depth", self.topology.quote_gateway_depth))
+            .or_else(|| ring("topology.gateway_quote_depth", self.topology.gateway_quote_depth))
+    }
+}
