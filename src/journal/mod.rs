@@ -1,1 +1,26 @@
-//! Floor 3: the append-only journal on disk.
+//! Floor 3: what every session writes, and the only thing that a replay reads.
+//!
+//! A session is a folder of three streams (feed, quote, gateway). Each stream has one writer, a hot thread that copies a
+//! record into mapped memory and never calls the kernel, and shares one cold [`Keeper`], which prepares, syncs and seals
+//! the segments. Records that were committed survive the death of the process; what a power cut takes is at the end and
+//! is reported, never papered over. `docs/JOURNAL.md` draws the bytes.
+//!
+//! `unsafe` lives in `mapping` alone.
+
+mod error;
+mod format;
+mod keeper;
+mod lane;
+mod mapping;
+mod reader;
+mod segment;
+mod session;
+mod writer;
+
+pub use error::JournalError;
+pub use format::{FORMAT_VERSION, HEADER_BYTES, SegmentId};
+pub use keeper::Keeper;
+pub use lane::{Journal, JournalConfig, LocalJournal};
+pub use reader::{Damage, JournalReader, Reading, StreamReader, Tail};
+pub use session::{InstrumentEntry, SESSION_FILE, SessionEnd, SessionInfo};
+pub use writer::{JournalDown, JournalWriter};
