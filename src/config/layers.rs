@@ -319,6 +319,11 @@ mod tests {
     }
 
     #[test]
+    fn the_embedded_default_is_the_default_of_the_decisions() {
+        assert_eq!(load(None, &[], &[]).unwrap().pipeline(), crate::pipeline::PipelineConfig::default());
+    }
+
+    #[test]
     fn later_layers_win() {
         let yaml = Some(("c.yaml", "metrics:\n  port: 1\njournal: {sync_ms: 5}\n"));
         assert_eq!(load(yaml, &[], &[]).unwrap().metrics.port, 1);
@@ -337,13 +342,22 @@ mod tests {
         let config = load(
             None,
             &[("TOUCHLINE__SYMBOLS", "ETHUSDT, BTCUSDT"), ("TOUCHLINE__metrics__enabled", "false")],
-            &["topology.cores=0,1", "venue.rest_url=http://127.0.0.1:1", "journal.dir=7"],
+            &[
+                "topology.cores=0,1",
+                "quoter.gamma=0.25",
+                "quoter.order_qty=0.01",
+                "quoter.tau_warm=null",
+                "venue.rest_url=http://127.0.0.1:1",
+                "journal.dir=7",
+            ],
         )
         .unwrap();
         assert_eq!(config.symbols, ["ETHUSDT", "BTCUSDT"]);
         assert!(!config.metrics.enabled);
         assert_eq!(config.topology.cores, [0, 1]);
         assert_eq!(config.journal.dir, Path::new("7"));
+        assert_eq!((config.quoter.gamma, config.quoter.tau_warm), (Some(0.25), None));
+        assert_eq!(config.quoter.order_qty.map(crate::pipeline::Amount::e8), Some(1_000_000));
     }
 
     #[test]
@@ -370,6 +384,8 @@ mod tests {
             (load(None, &[], &["journal.segment_mb=0"]), "E_CONF_004", "--set journal.segment_mb=0"),
             (load(None, &[], &["symbols=btcusdt"]), "E_CONF_004", "--set symbols=btcusdt"),
             (load(None, &[], &["redis.url=redis://x"]), "E_CONF_004", "redis.url"),
+            (load(None, &[], &["quoter.kind=glft"]), "E_CONF_004", "not built yet"),
+            (load(None, &[], &["risk.collar_bps=0"]), "E_CONF_004", "--set risk.collar_bps=0"),
             (load(None, &[], &["metrics"]), "E_CONF_004", "--set metrics"),
             (load(None, &[], &["metrics=1"]), "E_CONF_006", "--set metrics=1"),
             (load(Some(("c.json", "{}")), &[], &[]), "E_CONF_002", "c.json"),

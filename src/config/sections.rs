@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::{ConfigError, FeaturesConfig, OrdersConfig, PipelineConfig, QuoterConfig, RiskConfig};
 use crate::run::{Failure, exit};
 
 /// Everything that can be configured. Made by [`ConfigArgs::load`](super::ConfigArgs::load).
@@ -14,6 +15,14 @@ pub struct Config {
     pub symbols: Vec<String>,
     /// Where orders and market data go and come from.
     pub venue: VenueConfig,
+    /// Which quotes are wanted.
+    pub quoter: QuoterConfig,
+    /// Estimators of volatility and toxicity.
+    pub features: FeaturesConfig,
+    /// How orders are kept.
+    pub orders: OrdersConfig,
+    /// What is never done, whatever the quoter wants.
+    pub risk: RiskConfig,
     /// Leave to trade for real.
     pub live: LiveConfig,
     /// Tiles, cores, rings.
@@ -225,6 +234,16 @@ pub struct LogConfig {
 }
 
 impl Config {
+    /// The part that decisions are made from; the journal keeps it with every session.
+    pub fn pipeline(&self) -> PipelineConfig {
+        PipelineConfig {
+            features: self.features.clone(),
+            quoter: self.quoter.clone(),
+            orders: self.orders.clone(),
+            risk: self.risk.clone(),
+        }
+    }
+
     /// What the types alone cannot say: the first rule that is broken, as the key and the rule.
     pub(super) fn broken_rule(&self) -> Option<(&'static str, String)> {
         let ring = |key, depth: usize| {
@@ -268,6 +287,11 @@ impl Config {
         // A snapshot of 5000 levels a side has 160 kB: 2504 units must fit, or no book ever syncs.
         if self.topology.feed_book_units < 4096 {
             return Some(("topology.feed_book_units", "4096 units at least: a whole snapshot must fit".into()));
+        }
+        match self.pipeline().check() {
+            Ok(()) => {}
+            Err(error @ ConfigError::NotBuilt(_)) => return Some(("quoter.kind", error.to_string())),
+            Err(error @ ConfigError::Range { key, .. }) => return Some((key, error.to_string())),
         }
         ring("topology.book_quote_depth", self.topology.book_quote_depth)
             .or_else(|| ring("topology.quote_gateway_depth", self.topology.quote_gateway_depth))
