@@ -1,0 +1,391 @@
+// Price-time priority matching of one instrument: the rules.
+//
+//   touchline::MatchingCore core({.orders = 16'384, .levels = 4'096, .may_grow = true});
+//   core.submit(message, [](const touchline::Report& report) { ... });
+//
+// What each message does, with which reports in which order, is in docs/MATCHING.md; `tests/data/scenarios` shows it.
+// No exceptions, no virtual calls, no clock, no thread. Nothing is allocated after construction while the declared
+// capacity lasts; beyond it, storage doubles or the order is refused, as declared.
+//
+// Invariants between messages: the book is not crossed; every resting quantity is above zero; every level has orders.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "touchline/book.hpp"
+#include "touchline/check.hpp"
+#include "touchline/message.hpp"
+#include "touchline/report.hpp"
+
+namespace touchline {
+
+struct Capacity {
+    /// Resting orders, both sides together; at most `kSlotsMax`, more is taken as that.
+    std::uint32_t orders = 16'384;
+    /// Price levels, both sides together; likewise.
+    std::uint32_t levels = 4'096;
+    /// Whether storage doubles when used up; otherwise the order is refused.
+    bool may_grow = true;
+};
+
+class MatchingCore {
+public:
+    explicit MatchingCore(const Capacity& capacity) noexcept
+        : book_(capacity.orders, capacity.levels, capacity.may_grow) {}
+
+    /// Carries out one message and calls `sink(const Report&)` with each consequence in order; at least one.
+    /// The sink must not call the core.
+    template <class Sink>
+    void submit(const Message& message, Sink&& sink) noexcept {
+        switch (message.action) {
+            case Action::place: return place(message, sink);
+            case Action::cancel: return cancel(message, sink);
+            case Action::modify: return modify(message, sink);
+        }
+        reject(message.id, Reject::malformed, sink);
+    }
+
+    // --- Questions ---------------------------------------------------------------------------------------------------
+
+    /// The best level of a side; false when the side is empty. O(1).
+    bool best(Side side, LevelView& out) const noexcept {
+        const std::uint32_t slot = book_.best(side);
+        if (slot == kNone) {
+            return false;
+        }
+        out = LevelView{book_.level(slot).price, book_.level(slot).qty};
+        return true;
+    }
+
+    /// The quantity resting at a price. O(1), O(log levels) at worst.
+    std::int64_t qty_at(Side side, std::int64_t price) const noexcept {
+        const std::uint32_t slot = book_.find_level(side, price);
+        return slot == kNone ? 0 : book_.level(slot).qty;
+    }
+
+    /// Writes the best levels, best first, and returns how many. O(count).
+    std::size_t top(Side side, LevelView* out, std::size_t count) const noexcept {
+        std::size_t filled = 0;
+        if (count > 0) {
+            book_.walk_levels(side, [&](const Level& level) {
+                out[filled++] = LevelView{level.price, level.qty};
+                return filled < count;
+            });
+        }
+        return filled;
+    }
+
+    /// A resting order; false when there is none of that id. O(1).
+    bool order(std::uint64_t id, OrderView& out) const noexcept {
+        const std::uint32_t slot = book_.find(id);
+        if (slot == kNone) {
+            return false;
+        }
+        out = view_of(slot);
+        return true;
+    }
+
+    /// The quantity before an order at its level, or -1 when there is no such order. O(orders before it).
+    std::int64_t ahead_of(std::uint64_t id) const noexcept {
+        const std::uint32_t slot = book_.find(id);
+        if (slot == kNone) {
+            return -1;
+        }
+        std::int64_t ahead = 0;
+        for (std::uint32_t at = book_.order(slot).prev; at != kNone; at = book_.order(at).prev) {
+            ahead += book_.order(at).qty;
+        }
+        return ahead;
+    }
+
+    /// Writes the orders of a level in priority order, up to `count` at a time, and returns how many. `cursor` is 0 for
+    /// the first call and 0 again when the level is done; the core must not change between the calls. O(count).
+    std::size_t orders_at(Side side, std::int64_t price, std::uint32_t& cursor, OrderView* out,
+                          std::size_t count) const noexcept {
+        std::uint32_t at = kNone;
+        if (cursor != 0) {
+            at = cursor - 1;
+        } else if (const std::uint32_t level = book_.find_level(side, price); level != kNone) {
+            at = book_.level(level).head;
+        }
+        std::size_t filled = 0;
+        for (; at != kNone && filled < count; at = book_.order(at).next) {
+            out[filled++] = view_of(at);
+        }
+        // kNone plus one is zero: the level is done.
+        cursor = at + 1;
+        return filled;
+    }
+
+    std::uint32_t order_count() const noexcept { return book_.order_count(); }
+    std::uint32_t level_count(Side side) const noexcept { return book_.level_count(side); }
+    std::uint32_t order_capacity() const noexcept { return book_.order_capacity(); }
+    std::size_t memory_bytes() const noexcept { return book_.memory_bytes(); }
+
+    /// Compares arena, levels and indexes with each other. O(everything).
+    CheckResult check() const noexcept { return Checker::run(book_); }
+
+private:
+    static constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+    static constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
+
+    /// An order while it trades.
+    struct Taker {
+        std::uint64_t id;
+        /// The worst price it takes.
+        std::int64_t limit;
+        /// What reports call its price: zero for a market order.
+        std::int64_t price;
+        std::int64_t remaining;
+        std::uint32_t owner;
+        Side side;
+        SelfTrade stp;
+    };
+
+    // --- Messages ----------------------------------------------------------------------------------------------------
+
+    template <class Sink>
+    void place(const Message& message, Sink& sink) noexcept {
+        if (message.side > Side::ask || message.kind > Kind::market || message.stp > SelfTrade::decrement) {
+            return reject(message.id, Reject::malformed, sink);
+        }
+        if (message.qty <= 0) {
+            return reject(message.id, Reject::quantity, sink);
+        }
+        const std::uint32_t hash = IdIndex::hash_of(message.id);
+        if (book_.find(message.id, hash) != kNone) {
+            return reject(message.id, Reject::duplicate_id, sink);
+        }
+        const bool is_market = message.kind == Kind::market;
+        const std::int64_t limit = !is_market ? message.price : message.side == Side::bid ? kMax : kMin;
+        const bool crosses = book_.crosses(message.side, limit);
+        if (crosses && message.kind == Kind::post_only) {
+            return reject(message.id, Reject::would_cross, sink);
+        }
+        const bool may_rest = message.kind == Kind::limit_gtc || message.kind == Kind::post_only;
+        std::uint32_t level = kNone;
+        if (may_rest) {
+            // An order that crosses has no level of its own side at its price: the book would be crossed.
+            level = crosses ? kNone : book_.find_level(message.side, message.price);
+            if (level != kNone && book_.level(level).qty > kMax - message.qty) {
+                return reject(message.id, Reject::level_overflow, sink);
+            }
+            // Room is made before anything happens, so that what has begun can always end.
+            if ((level == kNone && !book_.room_for_level()) || !book_.room_for_order()) {
+                return reject(message.id, Reject::capacity, sink);
+            }
+        }
+
+        emit(sink, Report{.id = message.id, .kind = ReportKind::accepted});
+        Taker taker{message.id,    limit,        is_market ? 0 : message.price, message.qty,
+                    message.owner, message.side, message.stp};
+        if (crosses && (message.kind != Kind::limit_fok || can_fill(taker))) {
+            match(taker, sink);
+        }
+        if (taker.remaining == 0) {
+            return;
+        }
+        switch (message.kind) {
+            case Kind::limit_gtc:
+            case Kind::post_only:
+                return book_.rest({taker.id, message.price, taker.remaining, hash, taker.owner, taker.side, taker.stp},
+                                  level);
+            case Kind::limit_ioc: return cancelled(taker.id, taker.remaining, CancelReason::ioc_rest, sink);
+            case Kind::limit_fok: return cancelled(taker.id, taker.remaining, CancelReason::fok, sink);
+            case Kind::market: return cancelled(taker.id, taker.remaining, CancelReason::market_rest, sink);
+        }
+    }
+
+    template <class Sink>
+    void cancel(const Message& message, Sink& sink) noexcept {
+        const std::uint32_t hash = IdIndex::hash_of(message.id);
+        const std::uint32_t slot = book_.find(message.id, hash);
+        if (slot == kNone) {
+            return reject(message.id, Reject::unknown_order, sink);
+        }
+        const std::int64_t remaining = book_.order(slot).qty;
+        book_.remove(slot, hash);
+        cancelled(message.id, remaining, CancelReason::user, sink);
+    }
+
+    template <class Sink>
+    void modify(const Message& message, Sink& sink) noexcept {
+        if (message.qty <= 0) {
+            return reject(message.id, Reject::quantity, sink);
+        }
+        const std::uint32_t hash = IdIndex::hash_of(message.id);
+        const std::uint32_t slot = book_.find(message.id, hash);
+        if (slot == kNone) {
+            return reject(message.id, Reject::unknown_order, sink);
+        }
+        const Order order = book_.order(slot);
+        const Level old_level = book_.level_of(slot);
+        if (message.price == old_level.price) {
+            if (message.qty > order.qty) {
+                if (old_level.qty - order.qty > kMax - message.qty) {
+                    return reject(message.id, Reject::level_overflow, sink);
+                }
+                book_.requeue(slot, message.qty);
+            } else {
+                book_.reduce(slot, order.qty - message.qty);
+            }
+            return modified(message.id, message.price, message.qty, sink);
+        }
+
+        const Side side = old_level.side;
+        const bool crosses = book_.crosses(side, message.price);
+        const std::uint32_t level = crosses ? kNone : book_.find_level(side, message.price);
+        if (level != kNone && book_.level(level).qty > kMax - message.qty) {
+            return reject(message.id, Reject::level_overflow, sink);
+        }
+        // An order alone at its old price leaves the slot of that level for the new one.
+        if (level == kNone && old_level.count > 1 && !book_.room_for_level()) {
+            return reject(message.id, Reject::capacity, sink);
+        }
+        book_.remove(slot, hash);
+        modified(message.id, message.price, message.qty, sink);
+        Taker taker{message.id,  message.price, message.price, message.qty,
+                    order.owner, side,          static_cast<SelfTrade>(order.stp)};
+        if (crosses) {
+            match(taker, sink);
+        }
+        if (taker.remaining != 0) {
+            book_.rest({taker.id, message.price, taker.remaining, hash, taker.owner, side, taker.stp}, level);
+        }
+    }
+
+    // --- Trading -----------------------------------------------------------------------------------------------------
+
+    /// Trades a taker against the other side, best price and first in the queue first, until it is done or meets no
+    /// price within its limit. `remaining` is zero afterwards when the order is done, however it ended.
+    template <class Sink>
+    void match(Taker& taker, Sink& sink) noexcept {
+        while (taker.remaining != 0 && book_.crosses(taker.side, taker.limit)) {
+            const Level& level = book_.level(book_.best(opposite(taker.side)));
+            const std::uint32_t slot = level.head;
+            const Order& maker = book_.order(slot);
+            if (meets_itself(taker, maker)) {
+                prevent(taker, slot, sink);
+                continue;
+            }
+            const std::int64_t qty = std::min(taker.remaining, maker.qty);
+            const std::int64_t maker_remaining = maker.qty - qty;
+            taker.remaining -= qty;
+            emit(sink, Report{.id = maker.id,
+                              .taker_id = taker.id,
+                              .price = level.price,
+                              .qty = qty,
+                              .remaining = maker_remaining,
+                              .taker_remaining = taker.remaining,
+                              .owner = maker.owner,
+                              .kind = ReportKind::trade,
+                              .side = taker.side});
+            if (maker_remaining == 0) {
+                book_.remove(slot);
+            } else {
+                book_.reduce(slot, qty);
+            }
+        }
+    }
+
+    static bool meets_itself(const Taker& taker, const Order& maker) noexcept {
+        return taker.stp != SelfTrade::none && taker.owner != kNoOwner && taker.owner == maker.owner;
+    }
+
+    /// Carries out self-trade prevention between a taker and the resting order in `slot`: the maker's report first.
+    template <class Sink>
+    void prevent(Taker& taker, std::uint32_t slot, Sink& sink) noexcept {
+        const Order maker = book_.order(slot);
+        if (taker.stp == SelfTrade::decrement) {
+            const std::int64_t qty = std::min(taker.remaining, maker.qty);
+            if (qty == maker.qty) {
+                book_.remove(slot);
+                cancelled(maker.id, qty, CancelReason::self_trade, sink);
+            } else {
+                book_.reduce(slot, qty);
+                modified(maker.id, book_.level_of(slot).price, maker.qty - qty, sink);
+            }
+            taker.remaining -= qty;
+            if (taker.remaining == 0) {
+                cancelled(taker.id, qty, CancelReason::self_trade, sink);
+            } else {
+                modified(taker.id, taker.price, taker.remaining, sink);
+            }
+            return;
+        }
+        if (taker.stp != SelfTrade::expire_taker) {
+            book_.remove(slot);
+            cancelled(maker.id, maker.qty, CancelReason::self_trade, sink);
+        }
+        if (taker.stp != SelfTrade::expire_maker) {
+            cancelled(taker.id, taker.remaining, CancelReason::self_trade, sink);
+            taker.remaining = 0;
+        }
+    }
+
+    /// Whether a taker would trade its whole quantity. Resting orders of the same owner count as nothing under
+    /// `expire_maker`, and end the count under the other modes, which would cost the taker quantity.
+    bool can_fill(const Taker& taker) const noexcept {
+        const bool may_meet_itself = taker.stp != SelfTrade::none && taker.owner != kNoOwner;
+        std::int64_t wanted = taker.remaining;
+        book_.walk_levels(opposite(taker.side), [&](const Level& level) {
+            if (taker.side == Side::bid ? level.price > taker.limit : level.price < taker.limit) {
+                return false;
+            }
+            if (!may_meet_itself) {
+                wanted -= std::min(wanted, level.qty);
+                return wanted > 0;
+            }
+            for (std::uint32_t slot = level.head; slot != kNone && wanted > 0; slot = book_.order(slot).next) {
+                const Order& maker = book_.order(slot);
+                if (!meets_itself(taker, maker)) {
+                    wanted -= std::min(wanted, maker.qty);
+                } else if (taker.stp != SelfTrade::expire_maker) {
+                    return false;
+                }
+            }
+            return wanted > 0;
+        });
+        return wanted == 0;
+    }
+
+    // --- Reports -----------------------------------------------------------------------------------------------------
+
+    template <class Sink>
+    void emit(Sink& sink, Report report) noexcept {
+        report.sequence = ++sequence_;
+        sink(static_cast<const Report&>(report));
+    }
+
+    template <class Sink>
+    void cancelled(std::uint64_t id, std::int64_t remaining, CancelReason reason, Sink& sink) noexcept {
+        emit(sink, Report{.id = id,
+                          .remaining = remaining,
+                          .kind = ReportKind::cancelled,
+                          .reason = static_cast<std::uint8_t>(reason)});
+    }
+
+    template <class Sink>
+    void modified(std::uint64_t id, std::int64_t price, std::int64_t remaining, Sink& sink) noexcept {
+        emit(sink, Report{.id = id, .price = price, .remaining = remaining, .kind = ReportKind::modified});
+    }
+
+    template <class Sink>
+    void reject(std::uint64_t id, Reject reason, Sink& sink) noexcept {
+        emit(sink, Report{.id = id, .kind = ReportKind::rejected, .reason = static_cast<std::uint8_t>(reason)});
+    }
+
+    OrderView view_of(std::uint32_t slot) const noexcept {
+        const Order& order = book_.order(slot);
+        const Level& level = book_.level(order.level);
+        return OrderView{order.id, level.price, order.qty, order.owner, level.side, {}};
+    }
+
+    Book book_;
+    std::uint64_t sequence_ = 0;
+};
+
+}  // namespace touchline

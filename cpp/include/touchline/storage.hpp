@@ -1,0 +1,70 @@
+// A zeroed array of plain data that can grow without throwing.
+//
+// The one place where the core asks for memory. Indexes into it stay valid when it grows; pointers do not, so nothing
+// keeps a pointer across a `grow`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+namespace touchline {
+
+template <class T>
+class Storage {
+    static_assert(std::is_trivially_copyable_v<T>);
+
+public:
+    Storage() noexcept = default;
+    Storage(const Storage&) = delete;
+    Storage& operator=(const Storage&) = delete;
+    Storage(Storage&& other) noexcept { swap(other); }
+    Storage& operator=(Storage&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~Storage() noexcept { std::free(data_); }
+
+    /// Makes room for `size` items, the new ones zero. False, and nothing changed, when the memory cannot be had.
+    [[nodiscard]] bool grow(std::size_t size) noexcept {
+        if (size <= size_) {
+            return true;
+        }
+        if (size > SIZE_MAX / sizeof(T)) {
+            return false;
+        }
+        // calloc and not realloc: fresh pages from the system are zero already and stay untouched until used.
+        T* data = static_cast<T*>(std::calloc(size, sizeof(T)));
+        if (data == nullptr) {
+            return false;
+        }
+        if (size_ != 0) {
+            std::memcpy(data, data_, size_ * sizeof(T));
+        }
+        std::free(data_);
+        data_ = data;
+        size_ = size;
+        return true;
+    }
+
+    void swap(Storage& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+    }
+
+    T& operator[](std::size_t at) noexcept { return data_[at]; }
+    const T& operator[](std::size_t at) const noexcept { return data_[at]; }
+    T* data() noexcept { return data_; }
+    const T* data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+    std::size_t bytes() const noexcept { return size_ * sizeof(T); }
+
+private:
+    T* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+}  // namespace touchline
