@@ -5,9 +5,13 @@
 //! [`crate::types`]: sentinels and layouts exist here only.
 
 pub mod feed;
+pub mod gateway;
 pub mod link;
+pub mod quote;
 pub mod record;
 
 pub use feed::{DepthBuf, DepthHead, DepthKind, DepthRef, FeedEvent, FeedNotice};
+pub use gateway::{GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome};
 pub use link::{Full, UnitReceiver, UnitSender, unit_link};
+pub use quote::{InputEvent, QuoteEvent, encode_action};
 pub use record::{Flags, Header, Kind, Record, RecordBuf, RecordError, Stream, UNIT_BYTES, Unit};

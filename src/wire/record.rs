@@ -127,7 +127,7 @@ impl Flags {
 pub struct RawHeader {
     /// Stored last, with Release: [`RawHeader::COMMITTED`] plus the record's units. Zero until then.
     pub commit: u32,
-    /// CRC32C of the bytes from `seq` to the payload's end and of the record's position; zero on links.
+    /// CRC32C of the record's place and of its bytes from `seq` on, padding included; zero on links.
     pub crc: u32,
     /// Number of the record in its stream, from 1 without holes.
     pub seq: u64,
