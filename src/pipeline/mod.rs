@@ -5,7 +5,9 @@
 
 mod amount;
 mod config;
+pub mod market;
 mod snapshot;
+pub mod sync;
 
 pub use amount::Amount;
 pub use config::{

@@ -1,0 +1,265 @@
+//! One side of a book, best level first.
+//!
+//! Levels are ordered by a *key* that is lower the better the price, so both sides share this code: an ask's key is
+//! its price, a bid's the bitwise complement of it. The levels near the best lie in a window of [`WINDOW`] ticks that
+//! is indexed directly by the low bits of the key, with bitmaps that find the next level; the far ones lie in a sorted
+//! overflow. Two facts hold between calls:
+//!
+//! - no level is better than the window, so the best level is the window's first;
+//! - the window is empty only when the side is.
+//!
+//! The window slides with the best level. Because a slot is the key modulo the window, sliding moves no slot: it only
+//! hands the levels that leave to the overflow, or takes in those that it now covers. It keeps a quarter of itself
+//! free on the better side, so that a market that moves to and fro does not make it slide at every step.
+
+use super::bitmap::{Bitmap, SLOTS};
+use crate::types::Qty;
+
+/// Ticks that the window covers. At BTCUSDT's tick of 0.01 that is 655 dollars, about one per cent of the price, in
+/// which nearly all updates fall; 512 KiB a side.
+pub(super) const WINDOW: usize = SLOTS;
+
+/// Free ticks kept on the better side when the window slides.
+const HEADROOM: i64 = WINDOW as i64 / 4;
+
+/// How far the best level may move into the window before it slides after it.
+const SLIDE_AT: u64 = WINDOW as u64 / 2;
+
+/// Far levels that fit without allocation: more than the largest snapshot has on a side.
+const OVERFLOW_CAPACITY: usize = 8192;
+
+/// The highest key at which a window may start, so that a key's distance from it never wraps into the window.
+const START_MAX: i64 = i64::MAX - (WINDOW as i64 - 1);
+
+/// A level outside of the window.
+#[derive(Clone, Copy, Debug)]
+struct FarLevel {
+    key: i64,
+    qty: Qty,
+}
+
+/// The levels of one side.
+#[derive(Clone, Debug)]
+pub(super) struct Ladder {
+    /// Quantity by slot; zero where there is no level.
+    slots: Vec<Qty>,
+    /// Which slots hold a level.
+    filled: Bitmap,
+    /// Lowest key that the window covers.
+    start: i64,
+    /// Key of the best level; meaningless when the side is empty.
+    best: i64,
+    /// Levels in the window.
+    near: usize,
+    /// Levels worse than the window, worst first: the one that enters the window next is the last.
+    far: Vec<FarLevel>,
+}
+
+fn slot_of(key: i64) -> usize {
+    key as usize & (WINDOW - 1)
+}
+
+/// The window start that leaves the headroom before `key`.
+fn start_before(key: i64) -> i64 {
+    key.saturating_sub(HEADROOM).min(START_MAX)
+}
+
+impl Ladder {
+    pub(super) fn new() -> Ladder {
+        // Written with ones first: zeroed memory would be mapped page by page, at the first update of each page.
+        let mut slots = std::hint::black_box(vec![Qty::from_lots(1); WINDOW]);
+        slots.fill(Qty::ZERO);
+        Ladder { slots, filled: Bitmap::new(), start: 0, best: 0, near: 0, far: Vec::with_capacity(OVERFLOW_CAPACITY) }
+    }
+
+    /// Levels of the side.
+    pub(super) fn len(&self) -> usize {
+        self.near + self.far.len()
+    }
+
+    /// The best level's key and quantity.
+    #[inline]
+    pub(super) fn best(&self) -> Option<(i64, Qty)> {
+        (self.near != 0).then(|| (self.best, self.slots[slot_of(self.best)]))
+    }
+
+    /// What rests at a key.
+    pub(super) fn qty_at(&self, key: i64) -> Qty {
+        if self.covers(key) {
+            return self.slots[slot_of(key)];
+        }
+        self.find_far(key).map_or(Qty::ZERO, |at| self.far[at].qty)
+    }
+
+    /// Removes every level.
+    pub(super) fn clear(&mut self) {
+        while let Some(slot) = self.filled.next_from(0) {
+            self.filled.remove(slot);
+            self.slots[slot] = Qty::ZERO;
+        }
+        self.near = 0;
+        self.far.clear();
+    }
+
+    /// Sets the quantity at a key; zero or less removes the level.
+    #[inline]
+    pub(super) fn set(&mut self, key: i64, qty: Qty) {
+        if qty > Qty::ZERO { self.put(key, qty) } else { self.remove(key) }
+    }
+
+    fn put(&mut self, key: i64, qty: Qty) {
+        if self.near == 0 {
+            self.start = start_before(key);
+            self.best = key;
+        } else if key < self.start {
+            self.slide_back(start_before(key));
+        }
+        if !self.covers(key) {
+            match self.find_far(key) {
+                Ok(at) => self.far[at].qty = qty,
+                Err(at) => self.far.insert(at, FarLevel { key, qty }),
+            }
+            return;
+        }
+        let slot = slot_of(key);
+        if self.slots[slot].is_zero() {
+            self.fill(slot, qty);
+            if key < self.best || self.near == 1 {
+                self.best = key;
+            }
+        } else {
+            self.slots[slot] = qty;
+        }
+    }
+
+    fn remove(&mut self, key: i64) {
+        if !self.covers(key) {
+            if let Ok(at) = self.find_far(key) {
+                self.far.remove(at);
+            }
+            return;
+        }
+        let slot = slot_of(key);
+        if self.slots[slot].is_zero() {
+            return;
+        }
+        self.empty(slot);
+        if key == self.best {
+            self.find_best();
+        }
+    }
+
+    /// Finds the best level after the old one has gone, and slides the window after it when it is deep inside.
+    fn find_best(&mut self) {
+        let next = if self.near != 0 {
+            self.next_from(self.best)
+        } else {
+            // Only a level outside of the window can be the best now.
+            self.far.last().map(|level| level.key)
+        };
+        let Some(best) = next else { return };
+        self.best = best;
+        if self.near == 0 || self.distance(best) >= SLIDE_AT {
+            self.slide_on(start_before(best));
+        }
+    }
+
+    /// Moves the window to worse prices: nothing leaves it, because its first level stays inside.
+    fn slide_on(&mut self, start: i64) {
+        self.start = start;
+        while let Some(level) = self.far.last().copied().filter(|level| self.covers(level.key)) {
+            self.far.pop();
+            self.fill(slot_of(level.key), level.qty);
+        }
+    }
+
+    /// Moves the window to better prices: the levels that it no longer covers go to the overflow.
+    fn slide_back(&mut self, start: i64) {
+        let keep_until = start.saturating_add(WINDOW as i64);
+        let leavers = self.far.len();
+        let mut at = keep_until.max(self.start);
+        while self.covers(at) {
+            let Some(key) = self.next_from(at) else { break };
+            let slot = slot_of(key);
+            self.far.push(FarLevel { key, qty: self.slots[slot] });
+            self.empty(slot);
+            at = key + 1;
+        }
+        // They were found best first, and the overflow is kept worst first.
+        self.far[leavers..].reverse();
+        self.start = start;
+    }
+
+    fn fill(&mut self, slot: usize, qty: Qty) {
+        self.slots[slot] = qty;
+        self.filled.insert(slot);
+        self.near += 1;
+    }
+
+    fn empty(&mut self, slot: usize) {
+        self.slots[slot] = Qty::ZERO;
+        self.filled.remove(slot);
+        self.near -= 1;
+    }
+
+    /// Ticks from the window's start; at least [`WINDOW`] for every key outside.
+    #[inline]
+    fn distance(&self, key: i64) -> u64 {
+        (key as u64).wrapping_sub(self.start as u64)
+    }
+
+    #[inline]
+    fn covers(&self, key: i64) -> bool {
+        self.distance(key) < WINDOW as u64
+    }
+
+    /// Where the far level is, or where it belongs.
+    fn find_far(&self, key: i64) -> Result<usize, usize> {
+        self.far.binary_search_by(|level| key.cmp(&level.key))
+    }
+
+    /// The key of the first level in the window at or after `key`, which the window must cover.
+    #[inline]
+    fn next_from(&self, key: i64) -> Option<i64> {
+        let (from, first) = (slot_of(key), slot_of(self.start));
+        // The window wraps around the slots: those before `first` come last.
+        let slot = match self.filled.next_from(from) {
+            Some(slot) if from >= first || slot < first => slot,
+            None if from >= first => self.filled.next_from(0).filter(|&slot| slot < first)?,
+            _ => return None,
+        };
+        let steps = slot.wrapping_sub(from) & (WINDOW - 1);
+        Some(key + steps as i64)
+    }
+
+    /// All levels, best first.
+    pub(super) fn levels(&self) -> Levels<'_> {
+        Levels { ladder: self, next: (self.near != 0).then_some(self.best), far: self.far.len() }
+    }
+}
+
+/// Iterates over a side's levels as keys and quantities, best first.
+#[derive(Clone, Debug)]
+pub(super) struct Levels<'a> {
+    ladder: &'a Ladder,
+    /// The window's next level.
+    next: Option<i64>,
+    /// Far levels not yet yielded.
+    far: usize,
+}
+
+impl Iterator for Levels<'_> {
+    type Item = (i64, Qty);
+
+    #[inline]
+    fn next(&mut self) -> Option<(i64, Qty)> {
+        if let Some(key) = self.next {
+            let after = key.checked_add(1).filter(|&after| self.ladder.covers(after));
+            self.next = after.and_then(|after| self.ladder.next_from(after));
+            return Some((key, self.ladder.slots[slot_of(key)]));
+        }
+        self.far = self.far.checked_sub(1)?;
+        let level = self.ladder.far[self.far];
+        Some((level.key, level.qty))
+    }
+}
