@@ -1,0 +1,163 @@
+//! The CSV files: one row a fill, one row a second.
+
+use std::path::Path;
+
+use super::record::{FillRow, MARKOUT_HORIZONS, SessionRecord};
+use super::{ReportError, write_whole};
+use crate::types::{FeeAsset, HalfTicks, Instrument, Side, TimestampNs, format_e8};
+
+fn e8_text(e8: i64) -> String {
+    let mut text = String::new();
+    format_e8(e8, &mut text);
+    text
+}
+
+/// A mid as exact decimal text; half a tick may need a ninth place, which money has.
+fn mid_text(instrument: &Instrument, mid: HalfTicks) -> String {
+    // One whole base unit at the mid is the mid itself.
+    instrument.value(mid, crate::types::BaseAtoms::new(100_000_000)).to_string()
+}
+
+/// `2026-11-22T18:25:53.123456789Z`.
+fn utc_text(ts: TimestampNs) -> String {
+    let (days, rest) = ((ts.nanos() / 86_400_000_000_000) as i64, ts.nanos() % 86_400_000_000_000);
+    // Civil date from a day number: Howard Hinnant's `civil_from_days`.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let seconds = rest / 1_000_000_000;
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:09}Z",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        rest % 1_000_000_000
+    )
+}
+
+fn fill_cells(instrument: &Instrument, fill: &FillRow) -> Vec<String> {
+    let fee_asset = match fill.fee_asset {
+        FeeAsset::None => "",
+        FeeAsset::Base => instrument.spec.base.as_str(),
+        FeeAsset::Quote => instrument.spec.quote.as_str(),
+        FeeAsset::Other => "other",
+    };
+    let spread = instrument.value(
+        HalfTicks::new(fill.side.sign() * (fill.mid.get() - HalfTicks::from(fill.price).get())),
+        instrument.atoms(fill.qty),
+    );
+    let mut cells = vec![
+        fill.event_ts.nanos().to_string(),
+        utc_text(fill.event_ts),
+        instrument.symbol().to_owned(),
+        fill.trade_id.0.to_string(),
+        fill.client_id.to_string(),
+        if fill.side == Side::Bid { "buy" } else { "sell" }.to_owned(),
+        instrument.price_text(fill.price),
+        instrument.qty_text(fill.qty),
+        if fill.is_maker { "maker" } else { "taker" }.to_owned(),
+        fill.cause.unwrap_or("").to_owned(),
+        e8_text(fill.fee_e8),
+        fee_asset.to_owned(),
+        fill.fee.to_string(),
+        mid_text(instrument, fill.mid),
+        spread.to_string(),
+        e8_text(fill.position.get()),
+    ];
+    for markout in fill.markouts {
+        // Half ticks are exact in a float; the text is the shortest that reads back the same.
+        cells.push(markout.map_or(String::new(), |half_ticks| (half_ticks as f64 / 2.0).to_string()));
+    }
+    cells
+}
+
+/// Writes one row a fill.
+///
+/// # Errors
+/// When the folder or the disk refuses.
+pub fn write_fills(path: &Path, record: &SessionRecord) -> Result<(), ReportError> {
+    let mut header: Vec<String> = [
+        "event_ts_ns",
+        "time",
+        "symbol",
+        "trade_id",
+        "order",
+        "side",
+        "price",
+        "qty",
+        "role",
+        "cause",
+        "fee",
+        "fee_asset",
+        "fee_quote",
+        "mid",
+        "spread_pnl",
+        "position",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for horizon in MARKOUT_HORIZONS {
+        header.push(format!("markout_{}s_ticks", horizon.nanos() / 1_000_000_000));
+    }
+    write_table(path, &header, record.fills.iter().map(|fill| fill_cells(&record.instrument, fill)))
+}
+
+/// Writes one row for each time at which the account was looked at.
+///
+/// # Errors
+/// When the folder or the disk refuses.
+pub fn write_pnl(path: &Path, record: &SessionRecord) -> Result<(), ReportError> {
+    let header = ["ts_ns", "time", "mid", "bid", "ask", "position", "total", "gross", "spread", "inventory", "fees"]
+        .map(str::to_owned);
+    let price = |price: Option<_>| price.map_or(String::new(), |price| record.instrument.price_text(price));
+    write_table(
+        path,
+        &header,
+        record.pnl.iter().map(|row| {
+            vec![
+                row.ts.nanos().to_string(),
+                utc_text(row.ts),
+                mid_text(&record.instrument, row.mid),
+                price(row.quotes[0]),
+                price(row.quotes[1]),
+                e8_text(row.position.get()),
+                row.total.to_string(),
+                (row.spread + row.inventory).to_string(),
+                row.spread.to_string(),
+                row.inventory.to_string(),
+                row.fees.to_string(),
+            ]
+        }),
+    )
+}
+
+fn write_table(path: &Path, header: &[String], rows: impl Iterator<Item = Vec<String>>) -> Result<(), ReportError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let in_memory = |error: csv::Error| ReportError { path: path.to_owned(), source: error.into() };
+    writer.write_record(header).map_err(in_memory)?;
+    for row in rows {
+        writer.write_record(&row).map_err(in_memory)?;
+    }
+    let bytes =
+        writer.into_inner().map_err(|error| ReportError { path: path.to_owned(), source: error.into_error() })?;
+    write_whole(path, &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_as_utc() {
+        assert_eq!(utc_text(TimestampNs::from_nanos(0)), "1970-01-01T00:00:00.000000000Z");
+        // Oracles from `date -u -d @N`.
+        assert_eq!(utc_text(TimestampNs::from_nanos(1_709_210_096_000_000_001)), "2024-02-29T12:34:56.000000001Z");
+        assert_eq!(utc_text(TimestampNs::from_millis(1_795_371_953_123)), "2026-11-22T18:25:53.123000000Z");
+    }
+}
