@@ -1,1 +1,16 @@
-//! Floor 3: orders over REST.
+//! Floor 3: requests to the venue over blocking HTTP.
+//!
+//! Owns HTTP clients, the request limits and the venue's clock offset. Called by gateway tiles, one request at a time.
+//! It never repeats a request on its own: an order whose answer is lost is in doubt, and only a query may settle it.
+
+mod account;
+mod clock;
+mod http;
+mod limiter;
+mod worker;
+
+pub use account::{AccountClient, AccountError};
+pub use clock::{VenueClock, wall_now};
+pub use http::{Http, HttpError};
+pub use limiter::{Limiter, Refusal};
+pub use worker::{Gateway, GatewayConfig, Served};

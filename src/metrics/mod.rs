@@ -1,1 +1,12 @@
-//! Floor 1: counters and histograms that hot threads write and cold threads read.
+//! Floor 1: numbers that tiles publish and that people, `/metrics` and the summary read.
+//!
+//! A tile writes its own cells with plain stores on its own cache lines; readers on cold threads only load. Nothing here
+//! blocks a writer, and nothing here is ever an input of a decision.
+
+mod board;
+mod latency;
+mod latest;
+
+pub use board::{Board, Count, Gauge, LinkCells, TileCells};
+pub use latency::{Hop, LatencySummary, LatencyTable};
+pub use latest::{LatestReader, LatestWriter, latest};

@@ -3,6 +3,7 @@
 //! Every verb is a function `run(args) -> Result<(), Failure>` in a file of its own name, called by `cli` on the main
 //! thread. Output for machines goes to stdout, everything else to stderr.
 
+pub mod engine;
 pub mod failure;
 pub mod not_built;
 

@@ -2,4 +2,6 @@
 
 pub mod decode;
 pub mod exchange_info;
+pub mod rest;
 pub mod sign;
+pub mod user;

@@ -1,0 +1,160 @@
+//! One gateway: a command in, one request, one report out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::clock::{VenueClock, wall_now};
+use super::http::{Http, HttpError};
+use super::limiter::Limiter;
+use crate::types::{Command, ExecReport, ExecSource, Instrument, RejectReason, TimestampNs};
+use crate::venue::binance::rest::{Outcome, Reply, RequestBuilder, read_reply, refused};
+use crate::venue::binance::sign::Signer;
+
+/// What every gateway of an engine has in common.
+#[derive(Clone, Debug)]
+pub struct GatewayConfig {
+    /// REST base url.
+    pub rest_url: String,
+    /// An authority to trust for TLS.
+    pub ca_file: Option<PathBuf>,
+    /// The API key, sent with each request.
+    pub api_key: SecretString,
+    /// The signing key.
+    pub signer: Arc<Signer>,
+    /// How old a request may be at the venue.
+    pub recv_window_ms: u32,
+    /// The session's instruments.
+    pub instruments: Vec<Instrument>,
+    /// The venue's clock.
+    pub clock: VenueClock,
+    /// The account's limits.
+    pub limiter: Limiter,
+}
+
+/// A command that was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// What it came to.
+    pub report: ExecReport,
+    /// Whether a request was handed to the HTTP client; false when the limiter refused it.
+    pub sent: bool,
+    /// When the request was handed over.
+    pub sent_ts: TimestampNs,
+    /// When the answer was there, or we gave up.
+    pub answered_ts: TimestampNs,
+    /// HTTP status; zero when no answer came.
+    pub http_status: u16,
+    /// The venue's error code; zero for none.
+    pub code: i32,
+}
+
+impl Served {
+    /// The round trip in nanoseconds.
+    pub fn round_trip_ns(&self) -> u64 {
+        self.answered_ts.since(self.sent_ts).nanos()
+    }
+}
+
+/// A gateway with an HTTP client of its own.
+#[derive(Debug)]
+pub struct Gateway {
+    config: GatewayConfig,
+    http: Http,
+    builder: RequestBuilder,
+    clock_suspect: bool,
+}
+
+impl Gateway {
+    /// A gateway that waits `patience` for each answer.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn new(config: &GatewayConfig, patience: Duration) -> Result<Gateway, HttpError> {
+        let http = Http::new(&config.rest_url, Some(&config.api_key), config.ca_file.as_deref(), patience)?;
+        Ok(Gateway {
+            builder: RequestBuilder::new(config.recv_window_ms),
+            config: config.clone(),
+            http,
+            clock_suspect: false,
+        })
+    }
+
+    /// Opens a connection ahead of the first order, so that it does not pay for the handshake.
+    pub fn warm(&mut self) {
+        let _ = self.http.get("/api/v3/ping");
+    }
+
+    /// Serves a command: one request at most, never repeated. `handed_over` runs when the signed request goes to the
+    /// HTTP client.
+    pub fn serve(&mut self, command: &Command, handed_over: impl FnOnce()) -> Served {
+        if self.clock_suspect {
+            self.measure_clock();
+        }
+        let now = wall_now();
+        let instrument = self.config.instruments[command.instrument().index()];
+        let venue_now = TimestampNs::from_millis(self.config.clock.venue_millis(now));
+        if let Err(refusal) = self.config.limiter.take(venue_now, command) {
+            let kind = refused(command, refusal.reason());
+            return self.served(
+                command,
+                now,
+                now,
+                Outcome { kind, venue_id: None, event_ts: TimestampNs::ZERO, code: 0 },
+                0,
+                false,
+            );
+        }
+        let timestamp_ms = self.config.clock.venue_millis(now);
+        let request = self.builder.command(command, &instrument, timestamp_ms, &self.config.signer);
+        let reply = self.http.send(&request, handed_over);
+        let http_status = if let Reply::Answer { status, .. } = reply { status } else { 0 };
+        let outcome = read_reply(command, &instrument, reply);
+        let answered = wall_now();
+        let venue_now = TimestampNs::from_millis(self.config.clock.venue_millis(answered));
+        self.config.limiter.answered(
+            venue_now,
+            command,
+            http_status,
+            self.http.retry_after_s(),
+            if http_status == 0 { None } else { self.http.used_weight() },
+        );
+        self.clock_suspect = outcome.kind == refused(command, RejectReason::Clock) || outcome.code == -1021;
+        self.served(command, now, answered, outcome, http_status, true)
+    }
+
+    fn served(
+        &self,
+        command: &Command,
+        sent_ts: TimestampNs,
+        answered_ts: TimestampNs,
+        outcome: Outcome,
+        http_status: u16,
+        sent: bool,
+    ) -> Served {
+        let source = if matches!(command, Command::Query { .. }) { ExecSource::Query } else { ExecSource::Response };
+        let report = ExecReport {
+            instrument: command.instrument(),
+            client_id: command.client_id(),
+            venue_id: outcome.venue_id,
+            event_ts: outcome.event_ts,
+            recv_ts: answered_ts,
+            source,
+            kind: outcome.kind,
+        };
+        Served { report, sent, sent_ts, answered_ts, http_status, code: outcome.code }
+    }
+
+    /// Asks for the venue's clock after a -1021; the next request then carries the right time.
+    fn measure_clock(&mut self) {
+        let sent = wall_now();
+        if let Reply::Answer { status: 200, body } = self.http.get(crate::venue::binance::rest::path::TIME)
+            && let Some(venue_ts) = super::account::server_time(body)
+        {
+            self.config.clock.observe(sent, wall_now(), venue_ts);
+            self.clock_suspect = false;
+        }
+    }
+}
