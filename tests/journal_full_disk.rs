@@ -1,0 +1,90 @@
+//! A full disk: an error when a segment is made, never a signal, and the disk is left as it was.
+
+use std::path::Path;
+use std::process::Command;
+
+use touchline::journal::{Journal, JournalConfig, JournalError, JournalReader, SessionInfo};
+use touchline::types::{SessionId, TimestampNs};
+use touchline::wire::{Flags, Kind, RecordBuf, Stream};
+
+/// A small file system of its own, gone with the value.
+struct SmallDisk {
+    dir: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    /// `None`, with the reason printed, where this user may not mount.
+    fn mount(mebibytes: u32) -> Option<SmallDisk> {
+        let dir = tempfile::tempdir().unwrap();
+        let size = format!("size={mebibytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(SmallDisk { dir }),
+            _ if std::env::var_os("TOUCHLINE_REQUIRE_TOOLS").is_some_and(|value| value == "1") => {
+                panic!("cannot mount a tmpfs here: run as root")
+            }
+            _ => {
+                println!("skipped: cannot mount a tmpfs without root");
+                None
+            }
+        }
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let output = Command::new("df").args(["--output=used", "-B1"]).arg(self.dir.path()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().lines().nth(1).unwrap().trim().parse().unwrap()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.dir.path()).status();
+    }
+}
+
+fn config(dir: &Path) -> (JournalConfig, SessionInfo) {
+    let info = SessionInfo::new(SessionId(5), "test", "binance", TimestampNs::ZERO, &[], None);
+    (JournalConfig { segment_bytes: 1 << 20, ..JournalConfig::for_virtual_time(dir) }, info)
+}
+
+#[test]
+fn a_session_that_finds_no_room_leaves_nothing_behind() {
+    let Some(disk) = SmallDisk::mount(3) else { return };
+    let before = disk.used_bytes();
+    let (config, info) = config(disk.dir.path());
+    let error = Journal::create(&config, &info, 1).unwrap_err();
+    assert!(matches!(error, JournalError::NoSpace { wanted_bytes: 1_048_576, .. }), "{error}");
+    assert_eq!(disk.used_bytes(), before, "the blocks were not given back");
+}
+
+#[test]
+fn a_disk_that_fills_up_stops_the_keeper_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mount(8) else { return };
+    let (config, info) = config(disk.dir.path());
+    let Journal { mut feed, quote, gateways, mut keeper, session_dir } = Journal::create(&config, &info, 1).unwrap();
+    let mut buf = RecordBuf::default();
+    let mut failure = None;
+    loop {
+        buf.begin();
+        buf.put(&[9; 1000]);
+        let units = buf.finish(Stream::Feed, Kind::RawFrame, Flags::NONE, feed.next_seq(), TimestampNs::ZERO);
+        if let Err(error) = keeper.step(TimestampNs::from_nanos(1)) {
+            assert!(failure.is_none(), "the keeper fails once and stays so");
+            failure = Some((error, disk.used_bytes(), feed.next_seq()));
+        }
+        if feed.append(units).is_err() {
+            break;
+        }
+    }
+    let (error, used, seq_then) = failure.expect("the keeper said that the disk is full");
+    assert!(matches!(error, JournalError::NoSpace { .. }), "{error}");
+    assert!(feed.next_seq() > seq_then + 500, "there was room left to journal the cancels");
+    assert!(disk.used_bytes() <= used, "the failed segment kept blocks");
+    let last = feed.next_seq() - 1;
+    drop((feed, quote, gateways));
+    keeper.close().unwrap();
+    let mut stream = JournalReader::open(&session_dir).unwrap().stream(Stream::Feed).unwrap();
+    while stream.next().unwrap().is_some() {}
+    assert_eq!(stream.tail().last_seq, last);
+    assert!(stream.tail().sealed);
+}
