@@ -177,13 +177,12 @@ impl Ladder {
     fn slide_back(&mut self, start: i64) {
         let keep_until = start.saturating_add(WINDOW as i64);
         let leavers = self.far.len();
-        let mut at = keep_until.max(self.start);
-        while self.covers(at) {
-            let Some(key) = self.next_from(at) else { break };
+        let mut next = self.next_from_if_covered(Some(keep_until.max(self.start)));
+        while let Some(key) = next {
             let slot = slot_of(key);
             self.far.push(FarLevel { key, qty: self.slots[slot] });
             self.empty(slot);
-            at = key + 1;
+            next = self.next_from_if_covered(key.checked_add(1));
         }
         // They were found best first, and the overflow is kept worst first.
         self.far[leavers..].reverse();
@@ -232,6 +231,12 @@ impl Ladder {
         Some(key + steps as i64)
     }
 
+    /// The key of the first level in the window at or after `key`, if the window reaches so far.
+    #[inline]
+    fn next_from_if_covered(&self, key: Option<i64>) -> Option<i64> {
+        self.next_from(key.filter(|&key| self.covers(key))?)
+    }
+
     /// All levels, best first.
     pub(super) fn levels(&self) -> Levels<'_> {
         Levels { ladder: self, next: (self.near != 0).then_some(self.best), far: self.far.len() }
@@ -254,8 +259,7 @@ impl Iterator for Levels<'_> {
     #[inline]
     fn next(&mut self) -> Option<(i64, Qty)> {
         if let Some(key) = self.next {
-            let after = key.checked_add(1).filter(|&after| self.ladder.covers(after));
-            self.next = after.and_then(|after| self.ladder.next_from(after));
+            self.next = self.ladder.next_from_if_covered(key.checked_add(1));
             return Some((key, self.ladder.slots[slot_of(key)]));
         }
         self.far = self.far.checked_sub(1)?;

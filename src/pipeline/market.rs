@@ -3,72 +3,195 @@
 //! The book tile calls it for each record of the feed stream, in the stream's order, and a replay does the same: what
 //! comes out depends on nothing else.
 
-use super::sync::{SyncCounters, SyncRule};
+use super::sync::{BookSync, SyncCounters, SyncRule};
 use crate::book::ArenaBook;
-use crate::types::{BookState, DesyncReason, Instrument, InstrumentId, MarketUpdate, TimestampNs};
-use crate::wire::FeedEvent;
+use crate::types::{BookState, BookView, DurationNs, Instrument, InstrumentId, MarketUpdate, Side, TimestampNs};
+use crate::wire::{FeedEvent, FeedNotice};
+
+/// Wait after the first request for a snapshot; it doubles with each further one.
+const BACK_OFF_MIN: DurationNs = DurationNs::from_millis(1000);
+
+/// The longest wait between two requests: a 5000-level snapshot costs 250 of the 6000 weight that a minute has.
+const BACK_OFF_MAX: DurationNs = DurationNs::from_secs(8);
+
+/// How long a snapshot request waits for a first diff to join it to. A market too quiet to send one is asked all the
+/// same.
+const DIFF_WAIT: DurationNs = DurationNs::from_secs(1);
+
+/// A book that stayed live for so long is asked for at once when it is lost; one that flaps keeps its back-off.
+const CALM: DurationNs = DurationNs::from_secs(30);
+
+/// When the snapshot of one instrument may be asked for. It decides about requests only, never about a book.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asking {
+    /// When the need was first seen; `None` while there is none.
+    needed_since: Option<TimestampNs>,
+    /// When the book was first seen without need.
+    calm_since: Option<TimestampNs>,
+    /// Not before this.
+    next_at: TimestampNs,
+    /// The wait after the next request.
+    back_off: DurationNs,
+}
+
+impl Asking {
+    /// Whether to ask now.
+    fn poll(&mut self, now: TimestampNs, sync: &BookSync) -> bool {
+        if !sync.needs_snapshot() {
+            self.needed_since = None;
+            self.calm_since.get_or_insert(now);
+            return false;
+        }
+        if let Some(calm_since) = self.calm_since.take()
+            && now.since(calm_since) >= CALM
+        {
+            *self = Asking::default();
+        }
+        let needed_since = *self.needed_since.get_or_insert(now);
+        let can_join = sync.has_backlog() || now.since(needed_since) >= DIFF_WAIT;
+        if !can_join || now < self.next_at {
+            return false;
+        }
+        self.back_off = BACK_OFF_MAX.min(BACK_OFF_MIN.max(DurationNs::from_nanos(self.back_off.nanos() * 2)));
+        self.next_at = now.plus(self.back_off);
+        true
+    }
+}
 
 /// Every book of a session, and whether each may be trusted.
 #[derive(Debug)]
 pub struct MarketStage {
-    books: Vec<ArenaBook>,
+    books: Vec<BookSync>,
+    asking: Vec<Asking>,
+    /// Where the search for an instrument in need goes on, so that none starves.
+    ask_next: usize,
 }
 
 impl MarketStage {
     /// A stage whose books all wait for their snapshot.
     pub fn new(instruments: &[Instrument], rule: SyncRule) -> MarketStage {
-        let _ = rule;
-        MarketStage { books: instruments.iter().map(|_| ArenaBook::new()).collect() }
-    }
-
-    /// Takes the next event of the feed stream. At most one update comes of it, so a [`FeedNotice`](crate::wire::FeedNotice)
-    /// about all instruments is told for the first alone: the feed tile writes one notice for each instrument.
-    pub fn on_event(&mut self, event: &FeedEvent<'_>) -> Option<MarketUpdate> {
-        match *event {
-            FeedEvent::Trade(trade) => Some(MarketUpdate::Trade(trade)),
-            FeedEvent::Touch(touch) => Some(MarketUpdate::Touch(touch)),
-            _ => None,
+        MarketStage {
+            books: instruments.iter().map(|_| BookSync::new(rule)).collect(),
+            asking: vec![Asking::default(); instruments.len()],
+            ask_next: 0,
         }
     }
 
-    /// The instrument whose snapshot should be asked for now, if any: each at most once per back-off, which doubles up to
-    /// its cap and never ends. Asking changes no book: a replay need not ask.
+    /// Takes the next event of the feed stream. At most one update comes of it, so a notice about all instruments is
+    /// told for the first alone, though every book heeds it: the feed tile writes one notice for each instrument.
+    ///
+    /// An event about an instrument that is not of this session, and a diff that only waits for its snapshot, causes
+    /// none.
+    pub fn on_event(&mut self, event: &FeedEvent<'_>) -> Option<MarketUpdate> {
+        match *event {
+            FeedEvent::Depth(depth) => {
+                let id = depth.head.instrument;
+                let changed = self.books.get_mut(id.index())?.on_depth(&depth);
+                changed.then(|| MarketUpdate::Book(self.view(id, depth.head.recv_ts)))
+            }
+            FeedEvent::Trade(trade) => Some(MarketUpdate::Trade(trade)),
+            FeedEvent::Touch(touch) => Some(MarketUpdate::Touch(touch)),
+            FeedEvent::Notice(notice) => self.on_notice(&notice),
+            FeedEvent::AggTrade(_) | FeedEvent::Raw(_) => None,
+        }
+    }
+
+    fn on_notice(&mut self, notice: &FeedNotice) -> Option<MarketUpdate> {
+        let id = match notice.instrument {
+            Some(id) => {
+                self.books.get_mut(id.index())?.on_notice(notice.reason);
+                id
+            }
+            None => {
+                for book in &mut self.books {
+                    book.on_notice(notice.reason);
+                }
+                self.books.first()?;
+                InstrumentId(0)
+            }
+        };
+        Some(MarketUpdate::Book(self.view(id, notice.recv_ts)))
+    }
+
+    fn view(&self, id: InstrumentId, recv_ts: TimestampNs) -> BookView {
+        let sync = &self.books[id.index()];
+        let mut view = BookView::empty(id, sync.state());
+        view.event_ts = sync.event_ts();
+        view.recv_ts = recv_ts;
+        view.update_id = sync.update_id();
+        if sync.state() == BookState::Live {
+            for side in Side::BOTH {
+                view.set_levels(side, sync.book().levels(side));
+            }
+        }
+        view
+    }
+
+    /// The instrument whose snapshot should be asked for now, if any: each at most once per back-off, which doubles up
+    /// to its cap and never ends. Asking changes no book: a replay need not ask.
     pub fn snapshot_wanted(&mut self, now: TimestampNs) -> Option<InstrumentId> {
-        let _ = now;
+        let count = self.books.len();
+        for step in 0..count {
+            let index = (self.ask_next + step) % count;
+            if self.asking[index].poll(now, &self.books[index]) {
+                self.ask_next = index + 1;
+                return u16::try_from(index).ok().map(InstrumentId);
+            }
+        }
         None
     }
 
-    /// Whether that instrument's book may be quoted from.
-    pub fn state(&self, instrument: InstrumentId) -> BookState {
-        let _ = instrument;
-        BookState::Syncing(DesyncReason::Starting)
+    /// One instrument's book with its synchronisation.
+    ///
+    /// # Panics
+    /// When the instrument is not of this session.
+    pub fn sync(&self, instrument: InstrumentId) -> &BookSync {
+        &self.books[instrument.index()]
     }
 
-    /// That instrument's book.
+    /// Whether that instrument's book may be quoted from.
+    ///
+    /// # Panics
+    /// When the instrument is not of this session.
+    pub fn state(&self, instrument: InstrumentId) -> BookState {
+        self.sync(instrument).state()
+    }
+
+    /// That instrument's book: empty, or a snapshot that is not proven yet, unless it is live.
     ///
     /// # Panics
     /// When the instrument is not of this session.
     pub fn book(&self, instrument: InstrumentId) -> &ArenaBook {
-        &self.books[instrument.index()]
+        self.sync(instrument).book()
     }
 
     /// Last update id that the instrument's book holds.
+    ///
+    /// # Panics
+    /// When the instrument is not of this session.
     pub fn update_id(&self, instrument: InstrumentId) -> u64 {
-        let _ = instrument;
-        0
+        self.sync(instrument).update_id()
     }
 
     /// What the instrument's book has been through.
+    ///
+    /// # Panics
+    /// When the instrument is not of this session.
     pub fn counters(&self, instrument: InstrumentId) -> SyncCounters {
-        let _ = instrument;
-        SyncCounters::default()
+        *self.sync(instrument).counters()
     }
 
     /// xxh3-128 of all books, their update ids and states.
     pub fn digest(&self) -> u128 {
         let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
-        for book in &self.books {
-            hasher.update(&book.digest().to_le_bytes());
+        for sync in &self.books {
+            let state = match sync.state() {
+                BookState::Live => u8::MAX,
+                BookState::Syncing(reason) => reason as u8,
+            };
+            hasher.update(&sync.book().digest().to_le_bytes());
+            hasher.update(&sync.update_id().to_le_bytes());
+            hasher.update(&[state]);
         }
         hasher.digest128()
     }

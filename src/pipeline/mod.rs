@@ -4,6 +4,7 @@
 //! input at a time in one total order. Its answers depend on nothing but the sequence of `(now, input)`.
 
 mod amount;
+mod backlog;
 mod config;
 pub mod market;
 mod snapshot;

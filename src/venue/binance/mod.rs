@@ -4,4 +4,5 @@ pub mod decode;
 pub mod exchange_info;
 pub mod rest;
 pub mod sign;
+mod tape;
 pub mod user;
