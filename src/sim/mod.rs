@@ -4,12 +4,21 @@
 //! calls it directly. It knows no socket, thread or clock, and the same calls with the same times and seeds give the
 //! same events to the byte.
 
+mod accounts;
 mod config;
+mod counts;
+mod desk;
+mod entry;
 mod events;
+mod filters;
+mod flow;
 mod flow_recorded;
 mod flow_synthetic;
+mod market;
+mod orders;
 mod reject;
 mod requests;
+mod tape;
 mod venue;
 
 pub use config::{
