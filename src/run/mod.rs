@@ -6,5 +6,7 @@
 pub mod engine;
 pub mod failure;
 pub mod not_built;
+pub mod output;
+pub mod virtual_session;
 
 pub use failure::{Failure, exit};

@@ -1,0 +1,73 @@
+//! Failures of what is written: the journal, the report, the output folder.
+//!
+//! Owns the sentences; the errors themselves are floor 3's. Called by every verb that writes.
+
+use std::path::Path;
+
+use super::failure::{Failure, exit};
+use crate::journal::JournalError;
+use crate::report::ReportError;
+
+/// A journal that could not be written, as a coded sentence.
+pub fn journal_failure(error: JournalError) -> Failure {
+    match error {
+        JournalError::NoSpace { .. } => Failure::new(
+            "E_OUT_002",
+            exit::OUTPUT,
+            error.to_string(),
+            "the disk, or the quota, is full; what was journaled before is kept",
+            "free space, or set journal.dir or --out to another disk",
+        ),
+        JournalError::Exists { .. } => Failure::new(
+            "E_OUT_003",
+            exit::OUTPUT,
+            error.to_string(),
+            "a session never writes over another one",
+            "give another folder with --out, or move the old session away",
+        ),
+        _ => Failure::new(
+            "E_OUT_001",
+            exit::OUTPUT,
+            error.to_string(),
+            "the journal cannot be written there",
+            "give a folder that can be written with --out or journal.dir",
+        ),
+    }
+}
+
+/// A report file that could not be written, as a coded sentence.
+pub fn report_failure(error: ReportError) -> Failure {
+    write_failure(&error.path, &error.source)
+}
+
+/// A file or folder that could not be written, as a coded sentence.
+pub fn write_failure(path: &Path, error: &std::io::Error) -> Failure {
+    if matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
+        return Failure::new(
+            "E_OUT_002",
+            exit::OUTPUT,
+            format!("{}: {error}", path.display()),
+            "the disk, or the quota, is full; what was written before is kept",
+            "free space, or give a folder on another disk with --out",
+        );
+    }
+    Failure::new(
+        "E_OUT_001",
+        exit::OUTPUT,
+        format!("{}: {error}", path.display()),
+        "the output cannot be written there",
+        "give a folder that can be written with --out or journal.dir",
+    )
+}
+
+/// Makes a folder with its parents and proves that it can be written.
+///
+/// # Errors
+/// When it cannot.
+pub fn writable_folder(path: &Path) -> Result<(), Failure> {
+    let probe = path.join(".touchline-probe");
+    std::fs::create_dir_all(path)
+        .and_then(|()| std::fs::write(&probe, b"probe"))
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|error| write_failure(path, &error))
+}
