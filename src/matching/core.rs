@@ -119,8 +119,8 @@ impl std::fmt::Debug for MatchingCore {
     }
 }
 
-// The numbers are those of the enums in message.hpp and report.hpp; `tests` below and the text scenarios, which both
-// languages read, hold the two lists together.
+// The numbers below are those of the enums in message.hpp and report.hpp. The text scenarios, which both languages read,
+// name every one of them and so hold the two lists together.
 
 #[inline]
 fn raw_message(message: &Message) -> RawMessage {
