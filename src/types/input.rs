@@ -38,6 +38,7 @@ pub enum Control {
 }
 
 /// One event for the decision, in the one total order that the quote tile gives.
+#[expect(clippy::large_enum_variant, reason = "copied through rings; a box would allocate on the hot path")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// The market moved.

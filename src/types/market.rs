@@ -159,6 +159,7 @@ impl BookView {
 }
 
 /// What the book stage hands to the decision: at most one for every feed record.
+#[expect(clippy::large_enum_variant, reason = "copied through rings; a box would allocate on the hot path")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarketUpdate {
     /// The book changed, or its state did.
