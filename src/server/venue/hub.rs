@@ -1,0 +1,298 @@
+//! Who listens to what, and the bounded queue to each listener.
+//!
+//! A message is rendered once for each shape in which it is wanted and shared by its listeners. A listener that does
+//! not read fast enough to keep its queue from filling is cut: nobody waits for it, and it never sees a hole in a
+//! stream that goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::ws::Utf8Bytes;
+use tokio::sync::{Notify, mpsc};
+
+use super::json::{Object, TimeUnit};
+use super::stream_name::StreamName;
+use crate::sim::AccountId;
+use crate::types::TimestampNs;
+
+/// Messages that may wait for one listener. 8192 hold several seconds of a busy market.
+pub const QUEUE_MESSAGES: usize = 8_192;
+
+/// A connection's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListenerId(u64);
+
+/// The reading end of a connection's queue, held by its task.
+#[derive(Debug)]
+pub struct Inbox {
+    /// Messages for the client, ready to be sent.
+    pub messages: mpsc::Receiver<Utf8Bytes>,
+    /// Rings when the connection must end without delay.
+    pub cut: Arc<Cut>,
+}
+
+/// Tells a connection's task that it was cut, even while it waits for a client that does not read.
+#[derive(Debug, Default)]
+pub struct Cut {
+    done: AtomicBool,
+    bell: Notify,
+}
+
+impl Cut {
+    fn ring(&self) {
+        // Release here, Acquire in `wait`: everything before the cut is seen after it.
+        self.done.store(true, Ordering::Release);
+        self.bell.notify_one();
+    }
+
+    /// Returns once the connection was cut.
+    pub async fn wait(&self) {
+        while !self.done.load(Ordering::Acquire) {
+            self.bell.notified().await;
+        }
+    }
+}
+
+/// Which road a connection came by; it decides how the venue's end is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Road {
+    /// Public streams.
+    Streams,
+    /// The WebSocket API.
+    Api,
+}
+
+/// A user-data subscription of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its number on the connection.
+    pub id: u16,
+    /// Whose events.
+    pub account: AccountId,
+    /// Whether it came by the session's logon; ends with it.
+    pub by_logon: bool,
+}
+
+/// A connection as the hub knows it.
+#[derive(Debug)]
+pub struct Listener {
+    id: ListenerId,
+    queue: mpsc::Sender<Utf8Bytes>,
+    cut: Arc<Cut>,
+    /// Which road it came by.
+    pub road: Road,
+    /// Unit of every time it is told.
+    pub unit: TimeUnit,
+    /// Whether stream events are wrapped with their stream's name.
+    pub combined: bool,
+    /// Public streams, sorted.
+    pub streams: Vec<StreamName>,
+    /// User-data subscriptions.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// All listeners.
+#[derive(Debug, Default)]
+pub struct Hub {
+    listeners: Vec<Listener>,
+    last_id: u64,
+    cuts: u64,
+}
+
+impl Hub {
+    /// Adds a connection.
+    pub fn join(&mut self, road: Road, unit: TimeUnit, combined: bool) -> (ListenerId, Inbox) {
+        let (queue, messages) = mpsc::channel(QUEUE_MESSAGES);
+        let cut = Arc::new(Cut::default());
+        self.last_id += 1;
+        let id = ListenerId(self.last_id);
+        let (streams, subscriptions) = (Vec::new(), Vec::new());
+        self.listeners.push(Listener {
+            id,
+            queue,
+            cut: Arc::clone(&cut),
+            road,
+            unit,
+            combined,
+            streams,
+            subscriptions,
+        });
+        (id, Inbox { messages, cut })
+    }
+
+    /// Removes a connection that has ended.
+    pub fn leave(&mut self, id: ListenerId) {
+        self.listeners.retain(|listener| listener.id != id);
+    }
+
+    /// A connection that has not been cut.
+    pub fn listener(&mut self, id: ListenerId) -> Option<&mut Listener> {
+        self.listeners.iter_mut().find(|listener| listener.id == id)
+    }
+
+    /// Whether anybody listens to that stream.
+    pub fn wants(&self, name: StreamName) -> bool {
+        self.listeners.iter().any(|listener| listener.streams.binary_search(&name).is_ok())
+    }
+
+    /// Whether anybody listens to any public stream.
+    pub fn has_streams(&self) -> bool {
+        self.listeners.iter().any(|listener| !listener.streams.is_empty())
+    }
+
+    /// How many connections were cut because they did not read.
+    pub fn cuts(&self) -> u64 {
+        self.cuts
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.listeners.len()
+    }
+
+    /// Messages waiting in the fullest queue.
+    pub fn backlog(&self) -> usize {
+        self.listeners.iter().map(|listener| QUEUE_MESSAGES - listener.queue.capacity()).max().unwrap_or(0)
+    }
+
+    /// Tells an event of a public stream to everyone who subscribed; `render` writes it in the unit asked for.
+    pub fn publish(&mut self, name: StreamName, symbol: &str, render: impl Fn(&mut String, TimeUnit)) {
+        let mut shapes: [Option<Utf8Bytes>; 4] = [const { None }; 4];
+        for at in (0..self.listeners.len()).rev() {
+            let listener = &self.listeners[at];
+            if listener.streams.binary_search(&name).is_err() {
+                continue;
+            }
+            let shape = listener.unit as usize * 2 + usize::from(listener.combined);
+            let message = shapes[shape].get_or_insert_with(|| {
+                let mut out = String::with_capacity(512);
+                if listener.combined {
+                    let stream = name.text(symbol);
+                    Object::open(&mut out).text("stream", &stream).with("data", |out| render(out, listener.unit)).end();
+                } else {
+                    render(&mut out, listener.unit);
+                }
+                out.into()
+            });
+            let message = message.clone();
+            self.send(at, message);
+        }
+    }
+
+    /// Tells an account's event to each of its subscriptions.
+    pub fn publish_user(&mut self, account: AccountId, render: impl Fn(&mut String, TimeUnit)) {
+        for at in (0..self.listeners.len()).rev() {
+            let listener = &self.listeners[at];
+            let Some(subscription) = listener.subscriptions.iter().find(|one| one.account == account) else { continue };
+            let mut out = String::with_capacity(768);
+            Object::open(&mut out)
+                .plain("subscriptionId", subscription.id)
+                .with("event", |out| render(out, listener.unit))
+                .end();
+            self.send(at, out.into());
+        }
+    }
+
+    /// Tells one connection something.
+    pub fn tell(&mut self, id: ListenerId, message: String) {
+        if let Some(at) = self.listeners.iter().position(|listener| listener.id == id) {
+            self.send(at, message.into());
+        }
+    }
+
+    /// Tells every connection that the venue ends, in the form that its road uses, and lets each queue run out.
+    pub fn shut_down(&mut self, now: TimestampNs) {
+        for at in (0..self.listeners.len()).rev() {
+            let listener = &self.listeners[at];
+            let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, listener.unit.of(now));
+            let message = match listener.road {
+                Road::Api => format!(r#"{{"event":{event}}}"#),
+                Road::Streams if listener.combined => format!(r#"{{"stream":"!serverShutdown","data":{event}}}"#),
+                Road::Streams => event,
+            };
+            self.send(at, message.into());
+        }
+        self.listeners.clear();
+    }
+
+    fn send(&mut self, at: usize, message: Utf8Bytes) {
+        if self.listeners[at].queue.try_send(message).is_err() {
+            let listener = self.listeners.swap_remove(at);
+            listener.cut.ring();
+            self.cuts += 1;
+        }
+    }
+}
+
+impl Listener {
+    /// Adds a public stream.
+    pub fn subscribe(&mut self, name: StreamName) {
+        if let Err(at) = self.streams.binary_search(&name) {
+            self.streams.insert(at, name);
+        }
+    }
+
+    /// Removes a public stream.
+    pub fn unsubscribe(&mut self, name: StreamName) {
+        self.streams.retain(|have| *have != name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::venue::stream_name::StreamKind;
+    use crate::types::InstrumentId;
+
+    const TRADES: StreamName = StreamName { symbol: InstrumentId(0), kind: StreamKind::Trade };
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().build().unwrap()
+    }
+
+    #[test]
+    fn a_listener_that_does_not_read_is_cut_and_others_go_on() {
+        let mut hub = Hub::default();
+        let (slow, mut slow_inbox) = hub.join(Road::Streams, TimeUnit::Millis, false);
+        let (fast, mut fast_inbox) = hub.join(Road::Streams, TimeUnit::Millis, true);
+        for id in [slow, fast] {
+            hub.listener(id).unwrap().subscribe(TRADES);
+        }
+        for n in 0..QUEUE_MESSAGES + 1 {
+            hub.publish(TRADES, "BTCUSDT", |out, _| out.push_str(&n.to_string()));
+            assert_eq!(
+                fast_inbox.messages.try_recv().unwrap().as_str(),
+                format!(r#"{{"stream":"btcusdt@trade","data":{n}}}"#)
+            );
+        }
+        assert!(hub.listener(slow).is_none());
+        assert_eq!((hub.cuts(), hub.len()), (1, 1));
+        runtime().block_on(slow_inbox.cut.wait());
+        // What was queued before the cut is whole; nothing follows it.
+        for n in 0..QUEUE_MESSAGES {
+            assert_eq!(slow_inbox.messages.try_recv().unwrap().as_str(), n.to_string());
+        }
+        assert!(slow_inbox.messages.try_recv().is_err());
+    }
+
+    #[test]
+    fn events_reach_only_those_who_asked() {
+        let mut hub = Hub::default();
+        let (reader, mut inbox) = hub.join(Road::Streams, TimeUnit::Micros, false);
+        hub.publish(TRADES, "BTCUSDT", |out, _| out.push('x'));
+        assert!(inbox.messages.try_recv().is_err());
+        let listener = hub.listener(reader).unwrap();
+        listener.subscribe(TRADES);
+        listener.subscribe(TRADES);
+        listener.subscriptions.push(Subscription { id: 4, account: AccountId(7), by_logon: false });
+        hub.publish(TRADES, "BTCUSDT", |out, unit| out.push_str(&format!("{unit:?}")));
+        assert_eq!(inbox.messages.try_recv().unwrap().as_str(), "Micros");
+        assert!(inbox.messages.try_recv().is_err());
+        hub.publish_user(AccountId(8), |out, _| out.push_str("{}"));
+        hub.publish_user(AccountId(7), |out, _| out.push_str("{}"));
+        assert_eq!(inbox.messages.try_recv().unwrap().as_str(), r#"{"subscriptionId":4,"event":{}}"#);
+        assert!(inbox.messages.try_recv().is_err());
+        hub.listener(reader).unwrap().unsubscribe(TRADES);
+        assert!(!hub.wants(TRADES));
+    }
+}

@@ -1,0 +1,115 @@
+//! Names of public streams: `btcusdt@depth@100ms` and its kin.
+
+use std::fmt;
+
+use crate::types::InstrumentId;
+
+/// What a stream carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StreamKind {
+    /// Diffs of the book every 100 ms.
+    DepthFast,
+    /// Diffs of the book every second.
+    DepthSlow,
+    /// The best levels, every 100 ms.
+    PartialFast(u8),
+    /// The best levels, every second.
+    PartialSlow(u8),
+    /// Every match.
+    Trade,
+    /// Every taker order and price.
+    AggTrade,
+    /// Best bid and ask.
+    BookTicker,
+    /// One-minute candles.
+    Candle,
+}
+
+/// A stream of a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamName {
+    /// Which symbol.
+    pub symbol: InstrumentId,
+    /// What of it.
+    pub kind: StreamKind,
+}
+
+impl StreamName {
+    /// Reads a name; `find` knows the symbols by their upper-case name. `None` for what this venue does not stream.
+    pub fn parse(text: &str, find: impl Fn(&str) -> Option<InstrumentId>) -> Option<StreamName> {
+        let (symbol, rest) = text.split_once('@')?;
+        let kind = match rest {
+            "depth" | "depth@1000ms" => StreamKind::DepthSlow,
+            "depth@100ms" => StreamKind::DepthFast,
+            "trade" => StreamKind::Trade,
+            "aggTrade" => StreamKind::AggTrade,
+            "bookTicker" => StreamKind::BookTicker,
+            "kline_1m" => StreamKind::Candle,
+            _ => {
+                let (levels, cadence) = match rest.strip_prefix("depth")?.split_once('@') {
+                    None => (rest.strip_prefix("depth")?, "1000ms"),
+                    Some(both) => both,
+                };
+                let levels: u8 = levels.parse().ok().filter(|levels| matches!(levels, 5 | 10 | 20))?;
+                match cadence {
+                    "100ms" => StreamKind::PartialFast(levels),
+                    "1000ms" => StreamKind::PartialSlow(levels),
+                    _ => return None,
+                }
+            }
+        };
+        // Names are lower case; Binance treats the symbol's case loosely in neither direction.
+        if symbol.chars().any(char::is_uppercase) {
+            return None;
+        }
+        Some(StreamName { symbol: find(&symbol.to_uppercase())?, kind })
+    }
+
+    /// The stream's name in the venue's spelling.
+    pub fn text(&self, symbol: &str) -> String {
+        format!("{}@{}", symbol.to_lowercase(), self.kind)
+    }
+}
+
+impl fmt::Display for StreamKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StreamKind::DepthFast => f.write_str("depth@100ms"),
+            StreamKind::DepthSlow => f.write_str("depth"),
+            StreamKind::PartialFast(levels) => write!(f, "depth{levels}@100ms"),
+            StreamKind::PartialSlow(levels) => write!(f, "depth{levels}"),
+            StreamKind::Trade => f.write_str("trade"),
+            StreamKind::AggTrade => f.write_str("aggTrade"),
+            StreamKind::BookTicker => f.write_str("bookTicker"),
+            StreamKind::Candle => f.write_str("kline_1m"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_unknown_ones_are_refused() {
+        let find = |name: &str| (name == "BTCUSDT").then_some(InstrumentId(3));
+        for name in [
+            "btcusdt@depth",
+            "btcusdt@depth@100ms",
+            "btcusdt@depth5",
+            "btcusdt@depth20@100ms",
+            "btcusdt@trade",
+            "btcusdt@aggTrade",
+            "btcusdt@bookTicker",
+            "btcusdt@kline_1m",
+        ] {
+            let stream = StreamName::parse(name, find).unwrap();
+            assert_eq!(stream.text("BTCUSDT"), name);
+        }
+        for name in
+            ["", "btcusdt", "ethusdt@trade", "BTCUSDT@trade", "btcusdt@depth7", "btcusdt@depth@50ms", "btcusdt@ticker"]
+        {
+            assert_eq!(StreamName::parse(name, find), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Public WebSocket streams: addresses and control messages.
+
+use std::sync::Arc;
+
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{State, WebSocketUpgrade};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::front::Front;
+use super::hub::{ListenerId, Road};
+use super::json::{TimeUnit, push_list, push_text};
+use super::link::{self, LinkLimits};
+use super::params::Params;
+use super::rest::json;
+use super::shared::Shared;
+use super::stream_name::StreamName;
+
+/// Streams that one connection may have.
+const STREAMS_MAX: usize = 1_024;
+/// A subscription of 1024 long names fits.
+const MESSAGE_MAX: usize = 64 * 1024;
+
+/// What an address asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Address {
+    combined: bool,
+    names: Vec<String>,
+}
+
+impl Address {
+    /// `/ws`, `/ws/<number>`, `/ws/<name>[/<name>…]`, `/stream?streams=…`, and the same under `/stream/ws`.
+    fn parse(path: &str, params: &Params) -> Address {
+        let tail = path.strip_prefix("/stream/ws").or_else(|| path.strip_prefix("/ws"));
+        let (combined, list) = match tail {
+            Some(tail) => (false, tail),
+            None => (true, params.get("streams").unwrap_or("")),
+        };
+        let mut names: Vec<String> = list.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        // A number names nothing: clients use it to tell their own connections apart.
+        names.retain(|name| !name.bytes().all(|byte| byte.is_ascii_digit()));
+        Address { combined, names }
+    }
+}
+
+/// Accepts a connection to the public streams.
+pub async fn handle(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let bad = |text: &str| {
+        let mut body = String::from("{\"code\":-1100,\"msg\":");
+        push_text(&mut body, text);
+        body.push('}');
+        json(StatusCode::BAD_REQUEST, body)
+    };
+    let Ok(upgrade) = upgrade else { return bad("This address takes WebSocket connections only.") };
+    let params = Params::from_query_and_body(uri.query().unwrap_or(""), "");
+    let unit = match params.get("timeUnit").map(TimeUnit::parse) {
+        None => TimeUnit::Millis,
+        Some(Some(unit)) => unit,
+        Some(None) => return bad("Invalid value for time unit."),
+    };
+    // Paths may be percent-encoded; decoding is the same as for values.
+    let path = Params::from_query_and_body(&format!("path={}", uri.path().replace('&', "%26")), "");
+    let address = Address::parse(path.get("path").unwrap_or("/"), &params);
+    let (id, inbox) = {
+        let mut front = shared.lock();
+        let mut streams = Vec::with_capacity(address.names.len());
+        for name in &address.names {
+            match StreamName::parse(name, |symbol| front.find_symbol(symbol)) {
+                Some(stream) => streams.push(stream),
+                None => return bad(&format!("Invalid request: unknown stream '{name}'.")),
+            }
+        }
+        if streams.len() > STREAMS_MAX {
+            return bad("Invalid request: too many streams.");
+        }
+        let (id, inbox) = front.hub.join(Road::Streams, unit, address.combined);
+        if let Some(listener) = front.hub.listener(id) {
+            streams.into_iter().for_each(|stream| listener.subscribe(stream));
+        }
+        (id, inbox)
+    };
+    let failed = Arc::clone(&shared);
+    upgrade.max_message_size(MESSAGE_MAX).on_failed_upgrade(move |_| failed.lock().hub.leave(id)).on_upgrade(
+        move |socket| async move {
+            link::serve(socket, inbox, LinkLimits::STREAMS, |text| Some(control(&mut shared.lock(), id, text))).await;
+            shared.lock().hub.leave(id);
+        },
+    )
+}
+
+#[derive(Deserialize)]
+struct ControlMessage<'a> {
+    method: String,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+}
+
+/// Why a control message is refused: Binance's code and text.
+type ControlError = (u8, String);
+
+/// Answers a control message.
+fn control(front: &mut Front, id: ListenerId, text: &str) -> String {
+    let Ok(message) = serde_json::from_str::<ControlMessage<'_>>(text) else {
+        let code = if serde_json::from_str::<&RawValue>(text).is_ok() { 2 } else { 3 };
+        let reason = if code == 3 { "Invalid JSON: not a JSON text" } else { "Invalid request: no method" };
+        return format!(r#"{{"error":{{"code":{code},"msg":"{reason}"}},"id":null}}"#);
+    };
+    let message_id = message.id.map_or("null", RawValue::get);
+    let params = message.params.map_or("[]", RawValue::get);
+    let answer = match message_id.as_bytes().first() {
+        Some(b'{' | b'[' | b't' | b'f') => Err((2, "Invalid request: id must be a number, a text or null".to_owned())),
+        _ => apply(front, id, &message.method, params),
+    };
+    let mut out = String::with_capacity(128);
+    match answer {
+        Ok(result) => out.push_str(&format!(r#"{{"result":{result},"id":{message_id}}}"#)),
+        Err((code, reason)) => {
+            out.push_str(&format!(r#"{{"error":{{"code":{code},"msg":"#));
+            push_text(&mut out, &reason);
+            out.push_str(&format!(r#"}},"id":{message_id}}}"#));
+        }
+    }
+    out
+}
+
+fn apply(front: &mut Front, id: ListenerId, method: &str, params: &str) -> Result<String, ControlError> {
+    let invalid = |why: &str| (2, format!("Invalid request: {why}"));
+    let adds = method == "SUBSCRIBE";
+    match method {
+        "SUBSCRIBE" | "UNSUBSCRIBE" => {
+            let names: Vec<String> =
+                serde_json::from_str(params).map_err(|_| invalid("params must be a list of stream names"))?;
+            let mut streams = Vec::with_capacity(names.len());
+            for name in &names {
+                let stream = StreamName::parse(name, |symbol| front.find_symbol(symbol));
+                streams.push(stream.ok_or_else(|| invalid(&format!("unknown stream '{name}'")))?);
+            }
+            let listener = front.hub.listener(id).ok_or_else(|| invalid("the connection is closing"))?;
+            if adds && listener.streams.len() + streams.len() > STREAMS_MAX {
+                return Err(invalid("too many streams"));
+            }
+            for stream in streams {
+                if adds { listener.subscribe(stream) } else { listener.unsubscribe(stream) }
+            }
+            Ok("null".to_owned())
+        }
+        "LIST_SUBSCRIPTIONS" => {
+            let streams = front.hub.listener(id).map(|listener| listener.streams.clone()).unwrap_or_default();
+            let mut out = String::new();
+            push_list(&mut out, streams, |out, stream| {
+                push_text(out, &stream.text(front.instrument(stream.symbol).symbol()));
+            });
+            Ok(out)
+        }
+        "SET_PROPERTY" | "GET_PROPERTY" => {
+            let list: Vec<serde_json::Value> =
+                serde_json::from_str(params).map_err(|_| invalid("params must be a list"))?;
+            if list.first().and_then(|name| name.as_str()) != Some("combined") {
+                return Err((0, "Unknown property".to_owned()));
+            }
+            let listener = front.hub.listener(id).ok_or_else(|| invalid("the connection is closing"))?;
+            if method == "GET_PROPERTY" {
+                return Ok(listener.combined.to_string());
+            }
+            let value = list.get(1).and_then(serde_json::Value::as_bool);
+            listener.combined = value.ok_or_else(|| (1, "Invalid value type: expected Boolean".to_owned()))?;
+            Ok("null".to_owned())
+        }
+        _ => Err(invalid(&format!("unknown method '{method}'"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_address_is_understood() {
+        let address = |path: &str, query: &str| {
+            let address = Address::parse(path, &Params::from_query_and_body(query, ""));
+            (address.combined, address.names.join(" "))
+        };
+        for (path, query, combined, names) in [
+            ("/ws", "", false, ""),
+            ("/ws/0", "", false, ""),
+            ("/ws/17", "", false, ""),
+            ("/ws/btcusdt@trade", "", false, "btcusdt@trade"),
+            ("/ws/btcusdt@trade/btcusdt@depth@100ms", "", false, "btcusdt@trade btcusdt@depth@100ms"),
+            ("/stream", "", true, ""),
+            ("/stream", "streams=btcusdt@trade/btcusdt@bookTicker", true, "btcusdt@trade btcusdt@bookTicker"),
+            ("/stream/ws", "", false, ""),
+            ("/stream/ws/2", "", false, ""),
+            ("/stream/ws/btcusdt@trade", "", false, "btcusdt@trade"),
+        ] {
+            assert_eq!(address(path, query), (combined, names.to_owned()), "{path}?{query}");
+        }
+    }
+}
