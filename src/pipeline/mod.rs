@@ -6,6 +6,9 @@
 mod amount;
 mod backlog;
 mod config;
+mod digest;
+pub mod features;
+mod reference;
 pub mod market;
 mod snapshot;
 pub mod sync;
