@@ -8,17 +8,19 @@ mod backlog;
 mod config;
 mod digest;
 pub mod features;
+pub mod quoter;
 mod reference;
 pub mod market;
 mod snapshot;
 pub mod sync;
 
+pub use crate::kpi::PnlSplit;
 pub use amount::Amount;
 pub use config::{
     ConfigError, FeaturesConfig, OrdersConfig, PipelineConfig, QuoterConfig, QuoterKind, ReferenceKind, RequoteKind,
     RiskConfig, SigmaKind, VpinMode,
 };
-pub use snapshot::{Counters, HaltReason, PipelineSnapshot, PnlSplit, REJECT_REASONS, TradingState};
+pub use snapshot::{Counters, HaltReason, PipelineSnapshot, REJECT_REASONS, TradingState};
 
 use crate::types::{
     Actions, BaseAtoms, BookState, DesyncReason, Input, Instrument, InstrumentId, Qty, SessionId, TimestampNs,
