@@ -110,6 +110,8 @@ pub struct PipelineSnapshot {
     pub stale: bool,
     /// Mid of the best prices of others, when quotable.
     pub mid: Option<HalfTicks>,
+    /// The mid that the position is marked to: the last one that could be quoted from.
+    pub mark: Option<HalfTicks>,
     /// Best bid of others.
     pub best_bid: Option<Price>,
     /// Best ask of others.
