@@ -11,11 +11,11 @@ mod decide;
 mod digest;
 pub mod features;
 mod lane;
+pub mod market;
 pub mod orders;
 pub mod quoter;
 mod reference;
 pub mod risk;
-pub mod market;
 mod snapshot;
 pub mod sync;
 
