@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::run::inspect::{self, InspectArgs};
 use crate::run::not_built::{self, AnyArgs};
 use crate::run::{Failure, exit};
 
@@ -22,6 +23,8 @@ pub struct Cli {
 /// One line a verb.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Show what recordings or a journal hold, and the book they lead to.
+    Inspect(InspectArgs),
     /// Fit the models to recorded data (not built yet).
     Train(AnyArgs),
     /// Check a fitted model (not built yet).
@@ -53,6 +56,7 @@ enum Verb {
 impl Verb {
     fn run(self) -> Result<(), Failure> {
         match self {
+            Verb::Inspect(args) => inspect::run(args),
             Verb::Train(_) => not_built::run("train"),
             Verb::Model(_) => not_built::run("model"),
             Verb::Sweep(_) => not_built::run("sweep"),
