@@ -1,1 +1,22 @@
-//! Floor 3: journals to Parquet.
+//! Floor 3: Parquet made from journals.
+//!
+//! Streams a session's records into tables, one file for each table, symbol and hour, never holding more than a bounded
+//! number of rows. Called by `touchline convert`, and by a session that has sealed its journal, on a cold thread. It
+//! reads journals and writes files under one folder; it never decides, never repairs, never touches the journal.
+//!
+//! Integers are the truth (ticks, lots, ids, nanoseconds); decimal columns beside them are for people. A file appears
+//! under its name whole or not at all, and converting again writes the same file.
+
+mod convert;
+mod error;
+mod market_rows;
+mod order_rows;
+mod partition;
+mod rows;
+mod summary;
+mod table;
+
+pub use convert::{ConvertOptions, convert, convert_all};
+pub use error::ArchiveError;
+pub use summary::{DroppedPlace, Summary, TableSummary};
+pub use table::Table;
