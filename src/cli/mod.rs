@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::run::inspect::{self, InspectArgs};
 use crate::run::not_built::{self, AnyArgs};
 use crate::run::{Failure, exit};
 
@@ -23,8 +22,10 @@ pub struct Cli {
 /// One line a verb.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Show what recordings or a journal hold, and the book they lead to.
-    Inspect(InspectArgs),
+    /// Run the engine against a venue.
+    Run(crate::run::live::RunArgs),
+    /// Record market data into a journal.
+    Record(crate::run::record::RecordArgs),
     /// Fit the models to recorded data (not built yet).
     Train(AnyArgs),
     /// Check a fitted model (not built yet).
@@ -56,7 +57,8 @@ enum Verb {
 impl Verb {
     fn run(self) -> Result<(), Failure> {
         match self {
-            Verb::Inspect(args) => inspect::run(args),
+            Verb::Run(args) => crate::run::live::run(args),
+            Verb::Record(args) => crate::run::record::run(args),
             Verb::Train(_) => not_built::run("train"),
             Verb::Model(_) => not_built::run("model"),
             Verb::Sweep(_) => not_built::run("sweep"),

@@ -241,6 +241,11 @@ impl Board {
         bump(&self.counts[count as usize], n);
     }
 
+    /// Sets a counter that one thread writes to what that thread has counted elsewhere.
+    pub fn put(&self, count: Count, value: u64) {
+        self.counts[count as usize].store(value, Ordering::Relaxed);
+    }
+
     /// Adds to a counter that several threads write.
     pub fn add(&self, count: Count, n: u64) {
         self.counts[count as usize].fetch_add(n, Ordering::Relaxed);

@@ -3,14 +3,23 @@
 //! Used by `run`, `record` and `demo` on their main thread. [`start`] returns when the venue has answered and all threads
 //! run; [`Engine::stop`] asks for the end, [`Engine::join`] waits for it and reports.
 
-use std::collections::VecDeque;
+mod assemble;
+mod venue;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::Failure;
+use super::{Failure, exit};
 use crate::config::{ApiKeys, Config};
-use crate::metrics::{Board, LatencySummary, LatencyTable, LatestReader};
+use crate::gateway::GatewayConfig;
+use crate::journal::SessionEnd;
+use crate::metrics::{Board, Count, Hop, LatencySummary, LatencyTable, LatestReader};
 use crate::pipeline::PipelineSnapshot;
+use crate::tiles::control::Recent;
+use crate::tiles::fate::{Fate, Fault};
+pub use assemble::Lines;
+
 use crate::types::{ExecReport, Instrument, InstrumentId, QuoteDecision, SessionId};
 
 /// What an engine does with its decisions.
@@ -54,9 +63,10 @@ pub struct EngineSummary {
 }
 
 /// A running engine.
-#[derive(Debug)]
 pub struct Engine {
-    live: Live,
+    running: assemble::Running,
+    gateways: Option<GatewayConfig>,
+    patience: Duration,
 }
 
 /// What people may see of a running engine; clones look at the same engine, from any cold thread.
@@ -75,13 +85,7 @@ struct Shared {
     instruments: Vec<Instrument>,
     snapshots: Vec<LatestReader<PipelineSnapshot>>,
     recent: Arc<Mutex<Recent>>,
-}
-
-/// The newest things that happened, kept by the control tile for people.
-#[derive(Debug, Default)]
-pub struct Recent {
-    fills: VecDeque<ExecReport>,
-    quotes: Vec<Option<QuoteDecision>>,
+    fate: Arc<Fate>,
 }
 
 impl Live {
@@ -101,12 +105,12 @@ impl Live {
     }
 
     /// Counters, gauges, tiles and links.
-    pub fn board(&self) -> &Board {
+    pub fn board(&self) -> &Arc<Board> {
         &self.shared.board
     }
 
     /// Latency histograms.
-    pub fn latencies(&self) -> &LatencyTable {
+    pub fn latencies(&self) -> &Arc<LatencyTable> {
         &self.shared.latencies
     }
 
@@ -131,34 +135,149 @@ impl Live {
         let recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.fills.iter().copied().collect()
     }
+
+    /// Asks for the end, as [`Engine::stop`].
+    pub fn stop(&self) {
+        self.shared.fate.request_stop();
+    }
+
+    /// Makes a tile panic: a drill of what follows.
+    pub fn drill_panic(&self, tile: &str) {
+        self.shared.fate.drill_panic(tile);
+    }
 }
 
 impl Engine {
     /// Asks for the end: own orders are cancelled and confirmed gone, then all threads end. Returns at once.
-    pub fn stop(&self) {}
+    pub fn stop(&self) {
+        self.running.fate.request_stop();
+    }
 
     /// Whether all threads have ended, by request or by failure.
     pub fn is_finished(&self) -> bool {
-        true
+        self.running.threads.iter().all(std::thread::JoinHandle::is_finished)
     }
 
     /// What people may see of it.
     pub fn live(&self) -> Live {
-        self.live.clone()
+        self.running.live.clone()
     }
 
     /// Waits for the end and reports. Without an earlier [`stop`](Self::stop) it waits until the engine fails.
     pub fn join(self) -> EngineSummary {
-        unreachable!("no engine starts yet")
+        let Engine { running, gateways, patience } = self;
+        let assemble::Running { live, fate, threads, keeper_thread, keeper, books_digest, pipeline_digest } = running;
+        for thread in threads {
+            // A runner catches its tiles' panics; should it die itself, that is a fault like theirs.
+            if thread.join().is_err() {
+                fate.fail(Fault { tile: "runner", what: "a runner died".to_owned(), is_panic: true });
+                fate.order_end();
+            }
+        }
+        // Orders first: everything else can wait.
+        let swept = gateways.as_ref().map(|gateways| venue::sweep(gateways, patience));
+        fate.order_seal();
+        let mut failure = fate.fault().map(|fault| fault_failure(&fault));
+        if keeper_thread.join().is_err() {
+            failure = failure.or_else(|| Some(Failure::bug("the keeper died")));
+        }
+        let digest = |slot: &crate::tiles::book::DigestSlot| *slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = SessionEnd::new(digest(&books_digest), digest(&pipeline_digest));
+        let keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let closed = keeper.map_or(Ok(()), crate::journal::Keeper::close).and_then(|()| end.write(live.session_dir()));
+        if let Err(error) = closed {
+            failure = failure.or_else(|| Some(super::output::journal_failure(error)));
+        }
+        let open_orders_at_exit = match swept {
+            Some(Ok(left)) => {
+                if left > 0 {
+                    failure = failure.or_else(|| Some(left_open(left)));
+                }
+                Some(left)
+            }
+            Some(Err(error)) => {
+                failure = failure.or(Some(error));
+                None
+            }
+            None => None,
+        };
+        let board = live.board();
+        let instruments: Vec<(Instrument, PipelineSnapshot)> = live
+            .instruments()
+            .iter()
+            .filter_map(|instrument| Some((*instrument, live.snapshot(instrument.id)?)))
+            .collect();
+        EngineSummary {
+            session: live.session(),
+            journal: live.session_dir().to_owned(),
+            ticks: board.count(Count::Ticks),
+            quotes: board.count(Count::Quotes),
+            orders_sent: board.count(Count::OrdersSent),
+            orders_rejected: board.count(Count::OrdersRejected),
+            fills: board.count(Count::Fills),
+            instruments,
+            tick_to_order: live.latencies().summary(Hop::TickToOrder),
+            open_orders_at_exit,
+            feed_dropped: board.count(Count::FeedDropped),
+            failure,
+        }
     }
 }
 
-/// Starts an engine: asks the venue for its clock, instruments, balances and our open orders, makes the journal, and
-/// starts all tiles. `name` is the verb that asks, for the session file.
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("live", &self.running.live).finish_non_exhaustive()
+    }
+}
+
+fn fault_failure(fault: &Fault) -> Failure {
+    if fault.is_panic {
+        return Failure::new(
+            "E_RUN_016",
+            exit::HALTED,
+            format!("the tile {} failed, and the engine halted itself", fault.tile),
+            fault.what.clone(),
+            "this is a bug: report it with the log; the journal holds everything up to the failure",
+        );
+    }
+    Failure::new(
+        "E_RUN_017",
+        exit::OUTPUT,
+        "the journal cannot be continued, so the engine ended the session",
+        format!("{}: {}", fault.tile, fault.what),
+        "free space on the disk of journal.dir; everything journaled before is kept",
+    )
+}
+
+fn left_open(left: usize) -> Failure {
+    Failure::new(
+        "E_RUN_018",
+        exit::HALTED,
+        format!("{left} own orders are still open on the venue"),
+        "the venue did not confirm their cancels",
+        "look at the venue's open orders whose client ids begin with `tl`, and cancel them there",
+    )
+}
+
+/// Starts an engine: asks the venue for its clock, instruments and our account, makes the journal, and starts all tiles.
+/// `name` is the verb that asks, for the session file; `lines` is where a dry run prints quotes or a recording messages.
 ///
 /// # Errors
 /// When the venue cannot be reached or refuses, the journal cannot be made, or keys are missing where orders are sent.
-pub fn start(config: &Config, keys: Option<&ApiKeys>, mode: EngineMode, name: &str) -> Result<Engine, Failure> {
-    let _ = (config, keys, mode, name);
-    Err(super::not_built::run("run").unwrap_err())
+pub fn start(
+    config: &Config,
+    keys: Option<&ApiKeys>,
+    mode: EngineMode,
+    name: &str,
+    lines: Option<Lines>,
+) -> Result<Engine, Failure> {
+    let venue = venue::ask(config)?;
+    let gateways = match mode {
+        EngineMode::Live => Some(venue::log_on(&venue, config, keys)?),
+        EngineMode::DryRun | EngineMode::Record => None,
+    };
+    tracing::info!(symbols = assemble::names(&venue.instruments), "the venue answers");
+    let patience = venue.patience;
+    let running = assemble::assemble(config, mode, name, venue, gateways.as_ref(), lines)?;
+    Ok(Engine { running, gateways, patience })
 }

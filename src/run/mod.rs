@@ -5,9 +5,10 @@
 
 pub mod engine;
 pub mod failure;
-pub mod inspect;
+pub mod live;
 pub mod not_built;
 pub mod output;
+pub mod record;
 pub mod virtual_session;
 
 pub use failure::{Failure, exit};

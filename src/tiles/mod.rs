@@ -1,1 +1,45 @@
-//! Floor 4: one file a thread; each step does a bounded piece of work and never waits.
+//! Floor 4: tiles, one file each, and the runners that step them.
+//!
+//! A tile owns its state and the ends of its links. [`Tile::step`] does what is there to do, never blocks (gateways and
+//! other cold tiles excepted: blocking is their trade) and returns how much that was; who loops it, where, and how it
+//! waits is the runner's business. So the same tiles run on threads of their own or in turn on one, and tests step them
+//! by hand. Tiles hold no business logic: they move data between the modules that do.
+//!
+//! Ends propagate through the links: a tile whose inputs are finished closes and is dropped, which finishes its outputs.
+
+pub mod account;
+pub mod book;
+pub mod control;
+pub mod doorbell;
+pub mod fate;
+pub mod feed;
+pub mod gateway;
+pub mod keeper;
+pub mod message;
+pub mod print;
+pub mod quote;
+pub mod runner;
+pub mod snapshot;
+
+use std::time::Duration;
+
+/// One worker of the engine.
+pub trait Tile: Send {
+    /// Its name in the topology.
+    fn name(&self) -> &'static str;
+
+    /// Does what is there to do; returns how much.
+    fn step(&mut self) -> usize;
+
+    /// Whether there will never be anything to do again.
+    fn is_done(&self) -> bool;
+
+    /// Waits for something to happen, `limit` at most. `false` when the tile has nothing of its own to wait for.
+    fn wait(&mut self, limit: Duration) -> bool {
+        let _ = limit;
+        false
+    }
+
+    /// Said once, on the tile's thread, before it is dropped.
+    fn close(&mut self) {}
+}

@@ -36,9 +36,30 @@ impl UnitSender {
     /// # Errors
     /// [`Full`] when it does not fit; nothing was sent.
     pub fn send(&mut self, record: &[Unit]) -> Result<(), Full> {
+        self.send_stamped(record, 0)
+    }
+
+    /// Sends a finished record with a stamp: the time stamp counter of the read that brought it. On a link the first
+    /// word of a record, which belongs to the journal, carries the stamp.
+    ///
+    /// # Errors
+    /// [`Full`] when it does not fit; nothing was sent.
+    pub fn send_stamped(&mut self, record: &[Unit], stamp: u64) -> Result<(), Full> {
         let chunk = self.ring.write_chunk_uninit(record.len()).map_err(|_| Full)?;
-        chunk.fill_from_iter(record.iter().copied());
+        let mut first = true;
+        chunk.fill_from_iter(record.iter().map(|unit| {
+            let mut unit = *unit;
+            if std::mem::take(&mut first) {
+                unit.0[0] = stamp;
+            }
+            unit
+        }));
         Ok(())
+    }
+
+    /// Whether the receiver is gone.
+    pub fn is_abandoned(&self) -> bool {
+        self.ring.is_abandoned()
     }
 }
 
@@ -56,7 +77,22 @@ impl UnitReceiver {
     /// # Errors
     /// When the record cannot be read; it has been taken from the ring all the same.
     pub fn recv(&mut self) -> Option<Result<Record<'_>, RecordError>> {
+        self.recv_stamped().map(|(_, record)| record)
+    }
+
+    /// Whether the sender is gone and everything it sent has been taken.
+    pub fn is_finished(&self) -> bool {
+        // In this order: a sender that is gone sends no more, so an empty ring after it stays empty.
+        self.ring.is_abandoned() && self.ring.is_empty()
+    }
+
+    /// Takes the next record with its stamp; see [`UnitSender::send_stamped`].
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn recv_stamped(&mut self) -> Option<(u64, Result<Record<'_>, RecordError>)> {
         let head = *self.ring.peek().ok()?;
+        let stamp = head.0[0];
         // Bytes 24..28 of the header hold the payload's length.
         let units = units_for((head.0[3] & 0xFFFF_FFFF) as usize);
         let chunk = self.ring.read_chunk(units).ok()?;
@@ -65,7 +101,7 @@ impl UnitReceiver {
         self.record.extend_from_slice(first);
         self.record.extend_from_slice(second);
         chunk.commit_all();
-        Some(Record::from_units(&self.record))
+        Some((stamp, Record::from_units(&self.record)))
     }
 }
 
@@ -85,8 +121,10 @@ mod tests {
             buf.put(&payload);
             let units = buf.finish(Stream::Feed, Kind::RawFrame, Flags::NONE, seq, TimestampNs::ZERO);
             assert!(tx.has_room(units.len()));
-            tx.send(units).unwrap();
-            let record = rx.recv().unwrap().unwrap();
+            tx.send_stamped(units, seq * 3).unwrap();
+            let (stamp, record) = rx.recv_stamped().unwrap();
+            let record = record.unwrap();
+            assert_eq!(stamp, seq * 3);
             assert_eq!((record.header.seq, record.payload), (seq, &payload[..]));
             assert!(rx.recv().is_none());
         }

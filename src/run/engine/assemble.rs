@@ -1,0 +1,503 @@
+//! Tiles made, joined by their links and seated on threads, as `topology` says.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use quanta::Clock;
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::venue::{Venue, bad_client};
+use super::{EngineMode, Live, Shared};
+use crate::config::{Config, Idle as IdleKey, PlanKind as PlanKey};
+use crate::feed::{Connection, client_config, combined_stream_url};
+use crate::gateway::{AccountClient, Gateway, GatewayConfig, Http, wall_now};
+use crate::journal::{Journal, JournalConfig, JournalWriter, Keeper, SessionInfo};
+use crate::metrics::{Board, LatencyTable, latest};
+use crate::pipeline::market::MarketStage;
+use crate::pipeline::sync::SyncRule;
+use crate::pipeline::{Pipeline, PipelineConfig};
+use crate::run::output::journal_failure;
+use crate::run::{Failure, exit};
+use crate::tiles::Tile;
+use crate::tiles::account::AccountTile;
+use crate::tiles::book::{BookTile, DigestSlot};
+use crate::tiles::control::{ControlParts, ControlTile, Recent};
+use crate::tiles::doorbell::Doorbell;
+use crate::tiles::fate::Fate;
+use crate::tiles::feed::{FeedParts, FeedTile, RecordOutlet, UserFeed};
+use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover};
+use crate::tiles::keeper::{KeeperSlot, KeeperTile};
+use crate::tiles::message::TelemetrySender;
+use crate::tiles::print::PrintTile;
+use crate::tiles::quote::{Lane, QuoteParts, QuoteTile, digest_slot, wall_clock};
+use crate::tiles::runner::{Runner, spawn};
+use crate::tiles::snapshot::SnapshotTile;
+use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
+use crate::types::{Instrument, SessionId};
+use crate::venue::binance::decode::Decoder;
+use crate::wire::unit_link;
+
+/// Streams that decisions need, and one more that only recordings keep.
+const STREAMS: [&str; 3] = ["depth@100ms", "trade", "bookTicker"];
+const RECORDED_STREAMS: [&str; 4] = ["depth@100ms", "trade", "bookTicker", "aggTrade"];
+/// The venue pings every 20 s; three missed pings and a margin mean that nobody is there.
+const SILENCE: Duration = Duration::from_secs(65);
+/// The longest that a silent venue may hold a fused runner, once: then requests go to the overflow worker.
+const INLINE_PATIENCE: Duration = Duration::from_millis(100);
+
+/// What is printed, and where.
+pub struct Lines {
+    /// The stream.
+    pub out: Box<dyn Write + Send>,
+    /// Messages of a recording to print; `u64::MAX` for all.
+    pub count: u64,
+    /// Whether a recording ends with the last of them.
+    pub ends: bool,
+}
+
+/// Threads and what is needed to end them.
+pub struct Running {
+    /// What people see.
+    pub live: Live,
+    /// The engine's life.
+    pub fate: Arc<Fate>,
+    /// All threads but the keeper's.
+    pub threads: Vec<JoinHandle<()>>,
+    /// The keeper's.
+    pub keeper_thread: JoinHandle<()>,
+    /// Where the keeper is left.
+    pub keeper: KeeperSlot,
+    /// The books' last digest.
+    pub books_digest: DigestSlot,
+    /// The decisions' last digest.
+    pub pipeline_digest: DigestSlot,
+}
+
+/// The plan for this machine.
+pub fn plan(config: &Config) -> Plan {
+    let kind = match config.topology.plan {
+        PlanKey::Auto => PlanKind::Auto,
+        PlanKey::Fused => PlanKind::Fused,
+        PlanKey::Split => PlanKind::Split,
+    };
+    let idle = match config.topology.idle {
+        IdleKey::Auto => None,
+        IdleKey::Spin => Some(Idle::Spin),
+        IdleKey::Yield => Some(Idle::Yield),
+        IdleKey::Park => Some(Idle::Park),
+    };
+    topology::plan(kind, &topology::cores_at_hand(&config.topology.cores), idle)
+}
+
+/// The rings of one engine, by name, with the configured depths.
+struct Depths(BTreeMap<&'static str, usize>);
+
+impl Depths {
+    fn new(config: &Config) -> Depths {
+        let topology = &config.topology;
+        Depths(
+            LINKS
+                .iter()
+                .map(|row| {
+                    let depth = match row.name {
+                        link::FEED_BOOK => topology.feed_book_units,
+                        link::BOOK_QUOTE => topology.book_quote_depth,
+                        link::QUOTE_PLACE | link::QUOTE_CANCEL | link::PLACE_OVERFLOW => topology.quote_gateway_depth,
+                        link::PLACE_QUOTE | link::CANCEL_QUOTE | link::OVERFLOW_QUOTE => topology.gateway_quote_depth,
+                        _ => row.depth,
+                    };
+                    (row.name, depth)
+                })
+                .collect(),
+        )
+    }
+
+    fn depth(&self, name: &str) -> usize {
+        self.0.get(name).copied().unwrap_or_else(|| link_row(name).depth)
+    }
+
+    fn ring<T>(&self, name: &str) -> (Producer<T>, Consumer<T>) {
+        RingBuffer::new(self.depth(name))
+    }
+}
+
+/// Bells of the threads that may be parked, by tile.
+struct Bells(BTreeMap<&'static str, (Arc<Doorbell>, bool)>);
+
+impl Bells {
+    fn new(plan: &Plan) -> Bells {
+        let mut bells = BTreeMap::new();
+        for seat in &plan.seats {
+            let bell = Arc::new(Doorbell::default());
+            for tile in seat.tiles {
+                bells.insert(*tile, (Arc::clone(&bell), seat.idle == Idle::Park));
+            }
+        }
+        Bells(bells)
+    }
+
+    fn of(&self, tile: &str) -> Arc<Doorbell> {
+        self.0.get(tile).map(|(bell, _)| Arc::clone(bell)).unwrap_or_default()
+    }
+
+    /// The bell, if its tile may be parked: hot tiles do not ring spinners.
+    fn if_parked(&self, tile: &str) -> Option<Arc<Doorbell>> {
+        self.0.get(tile).filter(|(_, parks)| *parks).map(|(bell, _)| Arc::clone(bell))
+    }
+}
+
+struct Writers {
+    session_dir: std::path::PathBuf,
+    feed: JournalWriter,
+    quote: Option<JournalWriter>,
+    gateways: Vec<JournalWriter>,
+    keeper: Keeper,
+}
+
+fn journal(
+    config: &Config,
+    mode: EngineMode,
+    name: &str,
+    session: SessionId,
+    venue: &Venue,
+    pipeline: &PipelineConfig,
+    gateways: usize,
+) -> Result<Writers, Failure> {
+    let keys = &config.journal;
+    let settings = JournalConfig {
+        segment_bytes: keys.segment_mb << 20,
+        sync_interval: Some(crate::types::DurationNs::from_millis(keys.sync_ms)),
+        roll_age: Some(crate::types::DurationNs::from_secs(keys.segment_s)),
+        ..JournalConfig::new(&keys.dir)
+    };
+    let decisions = (mode != EngineMode::Record).then(|| serde_json::to_value(pipeline)).transpose();
+    let decisions =
+        decisions.map_err(|error| Failure::bug(format!("the pipeline's settings have no JSON: {error}")))?;
+    let info = SessionInfo::new(session, name, "binance", wall_now(), &venue.instruments, decisions);
+    if mode == EngineMode::Record {
+        let (session_dir, feed, keeper) = Journal::create_feed_only(&settings, &info).map_err(journal_failure)?;
+        return Ok(Writers { session_dir, feed, quote: None, gateways: Vec::new(), keeper });
+    }
+    let Journal { session_dir, feed, quote, gateways, keeper } =
+        Journal::create(&settings, &info, gateways).map_err(journal_failure)?;
+    Ok(Writers { session_dir, feed, quote: Some(quote), gateways, keeper })
+}
+
+/// Makes all tiles and starts all threads.
+///
+/// # Errors
+/// When the journal cannot be made, a setting cannot be used, or the system gives no thread.
+pub fn assemble(
+    config: &Config,
+    mode: EngineMode,
+    name: &str,
+    venue: Venue,
+    gateways: Option<&GatewayConfig>,
+    lines: Option<Lines>,
+) -> Result<Running, Failure> {
+    let plan = plan(config);
+    if let Some(degraded) = &plan.degraded {
+        tracing::warn!("{degraded}");
+    }
+    tracing::info!("{}", plan.describe());
+    let depths = Depths::new(config);
+    let bells = Bells::new(&plan);
+    let clock = Clock::new();
+    let rows: Vec<(&'static str, usize)> = LINKS.iter().map(|row| (row.name, depths.depth(row.name))).collect();
+    let board = Arc::new(Board::new(&tile::ALL, &rows));
+    let fate = Arc::new(Fate::default());
+    let session = SessionId(wall_now().millis());
+    let mut decisions = config.pipeline();
+    decisions.orders.send = mode == EngineMode::Live;
+    let fused = plan.kind == PlanKind::Fused;
+    // Their lanes of the journal: place, cancel and, where the place gateway may hand over, the overflow worker.
+    let lanes = if gateways.is_some() { 2 + usize::from(fused) } else { 0 };
+    let tls = client_config(venue.ca_file.as_deref()).map_err(|error| {
+        Failure::new("E_RUN_014", exit::CONFIG, "TLS cannot be set up", error.to_string(), "check venue.ca_file")
+    })?;
+    let pipeline = Pipeline::new(session, &venue.instruments, &decisions).map_err(|error| {
+        Failure::new(
+            "E_CONF_012",
+            exit::CONFIG,
+            "the settings of the decisions cannot be used",
+            error.to_string(),
+            "`touchline run --print-config` shows each key with its meaning",
+        )
+    })?;
+    let mut writers = journal(config, mode, name, session, &venue, &decisions, lanes)?;
+    let connect = |url: &str, seed: u64| {
+        Connection::new(url, Arc::clone(&tls), clock.clone(), SILENCE, seed).map_err(|error| {
+            Failure::new(
+                "E_RUN_014",
+                exit::CONFIG,
+                "the venue's connection settings cannot be used",
+                error.to_string(),
+                "check venue.ws_url and venue.ws_api_url",
+            )
+        })
+    };
+
+    let mut tiles: BTreeMap<&'static str, Box<dyn Tile>> = BTreeMap::new();
+    let mut telemetry = Vec::new();
+    let mut channel = |name: &'static str| {
+        let (producer, consumer) = depths.ring(name);
+        telemetry.push(consumer);
+        TelemetrySender::new(producer)
+    };
+
+    // feed -> book
+    let (feed_book, book_feed) = unit_link(depths.depth(link::FEED_BOOK));
+    let (snapshot_feed, feed_snapshots) = depths.ring(link::SNAPSHOT_FEED);
+    let (feed_returns, snapshot_returns) = depths.ring(link::FEED_SNAPSHOT);
+    let (tap, print) = match mode {
+        EngineMode::Record => {
+            let (sender, receiver) = unit_link(depths.depth(link::FEED_BOOK));
+            (Some(sender), Some(receiver))
+        }
+        _ => (None, None),
+    };
+    let (feed_quote, quote_feed) = depths.ring(link::FEED_QUOTE);
+    let (feed_account, account_requests) = depths.ring(link::FEED_ACCOUNT);
+    let streams: &[&str] = if mode == EngineMode::Record { &RECORDED_STREAMS } else { &STREAMS };
+    let user = match gateways {
+        Some(gateways) => Some(UserFeed {
+            connection: connect(&venue.endpoints.ws_api_url, session.0 ^ 1)?,
+            quote: feed_quote,
+            account: feed_account,
+            account_bell: bells.of(tile::ACCOUNT),
+            api_key: gateways.api_key.clone(),
+            signer: Arc::clone(&gateways.signer),
+            recv_window_ms: config.venue.recv_window_ms,
+            clock: venue.clock.clone(),
+            since: wall_now(),
+        }),
+        None => None,
+    };
+    let outlet =
+        RecordOutlet::new(writers.feed, feed_book, tap, venue.instruments.len(), Arc::clone(&board), Arc::clone(&fate));
+    tiles.insert(
+        tile::FEED,
+        Box::new(FeedTile::new(FeedParts {
+            market: connect(&combined_stream_url(&venue.endpoints.ws_url, &config.symbols, streams), session.0)?,
+            decoder: Decoder::new(&venue.instruments),
+            outlet,
+            instruments: venue.instruments.clone(),
+            snapshots: feed_snapshots,
+            returns: feed_returns,
+            user,
+            fate: Arc::clone(&fate),
+            board: Arc::clone(&board),
+        })),
+    );
+
+    // book -> quote, book -> snapshot -> feed
+    let (book_quote, quote_book) = depths.ring(link::BOOK_QUOTE);
+    let (book_snapshot, snapshot_requests) = depths.ring(link::BOOK_SNAPSHOT);
+    let (books_digest, pipeline_digest) = (digest_slot(), digest_slot());
+    tiles.insert(
+        tile::BOOK,
+        Box::new(BookTile::new(
+            book_feed,
+            MarketStage::new(&venue.instruments, SyncRule::Spot),
+            &venue.instruments,
+            book_quote,
+            bells.if_parked(tile::QUOTE).filter(|_| !fused),
+            book_snapshot,
+            bells.of(tile::SNAPSHOT),
+            Arc::clone(&board),
+            Arc::clone(&books_digest),
+        )),
+    );
+    tiles.insert(
+        tile::SNAPSHOT,
+        Box::new(SnapshotTile::new(
+            snapshot_requests,
+            snapshot_feed,
+            snapshot_returns,
+            Http::new(&venue.endpoints.rest_url, None, venue.ca_file.as_deref(), venue.patience).map_err(bad_client)?,
+            &venue.instruments,
+            venue.limiter.clone(),
+            venue.clock.clone(),
+            Arc::clone(&fate),
+        )),
+    );
+
+    // quote <-> gateways
+    let (control_quote, quote_control) = depths.ring(link::CONTROL_QUOTE);
+    let mut answers = Vec::new();
+    let (mut place, mut cancel, mut account) = (None, None, None);
+    if let Some(gateways) = gateways {
+        let mut lane = |request_link, answer_link, tile_name, handover, telemetry, patience| {
+            let (requests_in, requests_out) = depths.ring(request_link);
+            let (answers_in, answers_out) = depths.ring(answer_link);
+            answers.push(answers_out);
+            let made = GatewayTile::new(GatewayParts {
+                name: tile_name,
+                requests: requests_out,
+                answers: answers_in,
+                answer_bell: bells.if_parked(tile::QUOTE).filter(|_| !fused || tile_name != tile::PLACE),
+                gateway: Gateway::new(gateways, patience).map_err(bad_client)?,
+                journal: writers.gateways.remove(0),
+                telemetry,
+                handover,
+                board: Arc::clone(&board),
+                fate: Arc::clone(&fate),
+            });
+            tiles.insert(tile_name, Box::new(made));
+            Ok::<_, Failure>(requests_in)
+        };
+        let handover = if fused {
+            let sender = channel(link::OVERFLOW_CONTROL);
+            let ring = lane(link::PLACE_OVERFLOW, link::OVERFLOW_QUOTE, tile::OVERFLOW, None, sender, venue.patience)?;
+            let deadline = Duration::from_micros(config.topology.fused_deadline_us);
+            Some(Handover { ring, bell: bells.of(tile::OVERFLOW), deadline })
+        } else {
+            None
+        };
+        let patience = if fused { INLINE_PATIENCE.min(venue.patience) } else { venue.patience };
+        let sender = channel(link::PLACE_CONTROL);
+        let ring = lane(link::QUOTE_PLACE, link::PLACE_QUOTE, tile::PLACE, handover, sender, patience)?;
+        // The fused place gateway is stepped by the thread that sends to it.
+        let bell = bells.if_parked(tile::PLACE).filter(|_| !fused);
+        place = Some(Lane { ring, bell, cells: board.link_index(link::QUOTE_PLACE) });
+        let sender = channel(link::CANCEL_CONTROL);
+        let ring = lane(link::QUOTE_CANCEL, link::CANCEL_QUOTE, tile::CANCEL, None, sender, venue.patience)?;
+        cancel = Some(Lane { ring, bell: bells.if_parked(tile::CANCEL), cells: board.link_index(link::QUOTE_CANCEL) });
+        let (account_quote, quote_account) = depths.ring(link::ACCOUNT_QUOTE);
+        account = Some(quote_account);
+        let client = AccountClient::new(gateways, venue.patience).map_err(bad_client)?;
+        tiles.insert(
+            tile::ACCOUNT,
+            Box::new(AccountTile::new(
+                account_requests,
+                account_quote,
+                client,
+                &venue.instruments,
+                session,
+                venue.clock.clone(),
+                Arc::clone(&board),
+                Arc::clone(&fate),
+            )),
+        );
+    }
+    let (mut show, mut shown) = (Vec::new(), Vec::new());
+    for _ in &venue.instruments {
+        let (writer, reader) = latest();
+        show.push(writer);
+        shown.push(reader);
+    }
+    if let Some(journal) = writers.quote {
+        tiles.insert(
+            tile::QUOTE,
+            Box::new(QuoteTile::new(QuoteParts {
+                book: quote_book,
+                feed: gateways.map(|_| quote_feed),
+                account,
+                control: quote_control,
+                answers,
+                place,
+                cancel,
+                pipeline,
+                instruments: venue.instruments.clone(),
+                journal,
+                telemetry: channel(link::QUOTE_CONTROL),
+                snapshots: show,
+                now: wall_clock(),
+                fate: Arc::clone(&fate),
+                board: Arc::clone(&board),
+                digest: Arc::clone(&pipeline_digest),
+            })),
+        );
+    }
+
+    // control and keeper
+    let latencies = Arc::new(LatencyTable::default());
+    let recent = Arc::new(Mutex::new(Recent { quotes: vec![None; venue.instruments.len()], ..Recent::default() }));
+    match print {
+        Some(receiver) => {
+            let lines = lines.unwrap_or(Lines { out: Box::new(std::io::sink()), count: 0, ends: false });
+            let made =
+                PrintTile::new(receiver, &venue.instruments, lines.out, lines.count, lines.ends, Arc::clone(&fate));
+            tiles.insert(tile::CONTROL, Box::new(made));
+        }
+        None => {
+            let made = ControlTile::new(ControlParts {
+                quote: control_quote,
+                telemetry,
+                latencies: Arc::clone(&latencies),
+                recent: Arc::clone(&recent),
+                instruments: venue.instruments.clone(),
+                lines: lines.map(|lines| lines.out),
+                // Two answers in turn, a query and its answer: four times the patience covers the slowest honest end.
+                patience: venue.patience * 4,
+                sends: mode == EngineMode::Live,
+                board: Arc::clone(&board),
+                fate: Arc::clone(&fate),
+            });
+            tiles.insert(tile::CONTROL, Box::new(made));
+        }
+    }
+    let keeper = KeeperSlot::default();
+    tiles.insert(tile::KEEPER, Box::new(KeeperTile::new(writers.keeper, Arc::clone(&keeper), Arc::clone(&fate))));
+
+    let live = Live {
+        shared: Arc::new(Shared {
+            session,
+            session_dir: writers.session_dir,
+            plan: plan.describe(),
+            board: Arc::clone(&board),
+            latencies,
+            instruments: venue.instruments,
+            snapshots: shown,
+            recent,
+            fate: Arc::clone(&fate),
+        }),
+    };
+    let (threads, keeper_thread) = seat(&plan, tiles, &bells, &fate, &board)?;
+    Ok(Running { live, fate, threads, keeper_thread, keeper, books_digest, pipeline_digest })
+}
+
+/// Puts the tiles on their threads.
+fn seat(
+    plan: &Plan,
+    mut tiles: BTreeMap<&'static str, Box<dyn Tile>>,
+    bells: &Bells,
+    fate: &Arc<Fate>,
+    board: &Arc<Board>,
+) -> Result<(Vec<JoinHandle<()>>, JoinHandle<()>), Failure> {
+    let mut threads = Vec::new();
+    let mut keeper_thread = None;
+    for seat in &plan.seats {
+        let own: Vec<Box<dyn Tile>> = seat.tiles.iter().filter_map(|name| tiles.remove(name)).collect();
+        let Some(first) = seat.tiles.first() else { continue };
+        if own.is_empty() {
+            continue;
+        }
+        let runner = Runner::new(own, seat.idle, Arc::clone(fate), Arc::clone(board), bells.of(first));
+        let thread = spawn(seat, runner).map_err(|error| {
+            fate.order_end();
+            Failure::new(
+                "E_RUN_015",
+                exit::HALTED,
+                format!("the system gives no thread for {}", seat.thread),
+                error.to_string(),
+                "raise the limit of threads (`ulimit -u`)",
+            )
+        })?;
+        if seat.thread == tile::KEEPER {
+            keeper_thread = Some(thread);
+        } else {
+            threads.push(thread);
+        }
+    }
+    let keeper_thread = keeper_thread.ok_or_else(|| Failure::bug("the plan has no seat for the keeper"))?;
+    Ok((threads, keeper_thread))
+}
+
+/// The instruments' names, for logs.
+pub fn names(instruments: &[Instrument]) -> String {
+    instruments.iter().map(Instrument::symbol).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,148 @@
+//! The book tile: records in, market updates out.
+//!
+//! Steps [`MarketStage`], which is a pure function of the feed stream, and asks for the snapshots that it wants. When the
+//! decision is behind it takes no more records: the feed link then fills, and that link's policy says what happens.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rtrb::Producer;
+use tracing::{info, warn};
+
+use super::Tile;
+use super::doorbell::Doorbell;
+use super::message::{BookOut, SnapshotRequest};
+use crate::gateway::wall_now;
+use crate::metrics::{Board, Count};
+use crate::pipeline::market::MarketStage;
+use crate::topology::{link, tile};
+use crate::types::{BookState, Instrument, MarketUpdate, TimestampNs};
+use crate::wire::{FeedEvent, UnitReceiver};
+
+/// Records taken in one step.
+const RECORDS_A_STEP: usize = 64;
+/// Idle steps between two looks at the clock for snapshots whose back-off has passed.
+const IDLE_STEPS_A_LOOK: u32 = 256;
+
+/// Where the last digest is left for the session's end.
+pub type DigestSlot = Arc<Mutex<Option<u128>>>;
+
+/// See the module.
+pub struct BookTile {
+    feed: UnitReceiver,
+    stage: MarketStage,
+    quote: Producer<BookOut>,
+    quote_bell: Option<Arc<Doorbell>>,
+    snapshots: Producer<SnapshotRequest>,
+    snapshot_bell: Arc<Doorbell>,
+    board: Arc<Board>,
+    link: usize,
+    states: Vec<BookState>,
+    digest: DigestSlot,
+    idle_steps: u32,
+}
+
+impl BookTile {
+    /// A tile whose books all wait for their snapshots. `quote_bell` wakes the quote tile where it may be parked.
+    #[allow(clippy::too_many_arguments, reason = "each is one end of a link or a shared part, named where it is made")]
+    pub fn new(
+        feed: UnitReceiver,
+        stage: MarketStage,
+        instruments: &[Instrument],
+        quote: Producer<BookOut>,
+        quote_bell: Option<Arc<Doorbell>>,
+        snapshots: Producer<SnapshotRequest>,
+        snapshot_bell: Arc<Doorbell>,
+        board: Arc<Board>,
+        digest: DigestSlot,
+    ) -> BookTile {
+        let states = instruments.iter().map(|instrument| stage.state(instrument.id)).collect();
+        let link = board.link_index(link::BOOK_QUOTE);
+        BookTile {
+            feed,
+            stage,
+            quote,
+            quote_bell,
+            snapshots,
+            snapshot_bell,
+            board,
+            link,
+            states,
+            digest,
+            idle_steps: 0,
+        }
+    }
+
+    fn take_records(&mut self) -> usize {
+        let mut work = 0;
+        while work < RECORDS_A_STEP && (self.quote.slots() > 0 || self.quote.is_abandoned()) {
+            let Some((read_tsc, record)) = self.feed.recv_stamped() else { break };
+            work += 1;
+            let event = record.and_then(|record| FeedEvent::decode(&record).map(|event| (record.header.seq, event)));
+            let (feed_seq, event) = match event {
+                Ok(read) => read,
+                // The feed tile of the same build wrote it: that it cannot be read is a bug, and bugs stop the engine.
+                Err(error) => panic!("a record on the feed link cannot be read: {error}"),
+            };
+            let Some(update) = self.stage.on_event(&event) else { continue };
+            self.board.bump(Count::BookUpdates, 1);
+            if let MarketUpdate::Book(view) = &update {
+                self.note_state(view.instrument.index(), view.state);
+            }
+            // A decision that is gone (record mode, or after a failure) leaves the books running.
+            let _ = self.quote.push(BookOut { feed_seq, read_tsc, update });
+        }
+        if work > 0 {
+            let capacity = self.quote.buffer().capacity();
+            self.board.links()[self.link].note(capacity - self.quote.slots());
+            if let Some(bell) = &self.quote_bell {
+                bell.ring();
+            }
+        }
+        work
+    }
+
+    fn note_state(&mut self, index: usize, state: BookState) {
+        let before = std::mem::replace(&mut self.states[index], state);
+        match (before, state) {
+            (BookState::Live, BookState::Syncing(reason)) => {
+                self.board.bump(Count::Desyncs, 1);
+                warn!(instrument = index, ?reason, "book out of sync");
+            }
+            (BookState::Syncing(_), BookState::Live) => info!(instrument = index, "book in sync"),
+            _ => {}
+        }
+    }
+
+    fn ask_for_snapshots(&mut self, now: TimestampNs) {
+        while let Some(instrument) = self.stage.snapshot_wanted(now) {
+            self.board.bump(Count::SnapshotsWanted, 1);
+            // Dropped when the worker is that far behind; the stage asks again after its back-off.
+            let _ = self.snapshots.push(instrument);
+            self.snapshot_bell.ring();
+        }
+    }
+}
+
+impl Tile for BookTile {
+    fn name(&self) -> &'static str {
+        tile::BOOK
+    }
+
+    fn step(&mut self) -> usize {
+        let work = self.take_records();
+        self.idle_steps += 1;
+        if work > 0 || self.idle_steps >= IDLE_STEPS_A_LOOK {
+            self.idle_steps = 0;
+            self.ask_for_snapshots(wall_now());
+        }
+        work
+    }
+
+    fn is_done(&self) -> bool {
+        self.feed.is_finished()
+    }
+
+    fn close(&mut self) {
+        *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.stage.digest());
+    }
+}

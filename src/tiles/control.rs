@@ -1,0 +1,192 @@
+//! The control tile: sees the session to its end, and keeps what people look at. Cold.
+//!
+//! The end: `Stop` to the decision, which cancels everything; when it is quiet, or has had its time, the sources are told
+//! to close, and the end runs through the links. What the venue then still holds is asked and swept by `run::engine`.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rtrb::{Consumer, Producer};
+use tracing::{info, warn};
+
+use super::Tile;
+use super::fate::Fate;
+use super::message::Telemetry;
+use crate::metrics::{Board, Gauge, LatencyTable};
+use crate::topology::tile;
+use crate::types::{Control, ExecReport, Instrument, QuoteDecision, QuoteSide, TimestampNs};
+
+/// How many fills people may look back on.
+const FILLS_KEPT: usize = 256;
+/// Messages taken in one step.
+const MESSAGES_A_STEP: usize = 4096;
+
+/// The newest things that happened, for people.
+#[derive(Debug, Default)]
+pub struct Recent {
+    /// The newest fills, oldest first.
+    pub fills: VecDeque<ExecReport>,
+    /// The newest decision of each instrument.
+    pub quotes: Vec<Option<QuoteDecision>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Stopping { until: Instant },
+    Ended,
+}
+
+/// Everything the tile is made of.
+pub struct ControlParts {
+    /// `control_quote`.
+    pub quote: Producer<Control>,
+    /// `*_control`.
+    pub telemetry: Vec<Consumer<Telemetry>>,
+    /// Histograms.
+    pub latencies: Arc<LatencyTable>,
+    /// What people look at.
+    pub recent: Arc<Mutex<Recent>>,
+    /// The session's instruments.
+    pub instruments: Vec<Instrument>,
+    /// Where a dry run prints its quotes.
+    pub lines: Option<Box<dyn Write + Send>>,
+    /// How long the decision may take to get quiet.
+    pub patience: Duration,
+    /// Whether the decision has orders to cancel at all.
+    pub sends: bool,
+    /// The board.
+    pub board: Arc<Board>,
+    /// The engine's life.
+    pub fate: Arc<Fate>,
+}
+
+/// See the module.
+pub struct ControlTile {
+    parts: ControlParts,
+    phase: Phase,
+}
+
+impl ControlTile {
+    /// A tile of a running session.
+    pub fn new(parts: ControlParts) -> ControlTile {
+        ControlTile { parts, phase: Phase::Running }
+    }
+
+    fn see_to_the_end(&mut self) {
+        let fate = &self.parts.fate;
+        match self.phase {
+            Phase::Running if fate.stop_requested() || fate.has_failed() => {
+                if fate.has_failed() {
+                    self.parts.board.set(Gauge::Failed, 1);
+                }
+                if self.parts.sends && self.parts.quote.push(Control::Stop).is_ok() {
+                    info!("stopping: own orders are cancelled");
+                    self.phase = Phase::Stopping { until: Instant::now() + self.parts.patience };
+                } else {
+                    self.end();
+                }
+            }
+            Phase::Stopping { until } => {
+                let decision_gone = self.parts.quote.is_abandoned();
+                if fate.is_quiet() || decision_gone || Instant::now() >= until {
+                    if !fate.is_quiet() {
+                        warn!("the decision did not get quiet in time; the venue is asked what is left");
+                    }
+                    self.end();
+                }
+            }
+            Phase::Running | Phase::Ended => {}
+        }
+    }
+
+    fn end(&mut self) {
+        self.phase = Phase::Ended;
+        self.parts.fate.order_end();
+    }
+
+    fn take_telemetry(&mut self) -> usize {
+        let mut work = 0;
+        for index in 0..self.parts.telemetry.len() {
+            for _ in 0..MESSAGES_A_STEP {
+                let Ok(message) = self.parts.telemetry[index].pop() else { break };
+                work += 1;
+                self.keep(message);
+            }
+        }
+        if work > 0
+            && let Some(lines) = &mut self.parts.lines
+        {
+            let _ = lines.flush();
+        }
+        work
+    }
+
+    fn keep(&mut self, message: Telemetry) {
+        match message {
+            Telemetry::Sample(hop, ns) => self.parts.latencies.record(hop, ns),
+            Telemetry::Fill(report) => {
+                let mut recent = self.parts.recent.lock().unwrap_or_else(PoisonError::into_inner);
+                if recent.fills.len() == FILLS_KEPT {
+                    recent.fills.pop_front();
+                }
+                recent.fills.push_back(report);
+            }
+            Telemetry::Quote(now, decision) => {
+                let mut recent = self.parts.recent.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(slot) = recent.quotes.get_mut(decision.instrument.index()) {
+                    *slot = Some(decision);
+                }
+                drop(recent);
+                if let Some(lines) = &mut self.parts.lines {
+                    let instrument = &self.parts.instruments[decision.instrument.index()];
+                    // A closed pipe ends the lines, not the engine.
+                    if writeln!(lines, "{}", quote_line(now, &decision, instrument)).is_err() {
+                        self.parts.lines = None;
+                        self.parts.fate.request_stop();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A quote decision as one line of JSON, in exact decimals.
+pub fn quote_line(now: TimestampNs, decision: &QuoteDecision, instrument: &Instrument) -> String {
+    let side = |side: QuoteSide| {
+        serde_json::json!({
+            "price": side.price.map(|price| instrument.price_text(price)),
+            "qty": instrument.qty_text(side.qty),
+            "reason": format!("{:?}", side.reason),
+        })
+    };
+    let mut mid = String::new();
+    // Half a tick may need one digit more than a tick has: 1e-8 is the venue's finest step, and ticks are coarser.
+    crate::types::format_e8(decision.mid.get() * instrument.spec.tick_e8 / 2, &mut mid);
+    serde_json::json!({
+        "ts_ns": now.nanos(),
+        "symbol": instrument.symbol(),
+        "mid": mid,
+        "position": instrument.qty_text(decision.position),
+        "bid": side(decision.bid),
+        "ask": side(decision.ask),
+    })
+    .to_string()
+}
+
+impl Tile for ControlTile {
+    fn name(&self) -> &'static str {
+        tile::CONTROL
+    }
+
+    fn step(&mut self) -> usize {
+        self.see_to_the_end();
+        self.take_telemetry()
+    }
+
+    fn is_done(&self) -> bool {
+        self.phase == Phase::Ended && self.parts.telemetry.iter().all(|ring| ring.is_abandoned() && ring.is_empty())
+    }
+}

@@ -1,0 +1,581 @@
+//! The feed tile: sockets in, records out.
+//!
+//! Owns the market-data connection, the user-data connection, the decoder and the feed stream of the journal. Each frame
+//! is decoded once into a record, journaled and sent to the book as the same units. It never waits for the book: what
+//! does not fit is flagged in the journal, counted, and told as an overrun before the next record.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtrb::{Consumer, Producer};
+use tracing::{info, warn};
+
+use super::Tile;
+use super::doorbell::Doorbell;
+use super::fate::{Fate, Fault};
+use super::message::{Reconcile, UserInput};
+use crate::feed::{Connection, Event, Loss};
+use crate::gateway::{VenueClock, wall_now};
+use crate::journal::JournalWriter;
+use crate::metrics::{Board, Count, Gauge};
+use crate::topology::{link, tile};
+use crate::types::{Control, DesyncReason, DurationNs, Input, Instrument, InstrumentId, TimestampNs};
+use crate::venue::binance::decode::{Decoded, Decoder};
+use crate::venue::binance::sign::Signer;
+use crate::venue::binance::user::{self, UserMessage};
+use crate::wire::record::Kind;
+use crate::wire::{DepthBuf, FeedEvent, FeedNotice, Flags, RecordBuf, Stream, UnitSender};
+
+/// Frames taken in one step: enough to drain a burst, few enough that the other tiles of a fused runner are not starved.
+const FRAMES_A_STEP: usize = 32;
+/// Levels that a depth message has room for without growing.
+const LEVELS: usize = 5000;
+/// A fill may be older than the moment at which its stream was seen to be lost: the venue pings every 20 s and a dead
+/// peer is noticed after 60 s of silence.
+const LOOK_BACK: DurationNs = DurationNs::from_secs(120);
+
+/// Where records go: journal first, then the book.
+pub struct RecordOutlet {
+    journal: JournalWriter,
+    book: UnitSender,
+    /// A second reader, for `record --print`.
+    tap: Option<UnitSender>,
+    buf: RecordBuf,
+    board: Arc<Board>,
+    fate: Arc<Fate>,
+    link: usize,
+    /// Instruments whose book has missed a record and does not know it yet.
+    overrun: Vec<bool>,
+    any_overrun: bool,
+    down: bool,
+}
+
+impl RecordOutlet {
+    /// An outlet for a session's instruments.
+    pub fn new(
+        journal: JournalWriter,
+        book: UnitSender,
+        tap: Option<UnitSender>,
+        instruments: usize,
+        board: Arc<Board>,
+        fate: Arc<Fate>,
+    ) -> RecordOutlet {
+        let link = board.link_index(link::FEED_BOOK);
+        // A header and two sides of levels of 16 bytes.
+        let buf = RecordBuf::with_capacity(256 + 2 * LEVELS * 16);
+        RecordOutlet {
+            journal,
+            book,
+            tap,
+            buf,
+            board,
+            fate,
+            link,
+            overrun: vec![false; instruments],
+            any_overrun: false,
+            down: false,
+        }
+    }
+
+    /// Journals an event and sends it on.
+    pub fn emit(
+        &mut self,
+        event: &FeedEvent<'_>,
+        instrument: Option<InstrumentId>,
+        recv_ts: TimestampNs,
+        read_tsc: u64,
+    ) {
+        if self.any_overrun {
+            self.tell_overruns(recv_ts);
+        }
+        let sent = self.put(event, recv_ts, read_tsc);
+        if !sent && !self.down {
+            match instrument {
+                Some(instrument) => self.overrun[instrument.index()] = true,
+                None => self.overrun.fill(true),
+            }
+            self.any_overrun = true;
+        }
+    }
+
+    fn tell_overruns(&mut self, now: TimestampNs) {
+        for index in 0..self.overrun.len() {
+            // A notice has one unit. Without room it stays due, and is not journaled in vain.
+            if !self.overrun[index] || !self.book.has_room(1) {
+                continue;
+            }
+            let instrument = Some(InstrumentId(index as u16));
+            let notice = FeedEvent::Notice(FeedNotice { instrument, reason: DesyncReason::Overrun, recv_ts: now });
+            self.overrun[index] = !self.put(&notice, now, 0);
+        }
+        self.any_overrun = self.overrun.contains(&true);
+    }
+
+    /// Writes one record; returns whether the book will see it.
+    fn put(&mut self, event: &FeedEvent<'_>, recv_ts: TimestampNs, read_tsc: u64) -> bool {
+        if self.down {
+            return false;
+        }
+        let (kind, _) = event.encode(&mut self.buf);
+        let fits = self.book.has_room(self.buf.units_len());
+        // While an overrun is not told, nothing else may reach the book; a replay skips what the book never saw.
+        let flags = if fits && (!self.any_overrun || matches!(event, FeedEvent::Notice(_))) {
+            Flags::NONE
+        } else {
+            Flags::DROPPED
+        };
+        let units = self.buf.finish(Stream::Feed, kind, flags, self.journal.next_seq(), recv_ts);
+        if let Err(down) = self.journal.append(units) {
+            self.down = true;
+            self.fate.fail(Fault { tile: tile::FEED, what: down.to_string(), is_panic: false });
+            return false;
+        }
+        self.board.bump(Count::FeedRecords, 1);
+        if let Some(tap) = &mut self.tap {
+            // People read it; what does not fit is not shown.
+            let _ = tap.send(units);
+        }
+        if flags == Flags::DROPPED {
+            self.board.bump(Count::FeedDropped, 1);
+            self.board.links()[self.link].note_refused();
+            return false;
+        }
+        // Room was there, and only the receiver changes it, to the better.
+        self.book.send_stamped(units, read_tsc).is_ok()
+    }
+
+    /// Ends the stream on purpose.
+    pub fn end(&mut self, now: TimestampNs) {
+        if !self.down {
+            self.buf.begin();
+            let units = self.buf.finish(Stream::Feed, Kind::End, Flags::NONE, self.journal.next_seq(), now);
+            let _ = self.journal.append(units);
+        }
+    }
+
+    fn note_depth(&self) {
+        self.board.links()[self.link].note(self.book.used());
+    }
+}
+
+/// The user-data side of the tile.
+pub struct UserFeed {
+    /// The connection to the WebSocket API.
+    pub connection: Connection,
+    /// `feed_quote`.
+    pub quote: Producer<UserInput>,
+    /// `feed_account`.
+    pub account: Producer<Reconcile>,
+    /// Wakes the account tile.
+    pub account_bell: Arc<Doorbell>,
+    /// The API key.
+    pub api_key: secrecy::SecretString,
+    /// The signing key.
+    pub signer: Arc<Signer>,
+    /// How old a request may be.
+    pub recv_window_ms: u32,
+    /// The venue's clock.
+    pub clock: VenueClock,
+    /// When the session started: nothing before can be missed.
+    pub since: TimestampNs,
+}
+
+struct UserState {
+    feed: UserFeed,
+    /// Inputs that the full link has not taken yet. While there are any, the socket is not read.
+    held: VecDeque<UserInput>,
+    life: u32,
+    requests: u64,
+    subscribed: bool,
+}
+
+/// Everything the tile is made of.
+pub struct FeedParts {
+    /// The market-data connection.
+    pub market: Connection,
+    /// The decoder of its frames.
+    pub decoder: Decoder,
+    /// Where records go.
+    pub outlet: RecordOutlet,
+    /// The session's instruments.
+    pub instruments: Vec<Instrument>,
+    /// `snapshot_feed`.
+    pub snapshots: Consumer<Box<DepthBuf>>,
+    /// `feed_snapshot`: buffers on their way back.
+    pub returns: Producer<Box<DepthBuf>>,
+    /// The user-data side; absent when nothing is sent.
+    pub user: Option<UserFeed>,
+    /// The engine's life.
+    pub fate: Arc<Fate>,
+    /// The board.
+    pub board: Arc<Board>,
+}
+
+/// See the module.
+pub struct FeedTile {
+    market: Connection,
+    decoder: Decoder,
+    depth: DepthBuf,
+    outlet: RecordOutlet,
+    instruments: Vec<Instrument>,
+    snapshots: Consumer<Box<DepthBuf>>,
+    returns: Producer<Box<DepthBuf>>,
+    user: Option<UserState>,
+    fate: Arc<Fate>,
+    board: Arc<Board>,
+    market_up: bool,
+}
+
+impl FeedTile {
+    /// A tile whose connections open with its first steps.
+    pub fn new(parts: FeedParts) -> FeedTile {
+        FeedTile {
+            market: parts.market,
+            decoder: parts.decoder,
+            depth: DepthBuf::with_capacity(LEVELS),
+            outlet: parts.outlet,
+            instruments: parts.instruments,
+            snapshots: parts.snapshots,
+            returns: parts.returns,
+            user: parts.user.map(|feed| UserState {
+                feed,
+                held: VecDeque::with_capacity(64),
+                life: 0,
+                requests: 0,
+                subscribed: false,
+            }),
+            fate: parts.fate,
+            board: parts.board,
+            market_up: false,
+        }
+    }
+
+    fn poll_market(&mut self) -> usize {
+        let mut work = 0;
+        for _ in 0..FRAMES_A_STEP {
+            match self.market.poll() {
+                Event::Idle => break,
+                Event::Progress => work += 1,
+                Event::Opened => {
+                    work += 1;
+                    self.market_up = true;
+                    self.board.set(Gauge::MarketUp, 1);
+                    info!("market data connected");
+                }
+                Event::Text { text, read_tsc } => {
+                    work += 1;
+                    self.on_frame(text.as_bytes(), read_tsc);
+                }
+                Event::Lost(loss) => {
+                    work += 1;
+                    self.on_market_lost(&loss);
+                    break;
+                }
+            }
+        }
+        if work > 0 {
+            self.outlet.note_depth();
+        }
+        work
+    }
+
+    fn on_frame(&mut self, frame: &[u8], read_tsc: u64) {
+        let recv_ts = wall_now();
+        self.board.bump(Count::Frames, 1);
+        match self.decoder.decode(frame, recv_ts, &mut self.depth) {
+            Ok(Decoded::ServerShutdown) => {
+                // The venue says that it goes: coming back early costs one resync, being cut costs the same later.
+                let event = self.market.drop_now(Loss::Closed);
+                if let Event::Lost(loss) = event {
+                    self.on_market_lost(&loss);
+                }
+            }
+            Ok(Decoded::ControlError { code }) => warn!(code, "the venue refused a stream"),
+            Ok(decoded) => {
+                if let Some(event) = decoded.event(&self.depth) {
+                    let instrument = instrument_of(&event);
+                    self.outlet.emit(&event, instrument, recv_ts, read_tsc);
+                }
+            }
+            Err(error) => {
+                self.board.bump(Count::Malformed, 1);
+                warn!(%error, "a frame could not be decoded");
+                let failed = self.decoder.failed_instrument();
+                self.outlet.emit(&FeedEvent::Raw(frame), failed, recv_ts, 0);
+                self.notice(failed, DesyncReason::Malformed, recv_ts);
+            }
+        }
+    }
+
+    fn on_market_lost(&mut self, loss: &Loss) {
+        if std::mem::take(&mut self.market_up) {
+            self.board.set(Gauge::MarketUp, 0);
+            self.board.bump(Count::Disconnects, 1);
+            warn!(%loss, "market data lost");
+            self.notice(None, DesyncReason::Disconnected, wall_now());
+        } else {
+            warn!(%loss, "market data cannot be reached; trying again");
+        }
+    }
+
+    /// Tells each book on its own: one record gives rise to one update at most.
+    fn notice(&mut self, instrument: Option<InstrumentId>, reason: DesyncReason, recv_ts: TimestampNs) {
+        for index in 0..self.instruments.len() {
+            let id = self.instruments[index].id;
+            if instrument.is_none_or(|wanted| wanted == id) {
+                let notice = FeedNotice { instrument: Some(id), reason, recv_ts };
+                self.outlet.emit(&FeedEvent::Notice(notice), Some(id), recv_ts, 0);
+            }
+        }
+    }
+
+    fn take_snapshots(&mut self) -> usize {
+        let mut work = 0;
+        while let Ok(snapshot) = self.snapshots.pop() {
+            let head = snapshot.head;
+            self.outlet.emit(&FeedEvent::Depth(snapshot.as_ref().as_ref()), Some(head.instrument), head.recv_ts, 0);
+            // A full return link frees the buffer here, which costs a moment and nothing else.
+            let _ = self.returns.push(snapshot);
+            work += 1;
+        }
+        work
+    }
+}
+
+fn instrument_of(event: &FeedEvent<'_>) -> Option<InstrumentId> {
+    match event {
+        FeedEvent::Depth(depth) => Some(depth.head.instrument),
+        FeedEvent::Trade(trade) | FeedEvent::AggTrade(trade) => Some(trade.instrument),
+        FeedEvent::Touch(touch) => Some(touch.instrument),
+        FeedEvent::Notice(notice) => notice.instrument,
+        FeedEvent::Raw(_) => None,
+    }
+}
+
+impl UserState {
+    fn poll(&mut self, instruments: &[Instrument], board: &Board) -> usize {
+        while let Some(item) = self.held.front() {
+            if self.feed.quote.push(*item).is_err() {
+                return 0;
+            }
+            self.held.pop_front();
+        }
+        let mut work = 0;
+        for _ in 0..FRAMES_A_STEP {
+            match self.feed.connection.poll() {
+                Event::Idle => break,
+                Event::Progress => work += 1,
+                Event::Opened => {
+                    work += 1;
+                    self.subscribe();
+                }
+                Event::Text { text, .. } => {
+                    work += 1;
+                    self.on_text(text.as_bytes(), instruments, board);
+                    if !self.held.is_empty() {
+                        break;
+                    }
+                }
+                Event::Lost(loss) => {
+                    work += 1;
+                    self.on_lost(&loss, board);
+                    break;
+                }
+            }
+        }
+        work
+    }
+
+    fn subscribe(&mut self) {
+        use secrecy::ExposeSecret;
+        self.requests += 1;
+        let timestamp_ms = self.feed.clock.venue_millis(wall_now());
+        let text = user::subscribe_request(
+            self.requests,
+            self.feed.api_key.expose_secret(),
+            timestamp_ms,
+            self.feed.recv_window_ms,
+            &self.feed.signer,
+        );
+        // A failure here comes back as a loss with the next poll.
+        let _ = self.feed.connection.send(text);
+    }
+
+    fn on_text(&mut self, text: &[u8], instruments: &[Instrument], board: &Board) {
+        let recv_ts = wall_now();
+        board.bump(Count::UserEvents, 1);
+        match user::decode(text, instruments, recv_ts) {
+            Ok(UserMessage::Subscribed) => {
+                self.subscribed = true;
+                info!(life = self.life, "user data subscribed");
+                // The link holds a request for each of 16 lives; more than that are not outstanding, and a lost one only
+                // means that the session stays silent until the next connection.
+                let _ = self.feed.account.push(Reconcile { life: self.life, since: self.feed.since });
+                self.feed.account_bell.ring();
+            }
+            Ok(UserMessage::Refused { code }) => {
+                warn!(code, "the venue refuses the user-data stream");
+                self.feed.connection.drop_now(Loss::Handshake(format!("code {code}")));
+                self.lost(board);
+            }
+            Ok(UserMessage::Ended) => {
+                self.feed.connection.drop_now(Loss::Closed);
+                self.lost(board);
+            }
+            Ok(UserMessage::Ignored) => {}
+            Ok(message) => {
+                for input in user::inputs(message) {
+                    self.push(input);
+                }
+            }
+            Err(error) => {
+                // It may have been a fill: only a reconciliation can tell.
+                warn!(%error, "a user-data message cannot be read; reconciling");
+                self.feed.connection.drop_now(Loss::Protocol(error.to_string()));
+                self.lost(board);
+            }
+        }
+    }
+
+    fn on_lost(&mut self, loss: &Loss, board: &Board) {
+        warn!(%loss, "user data cannot be reached");
+        self.lost(board);
+    }
+
+    fn lost(&mut self, board: &Board) {
+        if std::mem::take(&mut self.subscribed) {
+            board.bump(Count::Disconnects, 1);
+            board.set(Gauge::UserUp, 0);
+            self.life += 1;
+            let down_at = wall_now().nanos().saturating_sub(LOOK_BACK.nanos());
+            self.feed.since = self.feed.since.max(TimestampNs::from_nanos(down_at));
+            self.push(Input::Control(Control::UserStreamDown));
+        }
+    }
+
+    fn push(&mut self, input: Input) {
+        let item = UserInput { life: self.life, input };
+        if !self.held.is_empty() || self.feed.quote.push(item).is_err() {
+            self.held.push_back(item);
+        }
+    }
+}
+
+impl Tile for FeedTile {
+    fn name(&self) -> &'static str {
+        tile::FEED
+    }
+
+    fn step(&mut self) -> usize {
+        if self.is_done() {
+            return 0;
+        }
+        let mut work = self.poll_market() + self.take_snapshots();
+        if let Some(user) = &mut self.user {
+            work += user.poll(&self.instruments, &self.board);
+        }
+        work
+    }
+
+    fn is_done(&self) -> bool {
+        self.fate.must_end() || self.outlet.down
+    }
+
+    fn wait(&mut self, limit: Duration) -> bool {
+        // The user-data socket and the snapshots are looked at after a millisecond at the latest.
+        self.market.park(limit.min(Duration::from_millis(1)));
+        true
+    }
+
+    fn close(&mut self) {
+        self.outlet.end(wall_now());
+        self.board.set(Gauge::MarketUp, 0);
+        self.board.set(Gauge::UserUp, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Journal, JournalConfig, JournalReader, SessionInfo};
+    use crate::types::{Filters, InstrumentSpec, Level, Price, Qty, SessionId, Symbol, Touch};
+    use crate::wire::unit_link;
+
+    fn btcusdt() -> Instrument {
+        let name = |text| Symbol::new(text).unwrap();
+        let spec = InstrumentSpec {
+            symbol: name("BTCUSDT"),
+            base: name("BTC"),
+            quote: name("USDT"),
+            tick_e8: 1_000_000,
+            lot_e8: 1_000,
+            filters: Filters::default(),
+        };
+        Instrument::new(InstrumentId(0), spec)
+    }
+
+    fn touch(update_id: u64) -> FeedEvent<'static> {
+        let level = |ticks| Level { price: Price::from_ticks(ticks), qty: Qty::from_lots(1) };
+        FeedEvent::Touch(Touch {
+            instrument: InstrumentId(0),
+            recv_ts: TimestampNs::from_nanos(5),
+            update_id,
+            bid: level(10),
+            ask: level(11),
+        })
+    }
+
+    #[test]
+    fn a_full_link_flags_counts_and_tells_the_overrun_before_the_next_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = JournalConfig { segment_bytes: 1 << 20, ..JournalConfig::new(folder.path()) };
+        let info = SessionInfo::new(SessionId(1), "test", "binance", TimestampNs::ZERO, &[btcusdt()], None);
+        let (dir, journal, keeper) = Journal::create_feed_only(&config, &info).unwrap();
+        let board = Arc::new(Board::new(&[], &[(link::FEED_BOOK, 4)]));
+        let (book, mut receiver) = unit_link(4);
+        let fate = Arc::new(Fate::default());
+        let mut outlet = RecordOutlet::new(journal, book, None, 1, Arc::clone(&board), fate);
+        let now = TimestampNs::from_nanos(5);
+        // Each touch has two units: two fit, the third and fourth do not.
+        for id in 1..=4 {
+            outlet.emit(&touch(id), Some(InstrumentId(0)), now, 100 + id);
+        }
+        assert_eq!(board.count(Count::FeedDropped), 2, "records 3 and 4");
+        let mut seen = Vec::new();
+        let mut drain = |receiver: &mut crate::wire::UnitReceiver| {
+            while let Some((stamp, record)) = receiver.recv_stamped() {
+                let record = record.unwrap();
+                seen.push((record.header.seq, record.header.kind, stamp));
+            }
+        };
+        drain(&mut receiver);
+        outlet.emit(&touch(5), Some(InstrumentId(0)), now, 105);
+        drain(&mut receiver);
+        assert_eq!(
+            seen,
+            [(1, Kind::Touch, 101), (2, Kind::Touch, 102), (5, Kind::FeedNotice, 0), (6, Kind::Touch, 105)]
+        );
+        outlet.end(now);
+        drop(outlet);
+        keeper.close().unwrap();
+        // The journal holds everything, and says which of it the book never saw.
+        let mut stream = JournalReader::open(&dir).unwrap().stream(Stream::Feed).unwrap();
+        let mut flags = Vec::new();
+        while let Some(record) = stream.next().unwrap() {
+            flags.push((record.header.kind, record.header.flags.has(Flags::DROPPED)));
+        }
+        assert_eq!(
+            flags,
+            [
+                (Kind::Touch, false),
+                (Kind::Touch, false),
+                (Kind::Touch, true),
+                (Kind::Touch, true),
+                (Kind::FeedNotice, false),
+                (Kind::Touch, false),
+                (Kind::End, false)
+            ]
+        );
+    }
+}

@@ -1,0 +1,312 @@
+//! Gateway tiles: commands in, requests out, answers back.
+//!
+//! The same tile serves placements, cancels and the overflow. Where the runner is fused with the reader, a placement is
+//! served inline only while round trips are short: after one that was not, requests go to the overflow worker until its
+//! round trips are short again, so that a slow or silent venue stalls the book once and briefly. A request is never
+//! repeated here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quanta::Clock;
+use rtrb::{Consumer, Producer};
+use tracing::{info, warn};
+
+use super::Tile;
+use super::doorbell::Doorbell;
+use super::fate::{Fate, Fault};
+use super::message::{OrderRequest, Telemetry, TelemetrySender};
+use crate::gateway::{Gateway, Served};
+use crate::journal::JournalWriter;
+use crate::metrics::{Board, Count, Gauge, Hop};
+use crate::topology::tile;
+use crate::types::{Command, ExecKind, ExecReport, ExecSource, RejectReason, TimestampNs};
+use crate::venue::binance::rest::refused;
+use crate::wire::record::Kind;
+use crate::wire::{Flags, GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome, RecordBuf, Stream};
+
+/// Short round trips of the overflow worker, one after the other, that end an overflow.
+const SHORT_TRIPS: u64 = 5;
+
+/// What an inline gateway needs to hand requests over.
+pub struct Handover {
+    /// `place_overflow`.
+    pub ring: Producer<OrderRequest>,
+    /// Wakes the overflow worker.
+    pub bell: Arc<Doorbell>,
+    /// The longest round trip that may hold the runner again.
+    pub deadline: Duration,
+}
+
+struct Inline {
+    handover: Handover,
+    /// Whether requests go to the overflow worker, and its short trips since.
+    overflowing: bool,
+    trips_seen: u64,
+    short_trips: u64,
+}
+
+/// Everything the tile is made of.
+pub struct GatewayParts {
+    /// Its name in the topology.
+    pub name: &'static str,
+    /// Commands.
+    pub requests: Consumer<OrderRequest>,
+    /// Answers to the quote tile.
+    pub answers: Producer<ExecReport>,
+    /// Wakes the quote tile where it may be parked.
+    pub answer_bell: Option<Arc<Doorbell>>,
+    /// Does the requests.
+    pub gateway: Gateway,
+    /// This gateway's lane of the gateway stream.
+    pub journal: JournalWriter,
+    /// For people.
+    pub telemetry: TelemetrySender,
+    /// Only for the place gateway of a fused plan.
+    pub handover: Option<Handover>,
+    /// The board.
+    pub board: Arc<Board>,
+    /// The engine's life.
+    pub fate: Arc<Fate>,
+}
+
+/// See the module.
+pub struct GatewayTile {
+    name: &'static str,
+    requests: Consumer<OrderRequest>,
+    answers: Producer<ExecReport>,
+    answer_bell: Option<Arc<Doorbell>>,
+    gateway: Gateway,
+    audit: Audit,
+    telemetry: TelemetrySender,
+    inline: Option<Inline>,
+    held: Option<ExecReport>,
+    board: Arc<Board>,
+    clock: Clock,
+    warmed: bool,
+}
+
+/// The gateway's lane of the journal. Losing it costs the audit trail, and is told, but orders already sent still need
+/// their answers: the tile goes on until the end that the failure causes.
+struct Audit {
+    name: &'static str,
+    journal: JournalWriter,
+    buf: RecordBuf,
+    requests: u64,
+    fate: Arc<Fate>,
+}
+
+impl Audit {
+    fn write(&mut self, event: &GatewayEvent) {
+        let (kind, ts) = event.encode(&mut self.buf);
+        let units = self.buf.finish(Stream::Gateway, kind, Flags::NONE, self.journal.next_seq(), ts);
+        if let Err(down) = self.journal.append(units) {
+            self.fate.fail(Fault { tile: self.name, what: down.to_string(), is_panic: false });
+        }
+    }
+}
+
+impl GatewayTile {
+    /// A tile before its first request.
+    pub fn new(parts: GatewayParts) -> GatewayTile {
+        GatewayTile {
+            name: parts.name,
+            requests: parts.requests,
+            answers: parts.answers,
+            answer_bell: parts.answer_bell,
+            gateway: parts.gateway,
+            audit: Audit {
+                name: parts.name,
+                journal: parts.journal,
+                buf: RecordBuf::with_capacity(256),
+                requests: 0,
+                fate: parts.fate,
+            },
+            telemetry: parts.telemetry,
+            inline: parts.handover.map(|handover| Inline {
+                handover,
+                overflowing: false,
+                trips_seen: 0,
+                short_trips: 0,
+            }),
+            held: None,
+            board: parts.board,
+            clock: Clock::new(),
+            warmed: false,
+        }
+    }
+
+    fn serve(&mut self, request: &OrderRequest) -> ExecReport {
+        let command = &request.command;
+        self.audit.requests += 1;
+        let number = self.audit.requests;
+        let (audit, telemetry, board, clock) = (&mut self.audit, &mut self.telemetry, &self.board, &self.clock);
+        let served = self.gateway.serve(command, || {
+            audit.write(&GatewayEvent::Sent(GatewaySent {
+                request: number,
+                operation: operation(command),
+                attempt: 0,
+                instrument: command.instrument(),
+                client_id: command.client_id(),
+                tick_ts: request.tick_ts,
+                sent_ts: crate::gateway::wall_now(),
+            }));
+            if request.read_tsc != 0 && matches!(command, Command::Place(_)) {
+                let ns = clock.delta_as_nanos(request.read_tsc, clock.raw());
+                telemetry.send(board, Telemetry::Sample(Hop::TickToOrder, ns));
+            }
+        });
+        self.audit.write(&GatewayEvent::Answer(GatewayAnswer {
+            request: number,
+            operation: operation(command),
+            outcome: outcome(&served),
+            instrument: command.instrument(),
+            client_id: command.client_id(),
+            http_status: served.http_status,
+            code: served.code,
+            recv_ts: served.answered_ts,
+        }));
+        self.count(command, &served);
+        served.report
+    }
+
+    fn count(&mut self, command: &Command, served: &Served) {
+        if !served.sent {
+            self.board.add(Count::Limited, 1);
+            return;
+        }
+        self.board.add(Count::Requests, 1);
+        let trip_ns = served.round_trip_ns();
+        match command {
+            Command::Place(_) => {
+                self.telemetry.send(&self.board, Telemetry::Sample(Hop::PlaceRoundTrip, trip_ns));
+            }
+            Command::Cancel { .. } => {
+                self.telemetry.send(&self.board, Telemetry::Sample(Hop::CancelRoundTrip, trip_ns));
+            }
+            Command::Amend { .. } | Command::Query { .. } => {}
+        }
+        if let Some(inline) = &mut self.inline {
+            self.board.add(Count::Inline, 1);
+            self.board.set(Gauge::InlineRoundTripNs, trip_ns as i64);
+            if Duration::from_nanos(trip_ns) > inline.handover.deadline {
+                inline.overflowing = true;
+                inline.short_trips = 0;
+                inline.trips_seen = self.board.count(Count::Overflow);
+                info!(trip_us = trip_ns / 1000, "slow round trip: placements go to the overflow worker");
+            }
+        } else if self.name == tile::OVERFLOW {
+            self.board.set(Gauge::OverflowRoundTripNs, trip_ns as i64);
+            self.board.add(Count::Overflow, 1);
+        }
+    }
+
+    /// Hands the request to the overflow worker if placements overflow now. `false` when it must be served here.
+    fn hand_over(&mut self, request: &OrderRequest) -> bool {
+        let Some(inline) = &mut self.inline else { return false };
+        if !inline.overflowing {
+            return false;
+        }
+        let trips = self.board.count(Count::Overflow);
+        if trips > inline.trips_seen {
+            let last = Duration::from_nanos(self.board.gauge(Gauge::OverflowRoundTripNs) as u64);
+            inline.short_trips =
+                if last <= inline.handover.deadline { inline.short_trips + trips - inline.trips_seen } else { 0 };
+            inline.trips_seen = trips;
+        }
+        // Only with nothing left to overtake: a later amend must not pass the placement that it amends.
+        let idle = inline.handover.ring.slots() == inline.handover.ring.buffer().capacity();
+        if inline.short_trips >= SHORT_TRIPS && idle {
+            inline.overflowing = false;
+            info!("round trips are short again: placements are served inline");
+            return false;
+        }
+        if inline.handover.ring.push(*request).is_ok() {
+            inline.handover.bell.ring();
+        } else {
+            self.held = Some(not_sent(&request.command));
+        }
+        true
+    }
+}
+
+fn not_sent(command: &Command) -> ExecReport {
+    ExecReport {
+        instrument: command.instrument(),
+        client_id: command.client_id(),
+        venue_id: None,
+        event_ts: TimestampNs::ZERO,
+        recv_ts: crate::gateway::wall_now(),
+        source: ExecSource::Response,
+        kind: refused(command, RejectReason::NotSent),
+    }
+}
+
+fn operation(command: &Command) -> Operation {
+    match command {
+        Command::Place(_) => Operation::Place,
+        Command::Cancel { .. } => Operation::Cancel,
+        Command::Amend { .. } => Operation::Amend,
+        Command::Query { .. } => Operation::Query,
+    }
+}
+
+fn outcome(served: &Served) -> Outcome {
+    match served.report.kind {
+        _ if !served.sent => Outcome::NotSent,
+        ExecKind::Rejected(RejectReason::NotSent)
+        | ExecKind::CancelRejected(RejectReason::NotSent)
+        | ExecKind::AmendRejected(RejectReason::NotSent) => Outcome::NotSent,
+        ExecKind::PlaceUnknown | ExecKind::CancelUnknown | ExecKind::QueryFailed => Outcome::Unknown,
+        ExecKind::Rejected(_) | ExecKind::CancelRejected(_) | ExecKind::AmendRejected(_) | ExecKind::NotFound => {
+            Outcome::Refused
+        }
+        _ => Outcome::Done,
+    }
+}
+
+impl Tile for GatewayTile {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn step(&mut self) -> usize {
+        if !std::mem::replace(&mut self.warmed, true) {
+            self.gateway.warm();
+        }
+        if let Some(report) = self.held.take()
+            && let Err(rtrb::PushError::Full(report)) = self.answers.push(report)
+        {
+            // Nothing is asked of the venue while its last answer has no place.
+            self.held = Some(report);
+            return 0;
+        }
+        let Ok(request) = self.requests.pop() else { return 0 };
+        if !self.hand_over(&request) {
+            let report = self.serve(&request);
+            if let Err(rtrb::PushError::Full(report)) = self.answers.push(report) {
+                self.held = Some(report);
+            }
+        }
+        if let Some(bell) = &self.answer_bell {
+            bell.ring();
+        }
+        1
+    }
+
+    fn is_done(&self) -> bool {
+        // In this order: a sender that is gone sends no more.
+        self.requests.is_abandoned() && self.requests.is_empty()
+    }
+
+    fn close(&mut self) {
+        self.audit.buf.begin();
+        let now = crate::gateway::wall_now();
+        let next = self.audit.journal.next_seq();
+        let units = self.audit.buf.finish(Stream::Gateway, Kind::End, Flags::NONE, next, now);
+        let _ = self.audit.journal.append(units);
+        if self.held.is_some() {
+            warn!(gateway = self.name, "an answer came after the decision had ended");
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! The quote tile: the sequencer.
+//!
+//! Every input of the decision passes here and gets its one place in the total order: it is journaled with its `now`,
+//! decided on, the actions are journaled, and only then are commands handed to gateways. Nothing that is not in the
+//! journal ever reaches the decision, so a replay repeats it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quanta::Clock;
+use rtrb::{Consumer, Producer};
+use tracing::warn;
+
+use super::Tile;
+use super::book::DigestSlot;
+use super::doorbell::Doorbell;
+use super::fate::{Fate, Fault};
+use super::message::{BookOut, OrderRequest, Telemetry, TelemetrySender, UserInput};
+use crate::gateway::wall_now;
+use crate::journal::JournalWriter;
+use crate::metrics::{Board, Count, Gauge, Hop, LatestWriter};
+use crate::pipeline::{Pipeline, PipelineSnapshot};
+use crate::topology::tile;
+use crate::types::{
+    Action, Actions, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument, RejectReason,
+    TimestampNs,
+};
+use crate::venue::binance::rest::refused;
+use crate::wire::record::Kind;
+use crate::wire::{Flags, InputEvent, RecordBuf, Stream, encode_action};
+
+/// Inputs of each kind taken in one step.
+const INPUTS_A_STEP: usize = 32;
+/// How often people's figures are made: 20 times a second is more than a terminal shows.
+const SNAPSHOT_INTERVAL: DurationNs = DurationNs::from_millis(50);
+
+/// One way of commands to a gateway.
+pub struct Lane {
+    /// The link.
+    pub ring: Producer<OrderRequest>,
+    /// Wakes the gateway where it may be parked.
+    pub bell: Option<Arc<Doorbell>>,
+    /// Index of the link's cells on the board.
+    pub cells: usize,
+}
+
+/// Where `now` comes from.
+pub type NowFn = Box<dyn FnMut() -> TimestampNs + Send>;
+
+/// Everything the tile is made of.
+pub struct QuoteParts {
+    /// `book_quote`.
+    pub book: Consumer<BookOut>,
+    /// `feed_quote`; absent when nothing is sent.
+    pub feed: Option<Consumer<UserInput>>,
+    /// `account_quote`; likewise.
+    pub account: Option<Consumer<UserInput>>,
+    /// `control_quote`.
+    pub control: Consumer<Control>,
+    /// `*_quote` of all gateways.
+    pub answers: Vec<Consumer<ExecReport>>,
+    /// Placements and amends; absent when nothing is sent.
+    pub place: Option<Lane>,
+    /// Cancels and queries; likewise.
+    pub cancel: Option<Lane>,
+    /// The decisions.
+    pub pipeline: Pipeline,
+    /// The session's instruments.
+    pub instruments: Vec<Instrument>,
+    /// The quote stream.
+    pub journal: JournalWriter,
+    /// For people.
+    pub telemetry: TelemetrySender,
+    /// Figures of each instrument, for people.
+    pub snapshots: Vec<LatestWriter<PipelineSnapshot>>,
+    /// The clock; a test hands in its own.
+    pub now: NowFn,
+    /// The engine's life.
+    pub fate: Arc<Fate>,
+    /// The board.
+    pub board: Arc<Board>,
+    /// Where the final digest goes.
+    pub digest: DigestSlot,
+}
+
+/// The wall clock as a tile's `now`.
+pub fn wall_clock() -> NowFn {
+    Box::new(wall_now)
+}
+
+/// See the module.
+pub struct QuoteTile {
+    parts: QuoteParts,
+    actions: Actions,
+    buf: RecordBuf,
+    /// Inputs that this tile made itself: refusals of commands that no link took.
+    own: VecDeque<ExecReport>,
+    clock: Clock,
+    last_now: TimestampNs,
+    shown_at: TimestampNs,
+    life: u32,
+    stopping: bool,
+    down: bool,
+    fills: Vec<u64>,
+}
+
+impl QuoteTile {
+    /// A tile before its first input.
+    pub fn new(parts: QuoteParts) -> QuoteTile {
+        QuoteTile {
+            actions: Actions::new(),
+            buf: RecordBuf::with_capacity(1024),
+            own: VecDeque::with_capacity(crate::types::ACTIONS_MAX),
+            clock: Clock::new(),
+            last_now: TimestampNs::ZERO,
+            shown_at: TimestampNs::ZERO,
+            life: 0,
+            stopping: false,
+            down: false,
+            fills: vec![0; parts.instruments.len()],
+            parts,
+        }
+    }
+
+    /// Sequences one input. `cause` is the feed record and the read stamp behind a market update.
+    fn take(&mut self, input: &Input, cause: Option<(u64, u64)>) {
+        if self.down {
+            return;
+        }
+        // Time does not run back within a session, whatever the system's clock does.
+        let now = (self.parts.now)().max(self.last_now);
+        self.last_now = now;
+        let (feed_seq, read_tsc) = cause.unwrap_or((0, 0));
+        let kind = InputEvent::of(input, feed_seq).encode(&mut self.buf);
+        if !self.journal(kind, now) {
+            return;
+        }
+        self.actions.clear();
+        self.parts.pipeline.on_event(now, input, &mut self.actions);
+        for index in 0..self.actions.as_slice().len() {
+            let kind = encode_action(&self.actions.as_slice()[index], &mut self.buf);
+            if !self.journal(kind, now) {
+                return;
+            }
+        }
+        self.parts.board.bump(Count::Inputs, 1);
+        let tick_ts = match input {
+            Input::Market(update) => {
+                self.parts.board.bump(Count::Ticks, 1);
+                update.recv_ts()
+            }
+            _ => TimestampNs::ZERO,
+        };
+        for index in 0..self.actions.as_slice().len() {
+            match self.actions.as_slice()[index] {
+                Action::Quote(decision) => {
+                    self.parts.board.bump(Count::Quotes, 1);
+                    self.parts.telemetry.send(&self.parts.board, Telemetry::Quote(now, decision));
+                }
+                Action::Command(command) => self.hand_over(OrderRequest { command, read_tsc, tick_ts }, now),
+            }
+        }
+        if read_tsc != 0 && !self.actions.as_slice().is_empty() {
+            let ns = self.clock.delta_as_nanos(read_tsc, self.clock.raw());
+            self.parts.telemetry.send(&self.parts.board, Telemetry::Sample(Hop::TickToDecision, ns));
+        }
+        if let Input::Exec(report) = input
+            && matches!(report.kind, ExecKind::Fill(_))
+        {
+            self.tell_fill(report);
+        }
+        if let Input::Control(control) = input {
+            self.on_control(control);
+        }
+    }
+
+    fn journal(&mut self, kind: Kind, now: TimestampNs) -> bool {
+        let units = self.buf.finish(Stream::Quote, kind, Flags::NONE, self.parts.journal.next_seq(), now);
+        match self.parts.journal.append(units) {
+            Ok(()) => true,
+            Err(down) => {
+                // An intent that cannot be committed must not be sent: the session ends, and its orders are swept.
+                self.down = true;
+                self.parts.fate.fail(Fault { tile: tile::QUOTE, what: down.to_string(), is_panic: false });
+                false
+            }
+        }
+    }
+
+    fn hand_over(&mut self, request: OrderRequest, now: TimestampNs) {
+        let (lane, count) = match request.command {
+            Command::Place(_) => (&mut self.parts.place, Count::OrdersSent),
+            Command::Amend { .. } => (&mut self.parts.place, Count::AmendsSent),
+            Command::Cancel { .. } => (&mut self.parts.cancel, Count::CancelsSent),
+            Command::Query { .. } => (&mut self.parts.cancel, Count::QueriesSent),
+        };
+        let sent = match lane {
+            None => false,
+            Some(lane) if lane.ring.is_abandoned() => false,
+            Some(lane) => {
+                let sent = lane.ring.push(request).is_ok();
+                let used = lane.ring.buffer().capacity() - lane.ring.slots();
+                self.parts.board.links()[lane.cells].note(used);
+                if let Some(bell) = &lane.bell {
+                    bell.ring();
+                }
+                sent
+            }
+        };
+        if sent {
+            self.parts.board.bump(count, 1);
+            return;
+        }
+        self.parts.board.bump(Count::CommandsRefused, 1);
+        self.own.push_back(ExecReport {
+            instrument: request.command.instrument(),
+            client_id: request.command.client_id(),
+            venue_id: None,
+            event_ts: TimestampNs::ZERO,
+            recv_ts: now,
+            source: ExecSource::Response,
+            kind: refused(&request.command, RejectReason::NotSent),
+        });
+    }
+
+    fn tell_fill(&mut self, report: &ExecReport) {
+        let counted = self.parts.pipeline.snapshot(report.instrument).counters.fills;
+        let seen = &mut self.fills[report.instrument.index()];
+        if counted > *seen {
+            self.parts.board.bump(Count::Fills, counted - *seen);
+            *seen = counted;
+            self.parts.telemetry.send(&self.parts.board, Telemetry::Fill(*report));
+        }
+    }
+
+    fn on_control(&mut self, control: &Control) {
+        match control {
+            Control::Stop => {
+                self.stopping = true;
+                self.parts.board.set(Gauge::Stopping, 1);
+            }
+            Control::UserStreamUp => self.parts.board.set(Gauge::UserUp, 1),
+            Control::UserStreamDown => self.parts.board.set(Gauge::UserUp, 0),
+            _ => {}
+        }
+    }
+
+    fn take_answers(&mut self) -> usize {
+        let mut work = 0;
+        while let Some(report) = self.own.pop_front() {
+            self.take(&Input::Exec(report), None);
+            work += 1;
+        }
+        for index in 0..self.parts.answers.len() {
+            for _ in 0..INPUTS_A_STEP {
+                let Ok(report) = self.parts.answers[index].pop() else { break };
+                self.take(&Input::Exec(report), None);
+                work += 1;
+            }
+        }
+        work
+    }
+
+    fn take_user(&mut self) -> usize {
+        let mut work = 0;
+        // Reconciliation first: what was missed is older than what comes now.
+        for _ in 0..INPUTS_A_STEP {
+            let Some(Ok(item)) = self.parts.account.as_mut().map(Consumer::pop) else { break };
+            work += 1;
+            // The stream was lost again while the account was asked: only a later answer may say that it is up.
+            let is_void = matches!(item.input, Input::Control(Control::UserStreamUp)) && item.life != self.life;
+            if !is_void {
+                self.take(&item.input, None);
+            }
+        }
+        for _ in 0..INPUTS_A_STEP {
+            let Some(Ok(item)) = self.parts.feed.as_mut().map(Consumer::pop) else { break };
+            work += 1;
+            self.life = item.life;
+            self.take(&item.input, None);
+        }
+        work
+    }
+
+    fn take_market(&mut self) -> usize {
+        let mut work = 0;
+        for _ in 0..INPUTS_A_STEP {
+            let Ok(out) = self.parts.book.pop() else { break };
+            self.take(&Input::Market(out.update), Some((out.feed_seq, out.read_tsc)));
+            work += 1;
+        }
+        work
+    }
+
+    fn take_timer(&mut self) -> usize {
+        let due = self.parts.pipeline.next_deadline().is_some_and(|deadline| deadline <= (self.parts.now)());
+        if due {
+            self.take(&Input::Timer, None);
+        }
+        usize::from(due)
+    }
+
+    fn show(&mut self, work: usize) {
+        // Idle steps look at no clock but the timer's; figures may be a step old.
+        if work == 0 || self.last_now.since(self.shown_at) < SNAPSHOT_INTERVAL {
+            return;
+        }
+        self.shown_at = self.last_now;
+        self.show_now();
+    }
+
+    fn show_now(&mut self) {
+        let (mut rejected, mut would_cross, mut accepted, mut unknown) = (0, 0, 0, 0);
+        for (instrument, writer) in self.parts.instruments.iter().zip(&self.parts.snapshots) {
+            let snapshot = self.parts.pipeline.snapshot(instrument.id);
+            rejected += snapshot.counters.rejected_total();
+            would_cross += snapshot.counters.post_only_rejects();
+            accepted += snapshot.counters.accepted;
+            unknown += snapshot.counters.unknowns;
+            writer.set(snapshot);
+        }
+        let board = &self.parts.board;
+        board.put(Count::OrdersRejected, rejected);
+        board.put(Count::WouldCross, would_cross);
+        board.put(Count::OrdersAccepted, accepted);
+        board.put(Count::PlaceUnknown, unknown);
+    }
+}
+
+impl Tile for QuoteTile {
+    fn name(&self) -> &'static str {
+        tile::QUOTE
+    }
+
+    fn step(&mut self) -> usize {
+        if self.down {
+            return 0;
+        }
+        let mut work = self.take_timer() + self.take_answers() + self.take_user();
+        for _ in 0..INPUTS_A_STEP {
+            let Ok(control) = self.parts.control.pop() else { break };
+            self.take(&Input::Control(control), None);
+            work += 1;
+        }
+        work += self.take_market();
+        if self.stopping && self.own.is_empty() && self.parts.pipeline.is_quiet() {
+            self.parts.fate.set_quiet();
+        }
+        self.show(work);
+        work
+    }
+
+    fn is_done(&self) -> bool {
+        // The end comes through the book: everything it still had has been decided on.
+        self.down || (self.parts.book.is_abandoned() && self.parts.book.is_empty() && self.parts.fate.must_end())
+    }
+
+    fn close(&mut self) {
+        self.show_now();
+        if !self.down {
+            self.buf.begin();
+            let _ = self.journal(Kind::End, self.last_now);
+            let digest = self.parts.pipeline.digest();
+            *self.parts.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+        }
+        if !self.parts.pipeline.is_quiet() {
+            warn!("the decision ends with orders alive or in doubt; the venue is asked next");
+        }
+    }
+}
+
+/// A slot for a digest.
+pub fn digest_slot() -> DigestSlot {
+    Arc::new(Mutex::new(None))
+}
