@@ -71,7 +71,7 @@ fn workload() -> (Vec<Message>, Vec<Message>) {
         if fills && random.unit() < 0.05 {
             mid += if random.unit() < 0.5 { -1 } else { 1 };
         }
-        let message = if act >= 0.55 && act < 0.90 && !live.ids.is_empty() {
+        let message = if (0.55..0.90).contains(&act) && !live.ids.is_empty() {
             let at = random.next() as usize % live.ids.len();
             Message::Cancel { id: live.ids[at] }
         } else {
