@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::run::inspect::{self, InspectArgs};
 use crate::run::not_built::{self, AnyArgs};
 use crate::run::{Failure, exit};
 
@@ -22,6 +23,8 @@ pub struct Cli {
 /// One line a verb.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Show what recordings or a journal hold, and the book they lead to.
+    Inspect(InspectArgs),
     /// Run the engine against a venue.
     Run(crate::run::live::RunArgs),
     /// Record market data into a journal.
@@ -57,6 +60,7 @@ enum Verb {
 impl Verb {
     fn run(self) -> Result<(), Failure> {
         match self {
+            Verb::Inspect(args) => inspect::run(args),
             Verb::Run(args) => crate::run::live::run(args),
             Verb::Record(args) => crate::run::record::run(args),
             Verb::Train(_) => not_built::run("train"),

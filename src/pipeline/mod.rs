@@ -1,30 +1,44 @@
 //! Floor 2: decisions. Events in, actions out, clock injected; no socket, file, thread or clock.
 //!
 //! [`Pipeline`] is stepped by the quote tile, by the virtual session and by replay, always in one thread, with one
-//! input at a time in one total order. Its answers depend on nothing but the sequence of `(now, input)`.
+//! input at a time in one total order. Its answers depend on nothing but the sequence of `(now, input)`. From its own
+//! floor it imports `kpi`, for the ledger.
 
 mod amount;
 mod backlog;
 mod config;
+mod decide;
+mod digest;
+pub mod features;
+mod lane;
 pub mod market;
+pub mod orders;
+pub mod quoter;
+mod reference;
+pub mod risk;
 mod snapshot;
 pub mod sync;
 
+pub use crate::kpi::PnlSplit;
 pub use amount::Amount;
 pub use config::{
     ConfigError, FeaturesConfig, OrdersConfig, PipelineConfig, QuoterConfig, QuoterKind, ReferenceKind, RequoteKind,
     RiskConfig, SigmaKind, VpinMode,
 };
-pub use snapshot::{Counters, HaltReason, PipelineSnapshot, PnlSplit, REJECT_REASONS, TradingState};
+pub use digest::Digester;
+pub use reference::OthersBook;
+pub use snapshot::{Counters, HaltReason, PipelineSnapshot, REJECT_REASONS, TradingState};
 
-use crate::types::{
-    Actions, BaseAtoms, BookState, DesyncReason, Input, Instrument, InstrumentId, Qty, SessionId, TimestampNs,
-};
+use crate::types::{Actions, Balance, Control, Input, Instrument, InstrumentId, Money, SessionId, TimestampNs};
+use lane::Lane;
+use risk::Desk;
 
 /// The decisions of one session over all its instruments.
 pub struct Pipeline {
-    config: PipelineConfig,
+    config_digest: u128,
     now: TimestampNs,
+    desk: Desk,
+    lanes: Vec<Lane>,
 }
 
 impl Pipeline {
@@ -37,65 +51,121 @@ impl Pipeline {
     /// # Errors
     /// What [`PipelineConfig::check`] finds.
     pub fn new(
-        _session: SessionId,
-        _instruments: &[Instrument],
+        session: SessionId,
+        instruments: &[Instrument],
         config: &PipelineConfig,
     ) -> Result<Pipeline, ConfigError> {
         config.check()?;
-        Ok(Pipeline { config: config.clone(), now: TimestampNs::ZERO })
+        let desk = Desk::new(session, instruments, config);
+        let lanes =
+            instruments.iter().map(|instrument| Lane::new(instrument, &desk, config)).collect::<Result<_, _>>()?;
+        Ok(Pipeline { config_digest: config.digest(), now: TimestampNs::ZERO, desk, lanes })
     }
 
     /// Takes one event and appends what it causes to `actions`, which the caller has cleared.
-    pub fn on_event(&mut self, now: TimestampNs, _input: &Input, _actions: &mut Actions) {
+    ///
+    /// An input about an instrument that the session does not have is ignored. Deadlines that have passed are acted
+    /// upon whatever the input is.
+    pub fn on_event(&mut self, now: TimestampNs, input: &Input, actions: &mut Actions) {
         self.now = now;
+        let may_quote = self.desk.may_quote();
+        let touched = match input {
+            Input::Market(update) => {
+                let id = update.instrument();
+                let changed = self.lane_mut(id).is_some_and(|lane| lane.on_market(update));
+                if changed {
+                    self.check_loss(id);
+                }
+                changed.then_some(id)
+            }
+            Input::Exec(report) => {
+                let (desk, lane) = (&mut self.desk, self.lanes.get_mut(report.instrument.index()));
+                let changed = lane.is_some_and(|lane| lane.on_exec(now, report, desk));
+                changed.then_some(report.instrument)
+            }
+            Input::Balance(balance) => {
+                self.on_balance(balance);
+                None
+            }
+            Input::Timer => None,
+            Input::Control(control) => {
+                self.desk.on_control(control);
+                if let Control::Orphan { instrument, client_id } = control
+                    && let Some(lane) = self.lane_mut(*instrument)
+                {
+                    lane.adopt(now, *client_id);
+                }
+                None
+            }
+        };
+        // A command, a balance or the end of quoting concerns every instrument, in this very event.
+        let all = matches!(input, Input::Control(_) | Input::Balance(_)) || may_quote != self.desk.may_quote();
+        for index in 0..self.lanes.len() {
+            let lane = &self.lanes[index];
+            let is_due = lane.wake_at.is_some_and(|wake_at| now >= wake_at);
+            if all || is_due || touched.is_some_and(|id| id.index() == index) {
+                let elsewhere = self.locked_elsewhere(index);
+                self.lanes[index].decide(now, &mut self.desk, elsewhere, actions);
+            }
+        }
     }
 
     /// When the next `Input::Timer` is due at the latest; always after the `now` of the last event.
     pub fn next_deadline(&self) -> Option<TimestampNs> {
-        None
+        self.lanes.iter().filter_map(|lane| lane.wake_at).min()
     }
 
     /// A digest of everything that future decisions depend on.
     pub fn digest(&self) -> u128 {
-        self.config.digest()
+        let mut digester = Digester::new();
+        digester.u64(self.config_digest as u64);
+        digester.u64((self.config_digest >> 64) as u64);
+        digester.time(self.now);
+        self.desk.digest(&mut digester);
+        for lane in &self.lanes {
+            lane.digest(&mut digester);
+        }
+        digester.finish()
     }
 
     /// Whether no order of ours is alive or in doubt, on any instrument, and every fill told of has been counted.
     pub fn is_quiet(&self) -> bool {
-        true
+        self.lanes.iter().all(|lane| lane.orders.is_quiet())
     }
 
     /// The figures of one instrument.
-    pub fn snapshot(&self, _instrument: InstrumentId) -> PipelineSnapshot {
-        PipelineSnapshot {
-            now: self.now,
-            state: TradingState::Active,
-            halt: None,
-            user_stream_up: false,
-            book_state: BookState::Syncing(DesyncReason::Starting),
-            stale: false,
-            mid: None,
-            best_bid: None,
-            best_ask: None,
-            position: Qty::ZERO,
-            position_atoms: BaseAtoms::ZERO,
-            position_max: Qty::ZERO,
-            pnl: PnlSplit::default(),
-            sigma_ticks: None,
-            tau: None,
-            tau_raw: None,
-            tau_signed: None,
-            imbalance: None,
-            ofi: None,
-            k_ticks: self.config.quoter.k_ticks,
-            gamma: self.config.quoter.gamma,
-            kappa_ticks: None,
-            half_spread_ticks: None,
-            own_bid: None,
-            own_ask: None,
-            working_orders: 0,
-            unknown_orders: 0,
-            counters: Counters::default(),
+    ///
+    /// # Panics
+    /// When the session has no such instrument.
+    pub fn snapshot(&self, instrument: InstrumentId) -> PipelineSnapshot {
+        self.lanes[instrument.index()].snapshot(self.now, &self.desk)
+    }
+
+    fn lane_mut(&mut self, id: InstrumentId) -> Option<&mut Lane> {
+        self.lanes.get_mut(id.index())
+    }
+
+    /// The loss limit holds for all instruments of one quote currency together.
+    fn check_loss(&mut self, id: InstrumentId) {
+        let quote_index = self.lanes[id.index()].quote_index;
+        let total: Money =
+            self.lanes.iter().filter(|lane| lane.quote_index == quote_index).map(|lane| lane.ledger.equity()).sum();
+        self.desk.check_loss(total);
+    }
+
+    fn on_balance(&mut self, balance: &Balance) {
+        if let Some(index) = self.desk.balances.index_of(balance.asset) {
+            let locked = self.lanes.iter().map(|lane| lane.locked_e8(index)).fold(0_i64, i64::saturating_add);
+            self.desk.balances.on_balance(balance, locked);
         }
+    }
+
+    /// What the orders of other instruments lock of one instrument's base and quote asset, in 1e-8.
+    fn locked_elsewhere(&self, index: usize) -> [i64; 2] {
+        let lane = &self.lanes[index];
+        [lane.base_index, lane.quote_index].map(|asset| {
+            let others = self.lanes.iter().enumerate().filter(|(other, _)| *other != index);
+            others.map(|(_, other)| other.locked_e8(asset)).fold(0_i64, i64::saturating_add)
+        })
     }
 }

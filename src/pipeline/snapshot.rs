@@ -3,7 +3,8 @@
 //! Owns [`PipelineSnapshot`]: a copy of the figures of one instrument, made by the quote tile between two events and
 //! read on cold threads. It never feeds a decision.
 
-use crate::types::{BaseAtoms, BookState, HalfTicks, Money, Price, Qty, TimestampNs};
+use crate::kpi::PnlSplit;
+use crate::types::{BaseAtoms, BookState, HalfTicks, Price, Qty, TimestampNs};
 
 /// What the session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -32,23 +33,6 @@ pub enum HaltReason {
     Auth = 2,
     /// The venue says that the market or account takes no orders.
     MarketClosed = 3,
-    /// An amount of money went beyond what can be held exactly.
-    Overflow = 4,
-}
-
-/// Profit and loss of one instrument; total = spread + inventory − fees, exactly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct PnlSplit {
-    /// Change of equity, commissions taken off.
-    pub total: Money,
-    /// Change of equity before commissions.
-    pub gross: Money,
-    /// Earned against the mid at each fill.
-    pub spread: Money,
-    /// Earned by holding the position while the mid moved.
-    pub inventory: Money,
-    /// Commissions paid, in quote currency; those taken in base are valued at the mid at the fill.
-    pub fees: Money,
 }
 
 /// Outcomes so far, of one instrument.
@@ -126,6 +110,8 @@ pub struct PipelineSnapshot {
     pub stale: bool,
     /// Mid of the best prices of others, when quotable.
     pub mid: Option<HalfTicks>,
+    /// The mid that the position is marked to: the last one that could be quoted from.
+    pub mark: Option<HalfTicks>,
     /// Best bid of others.
     pub best_bid: Option<Price>,
     /// Best ask of others.

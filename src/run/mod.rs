@@ -5,6 +5,7 @@
 
 pub mod engine;
 pub mod failure;
+pub mod inspect;
 pub mod live;
 pub mod not_built;
 pub mod output;

@@ -1,0 +1,415 @@
+//! From what a lane knows to what it asks for.
+//!
+//! The order of a decision: may we quote at all, what does the model want, what do filters and limits leave of it,
+//! which commands bring the market there. Cancels come first, queries before everything.
+
+use super::config::ReferenceKind;
+use super::lane::{Lane, Sizes};
+use super::orders::{CANCEL_RETRY, Order, OrderState, SidePlan, may_cancel, plan_side};
+use super::quoter::{Bounds, QuoteInputs, bound};
+use super::risk::Desk;
+use super::snapshot::TradingState;
+use crate::types::{
+    Action, Actions, BookState, ClientOrderId, Command, DurationNs, HalfTicks, Money, NewOrder, OrderKind, Price, Qty,
+    QuoteDecision, QuoteSide, Side, SideReason, TimestampNs,
+};
+
+/// Wait before commands are given that found no room in the last answer, and least distance of any deadline.
+const SOON: DurationNs = DurationNs::from_millis(1);
+
+/// What our orders may add to each side.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// By the position limit, all orders of the side together.
+    position: [Qty; 2],
+    /// By balance, all orders of the side together; bids in 1e-8 quote.
+    base: Option<Qty>,
+    quote_e8: Option<i64>,
+}
+
+impl Lane {
+    /// Decides anew. `elsewhere_e8` is what the other instruments' orders lock of our base and quote asset.
+    pub(super) fn decide(&mut self, now: TimestampNs, desk: &mut Desk, elsewhere_e8: [i64; 2], actions: &mut Actions) {
+        self.has_unsent = false;
+        self.attend(now, desk, actions);
+        let pulled = self.pull_reason(now, desk);
+        let room = self.room(desk, elsewhere_e8);
+        let sides = match pulled {
+            Some(reason) => [none(reason); 2],
+            None => self.targets(now, desk, &room),
+        };
+        self.count_pull(now, pulled);
+        self.announce(sides, actions);
+        if desk.sends {
+            if pulled.is_some() {
+                self.cancel_all(now, actions);
+            } else {
+                self.reconcile(now, desk, sides, &room, actions);
+            }
+        }
+        self.wake_at = self.next_wake(now, desk);
+    }
+
+    /// Turns silence into doubt and asks about doubtful orders.
+    fn attend(&mut self, now: TimestampNs, desk: &Desk, actions: &mut Actions) {
+        if !desk.sends {
+            return;
+        }
+        let mut newly_unknown = 0;
+        for order in self.orders.iter_mut() {
+            if order.expire(now, &self.rules) {
+                newly_unknown += 1;
+            }
+            if order.query_due(now, &self.rules) {
+                let query = Command::Query { instrument: self.instrument.id, client_id: order.client_id };
+                if actions.push(Action::Command(query)) {
+                    order.query_sent(now);
+                    self.counters.queries += 1;
+                } else {
+                    self.has_unsent = true;
+                }
+            }
+        }
+        self.counters.unknowns += newly_unknown;
+    }
+
+    /// Why nothing may rest at all, if so.
+    fn pull_reason(&self, now: TimestampNs, desk: &Desk) -> Option<SideReason> {
+        if !desk.may_quote() {
+            return Some(SideReason::State);
+        }
+        let quotable = self.view.state == BookState::Live && self.mid().is_some() && !self.is_stale(now);
+        (!quotable).then_some(SideReason::Book)
+    }
+
+    fn count_pull(&mut self, now: TimestampNs, pulled: Option<SideReason>) {
+        let by_book = pulled == Some(SideReason::Book);
+        if by_book && !self.was_pulled {
+            if self.view.state == BookState::Live && self.is_stale(now) {
+                self.counters.stale_pulls += 1;
+            } else {
+                self.counters.book_pulls += 1;
+            }
+        }
+        self.was_pulled = by_book;
+    }
+
+    /// Sizes in lots, fixed at the first quotable mid.
+    fn sizes(&mut self, mid: HalfTicks) -> Sizes {
+        if let Some(sizes) = self.sizes {
+            return sizes;
+        }
+        let instrument = &self.instrument;
+        let one_lot = instrument.value(mid, instrument.atoms(Qty::from_lots(1))).attos().max(1);
+        let worth = |value: Money| Qty::from_lots(i64::try_from(value.attos() / one_lot).unwrap_or(i64::MAX));
+        let lots = |e8: i64| Qty::from_lots(e8 / instrument.spec.lot_e8);
+        let (quoter, risk) = (&self.config.quoter, &self.config.risk);
+        let sizes = Sizes {
+            order: quoter.order_qty.map_or_else(|| worth(quoter.order_value.money()), |amount| lots(amount.e8())),
+            position_max: risk
+                .position_max
+                .map_or_else(|| worth(risk.position_value_max.money()), |amount| lots(amount.e8())),
+        };
+        self.sizes = Some(sizes);
+        sizes
+    }
+
+    fn room(&self, desk: &Desk, elsewhere_e8: [i64; 2]) -> Room {
+        let lot_e8 = self.instrument.spec.lot_e8;
+        let atoms = self.ledger.atoms().get();
+        let limit = self.sizes.map_or(0, |sizes| sizes.position_max.lots().saturating_mul(lot_e8));
+        // Rounded down, so that parts of a lot that commissions have taken never carry the position over its limit.
+        let lots = |e8: i64| Qty::from_lots(e8.div_euclid(lot_e8).max(0));
+        let ours = |index: usize, elsewhere: i64| {
+            desk.balances.ours_e8(index).map(|ours| ours.saturating_sub(elsewhere).max(0))
+        };
+        Room {
+            position: [lots(limit.saturating_sub(atoms)), lots(limit.saturating_add(atoms))],
+            base: ours(self.base_index, elsewhere_e8[0]).map(lots),
+            quote_e8: ours(self.quote_index, elsewhere_e8[1]),
+        }
+    }
+
+    /// Most that all orders of a side may be at a price, by balance.
+    fn by_balance(&self, side: Side, price: Price, room: &Room) -> Qty {
+        match side {
+            Side::Ask => room.base.unwrap_or(Qty::from_lots(i64::MAX)),
+            Side::Bid => {
+                let one_lot = self.instrument.notional(price, Qty::from_lots(1)).attos();
+                match room.quote_e8 {
+                    Some(e8) if one_lot > 0 => {
+                        Qty::from_lots(i64::try_from(Money::from_e8(e8).attos() / one_lot).unwrap_or(i64::MAX))
+                    }
+                    Some(_) => Qty::ZERO,
+                    None => Qty::from_lots(i64::MAX),
+                }
+            }
+        }
+    }
+
+    /// What the model wants, within filters and limits.
+    fn targets(&mut self, now: TimestampNs, desk: &Desk, room: &Room) -> [QuoteSide; 2] {
+        let (Some(book), Some(best_bid), Some(best_ask)) =
+            (self.features.book().copied(), self.others.best(Side::Bid), self.others.best(Side::Ask))
+        else {
+            return [none(SideReason::Book); 2];
+        };
+        let knew_sizes = self.sizes.is_some();
+        let sizes = self.sizes(book.mid);
+        // The limit has become known just now: room was made without it.
+        let room = if knew_sizes { *room } else { Room { position: [sizes.position_max; 2], ..*room } };
+        let reference_ticks = match self.config.quoter.reference {
+            ReferenceKind::Mid => book.mid.ticks_f64(),
+            ReferenceKind::WeightedMid => book.weighted_mid_ticks.unwrap_or(book.mid.ticks_f64()),
+        };
+        let inputs = QuoteInputs {
+            reference_ticks,
+            position_base: self.ledger.atoms().get() as f64 / 1e8,
+            position_max_base: self.instrument.atoms(sizes.position_max).get().max(1) as f64 / 1e8,
+            order_qty: sizes.order,
+            sigma_ticks: self.features.sigma_ticks(),
+            toxicity: self.features.toxicity(),
+            tick: self.instrument.tick_f64(),
+        };
+        let Some(wanted) = self.quoter.quote(&inputs) else {
+            return [none(SideReason::Warmup); 2];
+        };
+        self.half_spread_ticks = Some(wanted.half_spread_ticks);
+        // Fills that have happened but are not reported yet use room that nothing can give back.
+        let unreported = |side: Side| {
+            let done = self.orders.iter().filter(|order| order.side == side && order.state().is_terminal());
+            done.map(Order::unreported).fold(Qty::ZERO, |sum, qty| sum + qty)
+        };
+        let left = Side::BOTH.map(|side| (room.position[side.index()] - unreported(side)).max(Qty::ZERO));
+        let position = self.position();
+        let bounds = Bounds {
+            instrument: &self.instrument,
+            best_bid,
+            best_ask,
+            position,
+            join_only: self.config.quoter.join_only,
+            room: left,
+        };
+        let sides = bound(&wanted, &bounds);
+        self.counters.floor_bound += u64::from(wanted.floor_bound);
+        self.counters.clamped += sides.iter().filter(|side| side.reason == SideReason::PostOnlyClamp).count() as u64;
+        Side::BOTH.map(|side| self.limit_side(now, desk, side, sides[side.index()], book.mid, &room))
+    }
+
+    /// What state, doubt, balance and the order limits leave of one side's target.
+    fn limit_side(
+        &self,
+        now: TimestampNs,
+        desk: &Desk,
+        side: Side,
+        target: QuoteSide,
+        mid: HalfTicks,
+        room: &Room,
+    ) -> QuoteSide {
+        let Some(price) = target.price else { return target };
+        let mut qty = target.qty;
+        if desk.state() == TradingState::Reducing {
+            // A rest of the position below the venue's least order is left as it is.
+            let reducing = -self.position().signed(side);
+            if reducing <= Qty::ZERO {
+                return none(SideReason::State);
+            }
+            qty = qty.min(reducing);
+        }
+        let blocked = self.orders.in_doubt(side)
+            || self.orders.has_open_orphan()
+            || (desk.sends && !self.backoff[side.index()].allows(now));
+        if blocked {
+            return none(SideReason::Throttled);
+        }
+        let affordable = self.by_balance(side, price, room);
+        let short = affordable < qty;
+        qty = qty.min(affordable).min(self.limits.most(&self.instrument, price));
+        if !self.is_tradable(price, qty) {
+            return none(if short { SideReason::Balance } else { SideReason::Filter });
+        }
+        match self.limits.check(&self.instrument, Some(mid), price, qty, qty) {
+            Ok(()) => QuoteSide { price: Some(price), qty, reason: target.reason },
+            Err(reason) => none(reason),
+        }
+    }
+
+    /// Whether the venue takes an order of that size.
+    fn is_tradable(&self, price: Price, qty: Qty) -> bool {
+        let filters = &self.instrument.spec.filters;
+        qty > Qty::ZERO && qty >= filters.qty_min && self.instrument.notional(price, qty) >= filters.notional_min
+    }
+
+    /// Tells what is wanted, when it changed.
+    fn announce(&mut self, sides: [QuoteSide; 2], actions: &mut Actions) {
+        let unchanged = match &self.last_quote {
+            Some(last) => last.bid == sides[0] && last.ask == sides[1],
+            None => sides.iter().all(|side| side.price.is_none()),
+        };
+        let Some(mid) = self.mid().or(self.ledger.mid()) else { return };
+        if unchanged {
+            return;
+        }
+        let quote = QuoteDecision {
+            instrument: self.instrument.id,
+            mid,
+            position: self.position(),
+            bid: sides[0],
+            ask: sides[1],
+        };
+        if actions.push(Action::Quote(quote)) {
+            self.last_quote = Some(quote);
+            self.counters.quotes += 1;
+        }
+    }
+
+    /// Cancels whatever rests or may rest.
+    fn cancel_all(&mut self, now: TimestampNs, actions: &mut Actions) {
+        for order in self.orders.iter_mut() {
+            if order.is_cancellable() && may_cancel(now, order) {
+                self.has_unsent |= !cancel(self.instrument.id, order, now, actions, &mut self.counters.cancels);
+            }
+        }
+    }
+
+    /// Brings the market to the targets with the fewest commands.
+    fn reconcile(
+        &mut self,
+        now: TimestampNs,
+        desk: &mut Desk,
+        sides: [QuoteSide; 2],
+        room: &Room,
+        actions: &mut Actions,
+    ) {
+        let position_room = match self.sizes {
+            // Fixed by this very decision.
+            Some(_) => self.room(desk, [0, 0]).position,
+            None => room.position,
+        };
+        let throttled = !desk.rate.allows(now);
+        let plans: [SidePlan; 2] = Side::BOTH.map(|side| {
+            let target = sides[side.index()];
+            let target = target.price.map(|price| (price, target.qty));
+            plan_side(now, &self.orders, side, target, throttled, position_room[side.index()], &self.keep)
+        });
+        for order in self.orders.iter_mut() {
+            let planned = plans.iter().any(|plan| plan.cancels.contains(&Some(order.client_id)));
+            let orphan = order.is_orphan && order.is_cancellable() && may_cancel(now, order);
+            if planned || orphan {
+                self.has_unsent |= !cancel(self.instrument.id, order, now, actions, &mut self.counters.cancels);
+            }
+        }
+        for side in Side::BOTH {
+            let (plan, target) = (&plans[side.index()], sides[side.index()]);
+            if let (true, Some(price)) = (plan.place, target.price) {
+                self.place(
+                    now,
+                    desk,
+                    side,
+                    price,
+                    target.qty,
+                    plan.leaving,
+                    position_room[side.index()],
+                    room,
+                    actions,
+                );
+            }
+        }
+    }
+
+    /// Places an order if everything that may still fill leaves room for it.
+    #[allow(clippy::too_many_arguments)]
+    fn place(
+        &mut self,
+        now: TimestampNs,
+        desk: &mut Desk,
+        side: Side,
+        price: Price,
+        wanted: Qty,
+        leaving: bool,
+        position_room: Qty,
+        room: &Room,
+        actions: &mut Actions,
+    ) {
+        // Our own order on the other side may still stand in the way until its cancel is confirmed.
+        let other_side = side.opposite();
+        let crosses_own =
+            self.orders.best_price(other_side).is_some_and(|other| price.ticks_above(other) * side.sign() >= 0);
+        let open = self.orders.exposure(side);
+        let net = position_room.min(self.by_balance(side, price, room)) - open;
+        let qty = wanted.min(net);
+        // What is being cancelled gives its room back within a round trip: a smaller order now would only be replaced.
+        let waits = leaving && net < wanted;
+        if crosses_own || waits || !self.is_tradable(price, qty) || !desk.rate.allows(now) {
+            return;
+        }
+        if self.limits.check(&self.instrument, self.mid(), price, qty, net).is_err() || actions.room() == 0 {
+            return;
+        }
+        let client_id: ClientOrderId = desk.next_id();
+        let order = NewOrder { instrument: self.instrument.id, client_id, side, price, qty, kind: OrderKind::PostOnly };
+        if self.orders.insert(Order::sent(client_id, side, price, qty, now)) {
+            // There is room: it was looked at above.
+            let _ = actions.push(Action::Command(Command::Place(order)));
+            desk.rate.record(now);
+            self.counters.placed += 1;
+        }
+    }
+
+    /// When something changes by time alone.
+    fn next_wake(&self, now: TimestampNs, desk: &Desk) -> Option<TimestampNs> {
+        let mut wake: Option<TimestampNs> = None;
+        let mut at = |time: TimestampNs| {
+            if time > now {
+                wake = Some(wake.map_or(time, |first| first.min(time)));
+            }
+        };
+        if self.view.state == BookState::Live {
+            at(self.fresh_at.plus(DurationNs::from_nanos(self.stale_ns())));
+        }
+        if self.has_unsent {
+            at(now.plus(SOON));
+        }
+        if desk.sends {
+            for order in self.orders.iter() {
+                if let Some(due) = order.due_at(&self.rules) {
+                    at(due.max(now.plus(SOON)));
+                }
+                if matches!(order.state(), OrderState::Live | OrderState::PendingNew | OrderState::Unknown)
+                    && let Some(retry) = order.cancel_retry_at(CANCEL_RETRY.nanos())
+                {
+                    at(retry);
+                }
+                if order.state() == OrderState::Live {
+                    at(order.sent_at.plus(DurationNs::from_nanos(self.keep.age_ns.saturating_add(1))));
+                }
+            }
+            at(desk.rate.free_at());
+            for side in &self.backoff {
+                at(side.until());
+            }
+        }
+        wake
+    }
+}
+
+fn none(reason: SideReason) -> QuoteSide {
+    QuoteSide { price: None, qty: Qty::ZERO, reason }
+}
+
+/// Asks for a cancel and remembers it. Returns whether there was room.
+fn cancel(
+    instrument: crate::types::InstrumentId,
+    order: &mut Order,
+    now: TimestampNs,
+    actions: &mut Actions,
+    cancels: &mut u64,
+) -> bool {
+    let command = Command::Cancel { instrument, client_id: order.client_id, venue_id: order.venue_id };
+    let taken = actions.push(Action::Command(command));
+    if taken {
+        order.cancel_sent(now);
+        *cancels += 1;
+    }
+    taken
+}

@@ -1,0 +1,114 @@
+//! What the market says, as numbers.
+//!
+//! Owns [`Features`] of one instrument. The lane feeds it the book of others and the tape; quoters read it. Floats
+//! live here and in the quoters only. A feature that cannot be known is `None`: nothing is invented.
+
+mod flow;
+mod shape;
+mod toxicity;
+mod volatility;
+
+pub use flow::OrderFlow;
+pub use shape::{Imbalance, imbalance, weighted_mid_ticks};
+pub use toxicity::{Toxicity, Vpin};
+pub use volatility::Sigma;
+
+use super::config::FeaturesConfig;
+use super::digest::Digester;
+use super::reference::OthersBook;
+use crate::types::{HalfTicks, Instrument, Qty, Side, TimestampNs, Trade};
+
+/// What the book of others says now; present only while it may be quoted from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BookFeatures {
+    /// Middle of the best prices.
+    pub mid: HalfTicks,
+    /// Best prices weighted by the quantity on the other side, in ticks.
+    pub weighted_mid_ticks: Option<f64>,
+    /// Imbalance of the best 1, 2 and 5 levels.
+    pub imbalance: [Option<Imbalance>; 3],
+}
+
+/// Features of one instrument.
+pub struct Features {
+    book: Option<BookFeatures>,
+    flow: OrderFlow,
+    sigma: Sigma,
+    vpin: Vpin,
+}
+
+impl Features {
+    /// Before the first event.
+    pub fn new(config: &FeaturesConfig, instrument: &Instrument) -> Features {
+        let volume = Qty::from_lots(config.vpin_volume.e8() / instrument.spec.lot_e8);
+        Features {
+            book: None,
+            flow: OrderFlow::new(config.ofi_window_ms),
+            sigma: Sigma::new(config),
+            vpin: Vpin::new(config.vpin_mode, config.vpin_trades, volume, config.vpin_buckets, config.gap_ms),
+        }
+    }
+
+    /// Takes a book of others. One that may not be quoted from withdraws the book's features.
+    pub fn on_book(&mut self, ts: TimestampNs, others: &OthersBook) {
+        let (Some(bid), Some(ask)) = (others.best(Side::Bid), others.best(Side::Ask)) else {
+            self.book = None;
+            return;
+        };
+        if bid.price >= ask.price {
+            self.book = None;
+            return;
+        }
+        let mid = HalfTicks::mid(bid.price, ask.price);
+        let (bids, asks) = (others.levels(Side::Bid), others.levels(Side::Ask));
+        self.book = Some(BookFeatures {
+            mid,
+            weighted_mid_ticks: weighted_mid_ticks(bid, ask),
+            imbalance: [1, 2, 5].map(|depth| imbalance(bids, asks, depth)),
+        });
+        self.flow.on_best(ts, bid, ask);
+        self.sigma.on_mid(ts, mid);
+    }
+
+    /// The book was lost.
+    pub fn on_book_lost(&mut self) {
+        if self.book.take().is_some() {
+            self.flow.on_gap();
+            self.sigma.on_gap();
+        }
+    }
+
+    /// Takes a print of the tape. Returns whether toxicity was published anew.
+    pub fn on_trade(&mut self, trade: &Trade) -> bool {
+        let ts = if trade.event_ts == TimestampNs::ZERO { trade.recv_ts } else { trade.event_ts };
+        self.vpin.on_trade(ts, trade.aggressor, trade.qty)
+    }
+
+    /// What the book says, while it may be quoted from.
+    pub fn book(&self) -> Option<&BookFeatures> {
+        self.book.as_ref()
+    }
+
+    /// Order-flow imbalance over its window in units of the usual best depth.
+    pub fn ofi(&self) -> Option<f64> {
+        self.book.and_then(|_| self.flow.normalised())
+    }
+
+    /// Price volatility, in ticks per square root of a second.
+    pub fn sigma_ticks(&self) -> Option<f64> {
+        self.sigma.ticks_per_sqrt_s()
+    }
+
+    /// Toxicity of the tape.
+    pub fn toxicity(&self) -> Option<Toxicity> {
+        self.vpin.value()
+    }
+
+    /// Adds its state to a digest.
+    pub fn digest(&self, digester: &mut Digester) {
+        digester.flag(self.book.is_some());
+        self.flow.digest(digester);
+        self.sigma.digest(digester);
+        self.vpin.digest(digester);
+    }
+}

@@ -1,0 +1,67 @@
+//! The last look at an order before it leaves.
+//!
+//! Owns [`OrderLimits`]: checks that hold for every order whatever the quoter, the reconciliation or a bug upstream
+//! wanted. They fail closed: without a mid nothing passes. Cancels never come here.
+
+use crate::pipeline::config::RiskConfig;
+use crate::types::{HalfTicks, Instrument, Money, Price, Qty, SideReason};
+
+/// Limits of one order of one instrument.
+#[derive(Clone, Copy, Debug)]
+pub struct OrderLimits {
+    qty_max: Qty,
+    value_max: Money,
+    collar_bps: f64,
+}
+
+impl OrderLimits {
+    /// As configured.
+    pub fn new(config: &RiskConfig, instrument: &Instrument) -> OrderLimits {
+        OrderLimits {
+            qty_max: config
+                .order_qty_max
+                .map_or(Qty::from_lots(i64::MAX), |amount| Qty::from_lots(amount.e8() / instrument.spec.lot_e8)),
+            value_max: config.order_value_max.money(),
+            collar_bps: config.collar_bps,
+        }
+    }
+
+    /// The quantity that both the quantity and the value limit allow at a price.
+    pub fn most(&self, instrument: &Instrument, price: Price) -> Qty {
+        let one_lot = instrument.notional(price, Qty::from_lots(1)).attos();
+        if one_lot <= 0 {
+            return Qty::ZERO;
+        }
+        let by_value = i64::try_from(self.value_max.attos() / one_lot).unwrap_or(i64::MAX);
+        self.qty_max.min(Qty::from_lots(by_value))
+    }
+
+    /// Whether an order may leave.
+    ///
+    /// # Errors
+    /// The reason why it may not.
+    pub fn check(
+        &self,
+        instrument: &Instrument,
+        mid: Option<HalfTicks>,
+        price: Price,
+        qty: Qty,
+        room: Qty,
+    ) -> Result<(), SideReason> {
+        let mid = mid.filter(|mid| mid.get() > 0).ok_or(SideReason::Book)?;
+        if price.ticks() <= 0 || qty <= Qty::ZERO {
+            return Err(SideReason::Filter);
+        }
+        let away = (price.ticks() as f64 - mid.ticks_f64()).abs();
+        if away > mid.ticks_f64() * self.collar_bps * 1e-4 {
+            return Err(SideReason::Collar);
+        }
+        if qty > room {
+            return Err(SideReason::Position);
+        }
+        if qty > self.most(instrument, price) {
+            return Err(SideReason::Filter);
+        }
+        Ok(())
+    }
+}
