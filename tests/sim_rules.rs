@@ -196,6 +196,24 @@ fn a_name_is_free_again_once_its_order_is_done() {
 }
 
 #[test]
+fn old_orders_without_a_fill_are_forgotten_and_nothing_else_is() {
+    let mut venue = venue(|config| config.kept_orders = 2);
+    venue.place(at(1), ANNA, &limit(Side::Bid, GTC, 50_000, UNIT / 10, "filled")).unwrap();
+    venue.place(at(1), BORIS, &limit(Side::Ask, GTC, 50_000, UNIT / 10, "hit")).unwrap();
+    venue.place(at(1), ANNA, &limit(Side::Bid, GTC, 100, UNIT, "open")).unwrap();
+    for name in ["first", "second", "third"] {
+        venue.place(at(2), ANNA, &limit(Side::Bid, GTC, 100, UNIT, name)).unwrap();
+        venue.cancel(at(2), ANNA, BTCUSDT, OrderRef::client(name), None, None).unwrap();
+    }
+    let known = |name| venue.order(ANNA, BTCUSDT, OrderRef::client(name)).map(|order| order.status);
+    assert_eq!(known("first"), Err(VenueReject::NO_SUCH_ORDER));
+    assert_eq!(known("second"), Ok(VenueOrderStatus::Canceled));
+    assert_eq!((known("filled"), known("open")), (Ok(VenueOrderStatus::Filled), Ok(VenueOrderStatus::New)));
+    assert_eq!(venue.all_orders(ANNA, BTCUSDT, None, 2).len(), 2);
+    assert_eq!(venue.all_orders(ANNA, BTCUSDT, Some(1), 100).len(), 4);
+}
+
+#[test]
 fn immediate_orders_expire_with_their_reasons() {
     let mut venue = venue(|_| {});
     venue.place(at(1), BORIS, &limit(Side::Ask, GTC, 60_000, UNIT / 10, "ask")).unwrap();

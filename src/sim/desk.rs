@@ -24,6 +24,13 @@ pub(super) struct Match {
     pub maker_cause: FillCause,
 }
 
+/// A match that self-trade prevention has stopped, as one of its two orders sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoppedMatch {
+    pub match_id: u64,
+    pub counter_order_id: u64,
+}
+
 /// Numbers from here on belong to orders of the simulated market.
 const BACKGROUND: u64 = 1 << 63;
 
@@ -247,8 +254,7 @@ impl Desk {
         id: u64,
         last_qty: Qty,
         is_gone: bool,
-        match_id: u64,
-        counter_order_id: u64,
+        stopped: StoppedMatch,
     ) {
         let last_qty_e8 = symbol.instrument.qty_e8(last_qty);
         let Some(record) = self.orders.get_mut(id) else { return };
@@ -257,9 +263,10 @@ impl Desk {
         if is_gone {
             self.end(now, symbol, id, VenueOrderStatus::ExpiredInMatch);
         } else {
-            record.remaining = record.remaining - last_qty;
+            record.remaining -= last_qty;
             self.relock(now, symbol, id);
         }
+        let StoppedMatch { match_id, counter_order_id } = stopped;
         let prevention = Prevention { match_id, last_qty_e8, counter_order_id };
         self.tell(now, id, ExecutionType::TradePrevention, None, Some(prevention));
         if is_gone {

@@ -208,7 +208,7 @@ fn opposing_levels(account: AccountId, side: Side, stp: StpMode, market: &Market
             if own.view.side != side
                 && let Some(level) = levels.iter_mut().find(|level| level.price == own.price)
             {
-                level.qty = level.qty - own.remaining;
+                level.qty -= own.remaining;
             }
         }
     }
@@ -222,7 +222,7 @@ fn market_cost_e8(account: AccountId, side: Side, qty: Qty, stp: StpMode, market
     for level in opposing_levels(account, side, stp, market, desk) {
         let taken = left.min(level.qty);
         cost_e8 += quote_e8(&market.symbol, level.price, taken);
-        left = left - taken;
+        left -= taken;
         if left.is_zero() {
             break;
         }

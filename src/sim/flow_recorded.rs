@@ -309,7 +309,7 @@ impl RecordedFlow {
             if remaining <= excess {
                 market.withdraw(now, last, desk);
                 level.orders.pop();
-                excess = excess - remaining;
+                excess -= remaining;
                 // Whatever client order stood before it is now last, or may be: the next addition starts a new order.
                 level.has_client_behind = true;
             } else {

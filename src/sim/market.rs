@@ -2,7 +2,7 @@
 //! and flow act on the book through [`Market::submit`] only, so nothing that the core does goes untold.
 
 use super::config::{SymbolConfig, VenueConfig};
-use super::desk::{Desk, Match, background_id, is_client_order};
+use super::desk::{Desk, Match, StoppedMatch, background_id, is_client_order};
 use super::events::FillCause;
 use super::tape::Tape;
 use crate::matching::{CancelReason, Capacity, MatchingCore, Message, OrderEntry, Report, SelfTrade};
@@ -158,7 +158,8 @@ impl Market {
             }
             taker_id
         };
-        desk.prevented(now, &self.symbol, id, taken, is_gone, prevention.match_id, counter);
+        let stopped = StoppedMatch { match_id: prevention.match_id, counter_order_id: counter };
+        desk.prevented(now, &self.symbol, id, taken, is_gone, stopped);
     }
 
     /// The client order that an arriving client order meets first, if it expires on meeting it: the one case in which
