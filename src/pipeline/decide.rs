@@ -281,11 +281,18 @@ impl Lane {
         room: &Room,
         actions: &mut Actions,
     ) {
-        let position_room = match self.sizes {
+        let mut position_room = match self.sizes {
             // Fixed by this very decision.
             Some(_) => self.room(desk, [0, 0]).position,
             None => room.position,
         };
+        if desk.state() == TradingState::Reducing {
+            // Everything open together may bring the position home, never past it.
+            for side in Side::BOTH {
+                let home = (-self.position().signed(side)).max(Qty::ZERO);
+                position_room[side.index()] = position_room[side.index()].min(home);
+            }
+        }
         let throttled = !desk.rate.allows(now);
         let plans: [SidePlan; 2] = Side::BOTH.map(|side| {
             let target = sides[side.index()];
