@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::run::convert::{self, ConvertArgs};
 use crate::run::inspect::{self, InspectArgs};
 use crate::run::not_built::{self, AnyArgs};
+use crate::run::replay::{self, ReplayArgs};
 use crate::run::{Failure, exit};
 
 /// A low-latency market-making engine for Binance-protocol venues.
@@ -29,6 +31,10 @@ enum Verb {
     Run(crate::run::live::RunArgs),
     /// Record market data into a journal.
     Record(crate::run::record::RecordArgs),
+    /// Make Parquet tables from journals.
+    Convert(ConvertArgs),
+    /// Run a session's decisions again and compare them with what was recorded.
+    Replay(ReplayArgs),
     /// Fit the models to recorded data (not built yet).
     Train(AnyArgs),
     /// Check a fitted model (not built yet).
@@ -63,6 +69,8 @@ impl Verb {
             Verb::Inspect(args) => inspect::run(args),
             Verb::Run(args) => crate::run::live::run(args),
             Verb::Record(args) => crate::run::record::run(args),
+            Verb::Convert(args) => convert::run(args),
+            Verb::Replay(args) => replay::run(args),
             Verb::Train(_) => not_built::run("train"),
             Verb::Model(_) => not_built::run("model"),
             Verb::Sweep(_) => not_built::run("sweep"),
