@@ -12,6 +12,8 @@ mod digest;
 pub mod features;
 mod lane;
 pub mod market;
+#[cfg(test)]
+mod market_tests;
 pub mod orders;
 pub mod quoter;
 mod reference;
