@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::run::convert::{self, ConvertArgs};
+use crate::run::demo::DemoArgs;
 use crate::run::inspect::{self, InspectArgs};
 use crate::run::not_built::{self, AnyArgs};
 use crate::run::replay::{self, ReplayArgs};
@@ -27,6 +28,10 @@ pub struct Cli {
 enum Verb {
     /// Show what recordings or a journal hold, and the book they lead to.
     Inspect(InspectArgs),
+    /// Make markets on an embedded venue: no key, no network.
+    Demo(DemoArgs),
+    /// Serve the embedded venue.
+    Venue(crate::run::venue::VenueArgs),
     /// Run the engine against a venue.
     Run(crate::run::live::RunArgs),
     /// Record market data into a journal.
@@ -67,6 +72,8 @@ impl Verb {
     fn run(self) -> Result<(), Failure> {
         match self {
             Verb::Inspect(args) => inspect::run(args),
+            Verb::Demo(args) => crate::run::demo::run(args),
+            Verb::Venue(args) => crate::run::venue::run(args),
             Verb::Run(args) => crate::run::live::run(args),
             Verb::Record(args) => crate::run::record::run(args),
             Verb::Convert(args) => convert::run(args),
@@ -90,6 +97,7 @@ impl Verb {
 
 /// Runs the verb on the command line and turns its answer into an exit code.
 pub fn main() -> ExitCode {
+    crate::run::note_start();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -34,18 +34,33 @@ impl ConfigArgs {
     /// # Errors
     /// When a key is unknown or a value is not usable; the failure names both and where they came from.
     pub fn load(&self) -> Result<Config, Failure> {
+        self.load_over(&[])
+    }
+
+    /// The same over other defaults, key and text: a verb's presets, which file, environment and flags override.
+    ///
+    /// # Errors
+    /// As [`ConfigArgs::load`].
+    pub fn load_over(&self, presets: &[(&str, &str)]) -> Result<Config, Failure> {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
             .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
-        self.load_with(environment)
+        self.load_with(presets, environment)
     }
 
     /// The same with the environment handed in.
     ///
     /// # Errors
     /// As [`ConfigArgs::load`].
-    pub fn load_with(&self, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Failure> {
+    pub fn load_with(
+        &self,
+        presets: &[(&str, &str)],
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Config, Failure> {
         let mut layers = Layers::new()?;
+        for (path, text) in presets {
+            layers.lay_text(path, text, Origin::Default)?;
+        }
         if let Some(path) = &self.config {
             layers.lay_file(path)?;
         }
@@ -303,8 +318,10 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             path
         });
-        ConfigArgs { config, set: set.iter().map(|&s| s.to_owned()).collect() }
-            .load_with(environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())))
+        ConfigArgs { config, set: set.iter().map(|&s| s.to_owned()).collect() }.load_with(
+            &[("metrics.port", "1234")],
+            environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())),
+        )
     }
 
     #[test]
@@ -325,6 +342,7 @@ mod tests {
 
     #[test]
     fn later_layers_win() {
+        assert_eq!(load(None, &[], &[]).unwrap().metrics.port, 1234);
         let yaml = Some(("c.yaml", "metrics:\n  port: 1\njournal: {sync_ms: 5}\n"));
         assert_eq!(load(yaml, &[], &[]).unwrap().metrics.port, 1);
         let environment = [("TOUCHLINE__metrics__port", "2")];

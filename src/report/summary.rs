@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
+use crate::metrics::LatencySummary;
 use crate::types::{Instrument, Money, Qty, format_e8};
 
 /// An exact decimal, written as a JSON number with all its digits.
@@ -71,6 +72,13 @@ pub struct Latency {
     pub max: u64,
     /// How many samples there are.
     pub count: u64,
+}
+
+impl From<LatencySummary> for Latency {
+    fn from(from: LatencySummary) -> Latency {
+        let LatencySummary { p50, p90, p99, p999, p9999, max, count } = from;
+        Latency { p50, p90, p99, p999, p9999, max, count }
+    }
 }
 
 /// A mean realised half-spread.

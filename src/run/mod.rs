@@ -4,15 +4,34 @@
 //! thread. Output for machines goes to stdout, everything else to stderr.
 
 pub mod convert;
+pub mod demo;
 pub mod engine;
 pub mod failure;
+pub mod flow;
 pub mod inspect;
 pub mod live;
 pub mod not_built;
 pub mod output;
 pub mod record;
 pub mod replay;
+pub mod report;
 pub mod sources;
+pub mod venue;
 pub mod virtual_session;
 
 pub use failure::{Failure, exit};
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+static START: OnceLock<Instant> = OnceLock::new();
+
+/// Notes that the program starts now; `cli` says so first of all.
+pub fn note_start() {
+    START.get_or_init(Instant::now);
+}
+
+/// Time since the program's start.
+pub fn since_start() -> Duration {
+    START.get_or_init(Instant::now).elapsed()
+}

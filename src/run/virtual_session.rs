@@ -5,7 +5,7 @@
 //! takes a constant time on its way. Nothing here reads a clock, so a seed gives the same bytes every time. The only
 //! thing that touches the outside is the journal.
 
-mod account;
+pub mod account;
 mod wire_up;
 
 use std::cmp::Reverse;

@@ -1,0 +1,218 @@
+//! The end of a demo: the venue's word against ours, the files, the verdict.
+
+use std::collections::BTreeMap;
+
+use super::session::{Ended, Plan};
+use crate::archive::{ConvertOptions, convert};
+use crate::kpi::markout::MeanMarkout;
+use crate::pipeline::PipelineSnapshot;
+use crate::report::{
+    Decimal, Latency, MARKOUT_HORIZONS, MarkoutText, PnlText, Summary, write_fills, write_page, write_pnl, write_whole,
+};
+use crate::run::{Failure, exit, output, report};
+use crate::server::metrics::REJECT_NAMES;
+use crate::sim::FillCause;
+use crate::types::{BaseAtoms, DurationNs, Instrument, Money};
+
+/// How often the tables look at the account.
+const ROW_INTERVAL: DurationNs = DurationNs::from_millis(250);
+
+/// Writes everything into the output folder and returns the summary.
+///
+/// # Errors
+/// When a file cannot be written or the journal cannot be read.
+pub fn write_out(plan: &Plan, ended: &Ended) -> Result<Summary, Failure> {
+    let told = report::read_session(&ended.journal, ROW_INTERVAL, &ended.causes())?;
+    let parquet = plan.out.join("parquet");
+    convert(&ended.journal, &parquet, &ConvertOptions::default()).map_err(|error| {
+        Failure::new(
+            "E_DEMO_004",
+            exit::OUTPUT,
+            format!("the Parquet tables cannot be written to {}", parquet.display()),
+            error.to_string(),
+            "mend the cause and run `touchline convert` on the journal, which is kept",
+        )
+    })?;
+    let report_path = plan.out.join("report.html");
+    // The demo trades one symbol; a recording with several is played whole, and the first one is reported on.
+    let record = told.records.first().ok_or_else(|| Failure::bug("a session without instruments"))?;
+    let (instrument, snapshot) = last_of(ended, &told)?;
+    let summary = summarise(plan, ended, &instrument, &snapshot, record, parquet, report_path.clone());
+    write_fills(&plan.out.join("fills.csv"), record).map_err(output::report_failure)?;
+    write_pnl(&plan.out.join("pnl.csv"), record).map_err(output::report_failure)?;
+    let mut text = serde_json::to_string_pretty(&summary)
+        .map_err(|error| Failure::bug(format!("the summary has no text: {error}")))?;
+    text.push('\n');
+    write_whole(&plan.out.join("summary.json"), text.as_bytes()).map_err(output::report_failure)?;
+    write_page(&report_path, &summary, record).map_err(output::report_failure)?;
+    Ok(summary)
+}
+
+/// The last figures: the engine's own, which the journal must repeat.
+fn last_of(ended: &Ended, told: &report::Told) -> Result<(Instrument, PipelineSnapshot), Failure> {
+    told.last.first().or(ended.instruments.first()).copied().ok_or_else(|| Failure::bug("a session without figures"))
+}
+
+/// Profit by the venue's balances: what changed, valued at the mark.
+fn balance_total(instrument: &Instrument, snapshot: &PipelineSnapshot, change: (i64, i64)) -> Money {
+    let (base, quote) = change;
+    let held = snapshot.mark.map_or(Money::ZERO, |mark| instrument.value(mark, BaseAtoms::new(base)));
+    Money::from_e8(quote) + held
+}
+
+fn markout(mean: Option<MeanMarkout>) -> Option<MarkoutText> {
+    mean.map(|mean| MarkoutText { mean_ticks: mean.mean_ticks, error_ticks: mean.error_ticks, fills: mean.fills })
+}
+
+fn summarise(
+    plan: &Plan,
+    ended: &Ended,
+    instrument: &Instrument,
+    snapshot: &PipelineSnapshot,
+    record: &crate::report::SessionRecord,
+    parquet: std::path::PathBuf,
+    report_path: std::path::PathBuf,
+) -> Summary {
+    let counters = snapshot.counters;
+    let mut fills_by_cause: BTreeMap<&'static str, u64> = FillCause::ALL.map(|cause| (cause.name(), 0)).into();
+    for fill in &record.fills {
+        *fills_by_cause.entry(fill.cause.unwrap_or("unknown")).or_default() += 1;
+    }
+    let mut filled: Vec<_> = record.fills.iter().map(|fill| fill.client_id).collect();
+    filled.sort();
+    filled.dedup();
+    let change = ended.venue.balance_changes.first().copied().unwrap_or_default();
+    let source = match plan.args.data.as_slice() {
+        [] => "synthetic".to_owned(),
+        files => files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" "),
+    };
+    let mut markouts = BTreeMap::new();
+    for (index, horizon) in MARKOUT_HORIZONS.iter().enumerate() {
+        markouts.insert(format!("{}s", horizon.nanos() / 1_000_000_000), markout(record.mean_markout(index)));
+    }
+    Summary {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        mode: "demo".to_owned(),
+        clock: ended.clock,
+        seed: plan.args.seed,
+        source,
+        flow_digest: ended.venue.flow_digests.first().map(|digest| format!("{digest:016x}")),
+        session: ended.session.to_string(),
+        symbol: instrument.symbol().to_owned(),
+        seconds: ended.lasted.secs_f64(),
+        ticks: counters.ticks,
+        quotes: counters.quotes,
+        orders_sent: counters.placed,
+        orders_accepted: counters.accepted,
+        orders_rejected: counters.rejected_total(),
+        rejects_by_reason: REJECT_NAMES
+            .iter()
+            .map(|(reason, name)| (*name, counters.rejected[*reason as usize]))
+            .filter(|(_, count)| *count > 0)
+            .collect(),
+        cancels_sent: counters.cancels,
+        orders_unknown: counters.unknowns,
+        fills: counters.fills,
+        fills_by_cause,
+        fill_ratio: (counters.accepted > 0).then(|| filled.len() as f64 / counters.accepted as f64),
+        position_lots: snapshot.position.lots(),
+        position: Decimal::e8(snapshot.position_atoms.get()),
+        fee_bps: plan.fee_bps(),
+        pnl: PnlText {
+            total: Decimal::money(balance_total(instrument, snapshot, change)),
+            gross: Decimal::money(snapshot.pnl.gross),
+            spread: Decimal::money(snapshot.pnl.spread),
+            inventory: Decimal::money(snapshot.pnl.inventory),
+            fees: Decimal::money(snapshot.pnl.fees),
+        },
+        quote_asset: instrument.spec.quote.as_str().to_owned(),
+        open_orders_at_exit: ended.venue.open_orders as u64,
+        tick_to_order_ns: Latency::from(ended.latency),
+        first_quote_ms: ended.first_quote_ms,
+        effective_half_spread: markout(record.mean_effective()),
+        markouts,
+        book_desyncs: ended.desyncs,
+        plan: ended.plan.clone(),
+        journal: ended.journal.clone(),
+        parquet,
+        report: report_path,
+    }
+}
+
+/// Tells a person how it went.
+pub fn tell(summary: &Summary) {
+    let pnl = &summary.pnl;
+    println!(
+        "{} {}: {:.1} s, {} market updates, {} orders ({} refused), {} fills {:?}",
+        summary.symbol,
+        summary.source,
+        summary.seconds,
+        summary.ticks,
+        summary.orders_sent,
+        summary.orders_rejected,
+        summary.fills,
+        summary.fills_by_cause,
+    );
+    println!(
+        "PnL in {}: spread {} + inventory {} = gross {}; commissions {} at {} bp; net {}",
+        summary.quote_asset,
+        pnl.spread.as_str(),
+        pnl.inventory.as_str(),
+        pnl.gross.as_str(),
+        pnl.fees.as_str(),
+        summary.fee_bps,
+        pnl.total.as_str(),
+    );
+    let latency = summary.tick_to_order_ns;
+    if summary.clock == "wall" && latency.count > 0 {
+        println!(
+            "tick to order: p50 {:.1} us, p99 {:.1} us, max {:.1} us over {} orders",
+            latency.p50 as f64 / 1e3,
+            latency.p99 as f64 / 1e3,
+            latency.max as f64 / 1e3,
+            latency.count
+        );
+    }
+    println!("own orders open at the end, as asked of the venue: {}", summary.open_orders_at_exit);
+    println!("report: {}", summary.report.display());
+}
+
+/// Whether the session can be called good: every check that the venue's word allows.
+///
+/// # Errors
+/// The engine's own failure first, then orders left open, then money that does not agree.
+pub fn verdict(ended: &Ended, summary: &Summary) -> Result<(), Failure> {
+    if let Some(failure) = &ended.failure {
+        return Err(failure.clone());
+    }
+    if summary.open_orders_at_exit > 0 {
+        return Err(Failure::new(
+            "E_RUN_002",
+            exit::HALTED,
+            format!("{} own orders are open at the end", summary.open_orders_at_exit),
+            "the venue did not confirm that they are gone",
+            "report it with the output folder",
+        ));
+    }
+    for (index, (instrument, snapshot)) in ended.instruments.iter().enumerate() {
+        let change = ended.venue.balance_changes.get(index).copied().unwrap_or_default();
+        let by_venue = balance_total(instrument, snapshot, change);
+        let by_fills = snapshot.pnl.spread + snapshot.pnl.inventory - snapshot.pnl.fees;
+        let venue_fills = ended.venue.trades.iter().filter(|row| row.symbol == instrument.id).count() as u64;
+        if by_venue != by_fills || venue_fills != snapshot.counters.fills {
+            return Err(Failure::new(
+                "E_DEMO_003",
+                exit::MISMATCH,
+                format!(
+                    "{}: the venue's balances say {by_venue} from {venue_fills} fills, our own count says {by_fills} \
+                     from {}",
+                    instrument.symbol(),
+                    snapshot.counters.fills
+                ),
+                "a fill was missed or counted twice",
+                "report it with the output folder: its journal holds every input",
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! The two ways to run a demo: over sockets on the wall clock, or in virtual time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::DemoArgs;
+use super::screen::Screen;
+use crate::config::{ApiKeys, Config};
+use crate::metrics::{Count, LatencySummary};
+use crate::pipeline::PipelineSnapshot;
+use crate::run::engine::{self, EngineMode, EngineSummary, Live};
+use crate::run::flow::{CLIENT, FlowArgs};
+use crate::run::live::Signals;
+use crate::run::report::Causes;
+use crate::run::virtual_session::{self, Latencies, VirtualConfig, account};
+use crate::run::{Failure, exit, venue};
+use crate::server::dashboard::Dashboard;
+use crate::server::venue::{FrontConfig, VenueHandle, spawn, wall_now};
+use crate::server::view::SessionView;
+use crate::sim::{Balances, TradeRow, Venue};
+use crate::types::{DurationNs, ExecReport, Instrument, InstrumentId, QuoteDecision, SessionId, TimestampNs};
+
+/// What a demo is about to do.
+#[derive(Debug)]
+pub struct Plan {
+    /// The venue's market.
+    pub flow: FlowArgs,
+    /// The output folder.
+    pub out: PathBuf,
+    /// The flags.
+    pub args: DemoArgs,
+}
+
+/// What the venue says of our account, asked at the end.
+#[derive(Clone, Debug)]
+pub struct VenueWord {
+    /// Change of each instrument's base and quote balance since the start, in 1e-8.
+    pub balance_changes: Vec<(i64, i64)>,
+    /// Executions, each with its cause.
+    pub trades: Vec<TradeRow>,
+    /// Own orders open.
+    pub open_orders: usize,
+    /// Digest of each instrument's exogenous flow.
+    pub flow_digests: Vec<u64>,
+}
+
+/// A demo that has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The session.
+    pub session: SessionId,
+    /// Its folder in the journal.
+    pub journal: PathBuf,
+    /// `wall` or `virtual`.
+    pub clock: &'static str,
+    /// How long it lasted.
+    pub lasted: DurationNs,
+    /// Last figures, as the engine had them.
+    pub instruments: Vec<(Instrument, PipelineSnapshot)>,
+    /// What the venue says.
+    pub venue: VenueWord,
+    /// Tick to order.
+    pub latency: LatencySummary,
+    /// From the program's start to the first order.
+    pub first_quote_ms: Option<f64>,
+    /// Books that lost sync and found it again.
+    pub desyncs: u64,
+    /// The tiles' seats.
+    pub plan: Option<String>,
+    /// Why the engine ended, when it was not asked to.
+    pub failure: Option<Failure>,
+}
+
+impl Ended {
+    /// Why the venue says that each trade of ours happened.
+    pub fn causes(&self) -> Causes {
+        let rows = self.venue.trades.iter();
+        rows.map(|row| ((row.symbol.index(), row.trade_id.0), row.cause.name())).collect()
+    }
+}
+
+/// The configuration of a demo: what the flags ask for over what the user has set.
+fn configure(plan: &Plan) -> Result<Config, Failure> {
+    let fee_bps = plan.fee_bps();
+    let presets = [
+        // The quoter is told what the venue takes.
+        ("quoter.maker_fee_bps", fee_bps.to_string()),
+        // The synthetic market's makers stand ten ticks from the mid: quotes inside theirs are met by its takers.
+        ("quoter.half_spread_ticks", "5".to_owned()),
+        ("quoter.k_ticks", "4".to_owned()),
+        ("log.filter", "warn".to_owned()),
+    ];
+    let presets: Vec<(&str, &str)> = presets.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let mut config = plan.args.config.load_over(&presets)?;
+    config.journal.dir = plan.out.join("journal");
+    crate::cli::start_log(&config.log.filter)?;
+    Ok(config)
+}
+
+impl Plan {
+    /// The maker commission, in 1e-4 of the notional.
+    pub fn fee_bps(&self) -> f64 {
+        self.args.fee_bps.0 as f64 / 1e4
+    }
+}
+
+fn balances(venue: &Venue, instruments: &[Instrument]) -> Vec<(i64, i64)> {
+    let balances: Balances = venue.account(CLIENT).unwrap_or_default();
+    let total = |asset| balances.of(asset).total_e8();
+    instruments.iter().map(|one| (total(one.spec.base), total(one.spec.quote))).collect()
+}
+
+fn ask(venue: &Venue, instruments: &[Instrument], before: &[(i64, i64)]) -> VenueWord {
+    let now = balances(venue, instruments);
+    VenueWord {
+        balance_changes: now.iter().zip(before).map(|(now, then)| (now.0 - then.0, now.1 - then.1)).collect(),
+        trades: account::all_trades(venue, CLIENT, instruments),
+        open_orders: venue.open_orders(CLIENT, None).len(),
+        flow_digests: instruments.iter().map(|one| venue.flow_digest(one.id)).collect(),
+    }
+}
+
+/// In virtual time. The start is a constant, so that a seed gives the same bytes.
+pub fn run_virtual(plan: &Plan) -> Result<Ended, Failure> {
+    // 2026-01-01T00:00:00Z: any fixed time would do.
+    const START: TimestampNs = TimestampNs::from_millis(1_767_225_600_000);
+    let config = configure(plan)?;
+    let market = plan.flow.plan(START)?;
+    let venue = Venue::new(market.venue, market.sources).map_err(|error| {
+        Failure::new("E_DEMO_002", exit::USAGE, "the market cannot be played", error.to_string(), "give another market")
+    })?;
+    let session = SessionId(START.millis() + plan.args.seed);
+    let outcome = virtual_session::run(
+        &VirtualConfig {
+            session,
+            mode: "demo",
+            pipeline: config.pipeline(),
+            length: DurationNs::from_nanos((plan.args.seconds * 1e9) as u64),
+            latencies: Latencies::default(),
+            journal_dir: config.journal.dir,
+            account: CLIENT,
+        },
+        venue,
+    )?;
+    Ok(Ended {
+        session,
+        journal: outcome.journal,
+        clock: "virtual",
+        lasted: outcome.lasted,
+        instruments: outcome.snapshots,
+        venue: VenueWord {
+            balance_changes: outcome.balance_changes,
+            trades: outcome.trades,
+            open_orders: outcome.open_orders,
+            flow_digests: outcome.flow_digests,
+        },
+        // Decisions take no virtual time: there are samples, and all of them are zero.
+        latency: LatencySummary { count: outcome.orders_sent, ..LatencySummary::default() },
+        first_quote_ms: outcome.first_quote_after.map(|after| after.nanos() as f64 / 1e6),
+        desyncs: 0,
+        plan: None,
+        failure: None,
+    })
+}
+
+/// Over loopback sockets, on the wall clock.
+pub fn run_live(plan: &Plan) -> Result<Ended, Failure> {
+    let mut config = configure(plan)?;
+    let signals = Signals::watch()?;
+    let market = plan.flow.plan(wall_now())?;
+    let instruments: Vec<Instrument> = market.venue.symbols.iter().map(|symbol| symbol.instrument).collect();
+    let mut venue = spawn(FrontConfig { port: 0, pace: market.pace, venue: market.venue, sources: market.sources })
+        .map_err(|error| venue::failure(&error))?;
+    point_at(&mut config, &venue, &instruments);
+    let keys = keys_of(&venue)?;
+    let before = venue.with_venue(|venue| balances(venue, &instruments));
+    let engine = engine::start(&config, Some(&keys), EngineMode::Live, "demo", None)?;
+    let live = engine.live();
+    let seats = live.plan().to_owned();
+    let board = Arc::clone(live.board());
+    let began = Instant::now();
+    let length = Duration::from_secs_f64(plan.args.seconds);
+    let (summary, first_quote_ms) = {
+        let dashboard = dashboard(plan.args.port, &live);
+        let mut screen = Screen::open(plan.args.json, dashboard.as_ref().map(Dashboard::url), length);
+        let mut first_quote_ms = None;
+        while !engine.is_finished() {
+            if first_quote_ms.is_none() && board.count(Count::OrdersSent) > 0 {
+                first_quote_ms = Some(crate::run::since_start().as_secs_f64() * 1e3);
+            }
+            let over = began.elapsed() >= length || venue.with_venue(|venue| venue.is_exhausted());
+            if signals.asked() || screen.asked_to_end() || over {
+                break;
+            }
+            screen.show(&live, began.elapsed());
+            // Fine until the first quote, whose time is a promise; then what a reader can follow.
+            std::thread::sleep(Duration::from_millis(if first_quote_ms.is_none() { 2 } else { 50 }));
+        }
+        engine.stop();
+        screen.close();
+        (engine.join(), first_quote_ms)
+    };
+    let lasted = DurationNs::from_nanos(began.elapsed().as_nanos() as u64);
+    // The engine is gone and its orders are cancelled: what the venue says now is final.
+    let word = venue.with_venue(|venue| ask(venue, &instruments, &before));
+    if let Err(error) = venue.stop() {
+        tracing::warn!("the venue: {error}");
+    }
+    let EngineSummary { session, journal, instruments, tick_to_order, open_orders_at_exit, failure, .. } = summary;
+    // Asked over REST by the engine; the venue's own state must not say less.
+    let open_orders = word.open_orders.max(open_orders_at_exit.unwrap_or(0));
+    Ok(Ended {
+        session,
+        journal,
+        clock: "wall",
+        lasted,
+        instruments,
+        venue: VenueWord { open_orders, ..word },
+        latency: tick_to_order,
+        first_quote_ms,
+        desyncs: board.count(Count::Desyncs),
+        plan: Some(seats),
+        failure,
+    })
+}
+
+fn point_at(config: &mut Config, venue: &VenueHandle, instruments: &[Instrument]) {
+    config.venue.profile = crate::config::Profile::Local;
+    config.venue.rest_url = venue.rest_url();
+    config.venue.ws_url = venue.ws_url();
+    config.venue.ws_api_url = venue.ws_api_url();
+    config.symbols = instruments.iter().map(|one| one.symbol().to_owned()).collect();
+}
+
+fn keys_of(venue: &VenueHandle) -> Result<ApiKeys, Failure> {
+    let keys = venue.keys().first().ok_or_else(|| Failure::bug("the demo's venue has no account"))?;
+    Ok(ApiKeys { key: keys.api_key.clone().into(), secret: keys.api_secret.clone() })
+}
+
+/// The dashboard is worth a warning and not a session.
+fn dashboard(port: u16, live: &Live) -> Option<Dashboard> {
+    match Dashboard::serve(port, Arc::new(live.clone())) {
+        Ok(dashboard) => Some(dashboard),
+        Err(error) => {
+            tracing::warn!("no dashboard: {error}");
+            None
+        }
+    }
+}
+
+impl SessionView for Live {
+    fn session(&self) -> String {
+        Live::session(self).to_string()
+    }
+    fn plan(&self) -> String {
+        Live::plan(self).to_owned()
+    }
+    fn board(&self) -> &crate::metrics::Board {
+        Live::board(self)
+    }
+    fn latencies(&self) -> &crate::metrics::LatencyTable {
+        Live::latencies(self)
+    }
+    fn instruments(&self) -> &[Instrument] {
+        Live::instruments(self)
+    }
+    fn snapshot(&self, instrument: InstrumentId) -> Option<PipelineSnapshot> {
+        Live::snapshot(self, instrument)
+    }
+    fn quote(&self, instrument: InstrumentId) -> Option<QuoteDecision> {
+        Live::quote(self, instrument)
+    }
+    fn fills(&self) -> Vec<ExecReport> {
+        Live::fills(self)
+    }
+}
