@@ -74,13 +74,15 @@ enum Sent {
     S(u64),
 }
 
+/// Name, rule, messages; then the state at the end, the book's update id, the diffs applied and the gaps.
+type Row<'a> = (&'a str, SyncRule, &'a [Sent], BookState, u64, u64, u64);
+
 #[test]
 fn diffs_and_snapshots_meet_as_the_venue_says() {
     use Sent::{D, F, S};
     let spot = SyncRule::Spot;
     let usdm = SyncRule::UsdM;
-    // Name, rule, messages, state at the end, update id of the book, diffs applied, gaps.
-    let table: &[(&str, SyncRule, &[Sent], BookState, u64, u64, u64)] = &[
+    let table: &[Row<'_>] = &[
         ("the first diff spans the snapshot", spot, &[D(5, 9), D(10, 12), S(7)], LIVE, 12, 2, 0),
         ("the first diff follows the snapshot", spot, &[D(8, 9), S(7)], LIVE, 9, 1, 0),
         ("diffs that the snapshot holds are dropped", spot, &[D(1, 3), D(4, 7), D(8, 9), S(7)], LIVE, 9, 1, 0),
