@@ -14,7 +14,6 @@ pub mod wire;
 pub mod kpi;
 pub mod pipeline;
 pub mod sim;
-pub mod stats;
 pub mod venue;
 // Floor 3
 pub mod archive;
