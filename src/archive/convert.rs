@@ -163,7 +163,7 @@ impl Conversion<'_> {
                     if self.waiting > self.options.waiting_rows {
                         self.flush_fullest()?;
                     }
-                    if records % 4096 == 0 {
+                    if records.is_multiple_of(4096) {
                         progress(std::mem::take(&mut bytes));
                     }
                 }

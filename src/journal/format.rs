@@ -110,7 +110,7 @@ pub(super) struct Sealed {
 }
 
 const _: () = assert!(size_of::<Prepared>() == 128 && size_of::<Opened>() == 64 && size_of::<Sealed>() == 64);
-const _: () = assert!(HEADER_BYTES % UNIT_BYTES == 0);
+const _: () = assert!(HEADER_BYTES.is_multiple_of(UNIT_BYTES));
 
 fn part_crc(seed: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(seed, &bytes[..bytes.len() - 4])

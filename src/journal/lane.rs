@@ -45,7 +45,7 @@ impl JournalConfig {
 
     fn check(&self) -> Result<(), JournalError> {
         let bytes = self.segment_bytes;
-        if bytes % 4096 != 0 || bytes < 2 * HEADER_BYTES as u64 || bytes > u64::from(u32::MAX) {
+        if !bytes.is_multiple_of(4096) || bytes < 2 * HEADER_BYTES as u64 || bytes > u64::from(u32::MAX) {
             return Err(JournalError::SegmentSize { bytes });
         }
         Ok(())

@@ -125,7 +125,7 @@ impl SegmentMap {
     #[inline]
     pub(super) fn write_record(&self, offset: usize, units: &[Unit], crc_seed: u32) {
         let bytes = units.len() * UNIT_BYTES;
-        assert!(offset % UNIT_BYTES == 0 && !units.is_empty() && offset + bytes <= self.map.len());
+        assert!(offset.is_multiple_of(UNIT_BYTES) && !units.is_empty() && offset + bytes <= self.map.len());
         let crc = record_crc(crc_seed, offset, units);
         // SAFETY: the range lies in the mapping and starts on a unit (asserted; mappings start on pages), so the first
         // two words are aligned for u32. The writer is the only one that touches bytes at or after its cursor, and no

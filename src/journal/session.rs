@@ -182,7 +182,17 @@ impl SessionInfo {
 
     /// Writes the file, durably.
     pub(super) fn write(&self, session_dir: &Path) -> Result<(), JournalError> {
-        write_json(session_dir, SESSION_FILE, self)
+        // A constant that its text does not give back would make a replay decide otherwise: say so before it matters.
+        let path = session_dir.join(SESSION_FILE);
+        let read_back = serde_json::to_string(self).and_then(|text| serde_json::from_str::<SessionInfo>(&text));
+        match read_back {
+            Ok(info) if info == *self => write_json(session_dir, SESSION_FILE, self),
+            Ok(_) => Err(JournalError::SessionFile {
+                path,
+                why: "a constant of the configuration has more digits than its text gives back exactly".to_owned(),
+            }),
+            Err(error) => Err(JournalError::SessionFile { path, why: error.to_string() }),
+        }
     }
 
     /// Reads the file of a session's folder.

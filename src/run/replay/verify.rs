@@ -111,7 +111,9 @@ struct Books {
     dropped: u64,
 }
 
+// The value lives for a moment only, on the stack; a box would cost more than its size.
 /// What the feed says to an input that names one of its records.
+#[allow(clippy::large_enum_variant)]
 enum Named {
     Update(MarketUpdate),
     /// The record is there, but no market update arises from it at this place.
