@@ -8,8 +8,9 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use super::inspect::recording_failure;
 use super::{Failure, exit};
-use crate::import::{ImportError, Recording, RecordingReader};
+use crate::import::{Recording, RecordingReader};
 use crate::server::venue::Pace;
 use crate::sim::{
     AccountConfig, AccountId, FeeSchedule, MarketSource, RecordedEvent, RecordedMarket, SymbolConfig, SyntheticConfig,
@@ -218,17 +219,6 @@ impl Iterator for RecordedEvents {
             }
         }
     }
-}
-
-/// What a recording that cannot be read means for a person.
-pub fn recording_failure(error: &ImportError) -> Failure {
-    Failure::new(
-        "E_IN_001",
-        exit::INPUT,
-        error.to_string(),
-        "the recording cannot be used from there on",
-        "give files that hold what their format says, in the order of time",
-    )
 }
 
 fn flag_failure(what: String, mend: &'static str) -> Failure {

@@ -210,7 +210,8 @@ impl Inspection {
     }
 }
 
-fn recording_failure(error: &ImportError) -> Failure {
+/// What a recording that cannot be read means for a person.
+pub(super) fn recording_failure(error: &ImportError) -> Failure {
     Failure::new(
         "E_INPUT_001",
         exit::INPUT,

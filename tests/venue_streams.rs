@@ -1,0 +1,159 @@
+//! The embedded venue's public streams: addresses, control messages, joins of the book, limits.
+
+mod venue_client;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use touchline::sim::MarketSource;
+use tungstenite::Message;
+use venue_client::{Client, Socket, synthetic, venue};
+
+fn apply(book: &mut BTreeMap<String, String>, levels: &Value) {
+    for level in levels.as_array().unwrap() {
+        let (price, qty) = (level[0].as_str().unwrap(), level[1].as_str().unwrap());
+        if qty == "0.00000000" {
+            book.remove(price);
+        } else {
+            book.insert(price.to_owned(), qty.to_owned());
+        }
+    }
+}
+
+#[test]
+fn a_book_kept_from_the_diffs_equals_the_venues() {
+    let venue = venue(synthetic());
+    let client = Client::new(&venue, 0);
+    for (stream, cadence) in [("btcusdt@depth@100ms", 20), ("btcusdt@depth", 3)] {
+        let mut socket = Socket::open(&format!("{}/ws/{stream}", venue.ws_url()));
+        let first = socket.read();
+        let snapshot = client.public("/api/v3/depth", "symbol=BTCUSDT&limit=5000").body;
+        let mut last_id = snapshot["lastUpdateId"].as_u64().unwrap();
+        let mut sides = [BTreeMap::new(), BTreeMap::new()];
+        apply(&mut sides[0], &snapshot["bids"]);
+        apply(&mut sides[1], &snapshot["asks"]);
+        let mut event = first;
+        let mut applied = 0;
+        let mut stream_id = None;
+        loop {
+            let (first_id, end_id) = (event["U"].as_u64().unwrap(), event["u"].as_u64().unwrap());
+            if let Some(before) = stream_id {
+                assert_eq!(first_id, before + 1, "{stream}: ranges join without holes");
+            }
+            stream_id = Some(end_id);
+            if end_id > last_id {
+                assert!(first_id <= last_id + 1, "{stream}: hole after the snapshot");
+                apply(&mut sides[0], &event["b"]);
+                apply(&mut sides[1], &event["a"]);
+                last_id = end_id;
+                applied += 1;
+            }
+            // Compare when the venue's book is at exactly this id, which a busy market allows now and then.
+            if applied >= cadence {
+                let now = client.public("/api/v3/depth", "symbol=BTCUSDT&limit=5000").body;
+                if now["lastUpdateId"].as_u64() == Some(last_id) {
+                    let mut want = [BTreeMap::new(), BTreeMap::new()];
+                    apply(&mut want[0], &now["bids"]);
+                    apply(&mut want[1], &now["asks"]);
+                    assert_eq!(sides, want, "{stream} at {last_id}");
+                    break;
+                }
+                assert!(applied < cadence + 200, "{stream}: the ids never met");
+            }
+            event = socket.read();
+        }
+    }
+}
+
+#[test]
+fn every_stream_speaks_and_combined_ones_are_named() {
+    let venue = venue(synthetic());
+    let names = [
+        "btcusdt@trade",
+        "btcusdt@aggTrade",
+        "btcusdt@bookTicker",
+        "btcusdt@depth@100ms",
+        "btcusdt@depth5@100ms",
+        "btcusdt@depth20",
+        "btcusdt@kline_1m",
+    ];
+    let mut socket =
+        Socket::open(&format!("{}/stream?streams={}&timeUnit=MICROSECOND", venue.ws_url(), names.join("/")));
+    let mut seen = BTreeMap::new();
+    while seen.len() < names.len() {
+        let event = socket.read();
+        seen.insert(event["stream"].as_str().unwrap().to_owned(), event["data"].clone());
+    }
+    assert_eq!(seen["btcusdt@trade"]["e"], "trade");
+    assert!(seen["btcusdt@trade"]["T"].as_u64().unwrap() > 1_000_000_000_000_000, "microseconds");
+    assert_eq!(seen["btcusdt@depth5@100ms"]["bids"].as_array().unwrap().len(), 5);
+    assert_eq!(seen["btcusdt@kline_1m"]["k"]["i"], "1m");
+    assert!(seen["btcusdt@bookTicker"].get("e").is_none());
+}
+
+#[test]
+fn control_messages_are_answered_as_documented() {
+    let venue = venue(MarketSource::Empty);
+    for path in ["/ws", "/ws/0", "/stream/ws/3", "/stream"] {
+        let mut socket = Socket::open(&format!("{}{path}", venue.ws_url()));
+        let combined = path == "/stream";
+        for (ask, answer) in [
+            (
+                json!({"method":"SUBSCRIBE","params":["btcusdt@trade","btcusdt@depth@100ms"],"id":1}),
+                json!({"result":null,"id":1}),
+            ),
+            (json!({"method":"UNSUBSCRIBE","params":["btcusdt@trade"],"id":"u-2"}), json!({"result":null,"id":"u-2"})),
+            (json!({"method":"LIST_SUBSCRIPTIONS","id":3}), json!({"result":["btcusdt@depth@100ms"],"id":3})),
+        ] {
+            assert_eq!(without_events(&mut socket, &ask.to_string()), answer, "{path}");
+        }
+        let property = without_events(&mut socket, r#"{"method":"GET_PROPERTY","params":["combined"],"id":null}"#);
+        assert_eq!(property, json!({"result":combined,"id":null}));
+    }
+    for (ask, code) in [
+        (r#"{"method":"SUBSCRIBE","params":["btcusdt@ticker"],"id":1}"#, 2),
+        (r#"{"method":"DANCE","id":1}"#, 2),
+        (r#"{"method":"SET_PROPERTY","params":["colour",true],"id":1}"#, 0),
+        (r#"{"method":"SET_PROPERTY","params":["combined","yes"],"id":1}"#, 1),
+        ("not json", 3),
+    ] {
+        let mut socket = Socket::open(&format!("{}/ws", venue.ws_url()));
+        assert_eq!(socket.ask(ask)["error"]["code"], code, "{ask}");
+    }
+    assert!(tungstenite::connect(format!("{}/ws/btcusdt@nothing", venue.ws_url())).is_err());
+}
+
+fn without_events(socket: &mut Socket, ask: &str) -> Value {
+    socket.send(ask);
+    socket.read_until(|message| message.get("id").is_some())
+}
+
+#[test]
+fn the_sixth_message_in_a_second_ends_the_connection() {
+    let venue = venue(MarketSource::Empty);
+    let mut socket = Socket::open(&format!("{}/ws", venue.ws_url()));
+    for id in 0..6 {
+        socket.send(&json!({"method":"LIST_SUBSCRIPTIONS","id":id}).to_string());
+    }
+    for id in 0..5 {
+        assert_eq!(socket.read()["id"], id);
+    }
+    match socket.0.read().unwrap() {
+        Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), 1008),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_end_of_the_venue_is_announced() {
+    let mut venue = venue(MarketSource::Empty);
+    let mut raw = Socket::open(&format!("{}/ws/btcusdt@trade", venue.ws_url()));
+    let mut combined = Socket::open(&format!("{}/stream?streams=btcusdt@trade", venue.ws_url()));
+    let mut api = Socket::open(&venue.ws_api_url());
+    assert_eq!(api.ask(r#"{"id":1,"method":"ping"}"#)["status"], 200);
+    venue.stop().unwrap();
+    assert_eq!(raw.read()["e"], "serverShutdown");
+    assert_eq!(combined.read()["stream"], "!serverShutdown");
+    assert_eq!(api.read()["event"]["e"], "serverShutdown");
+    assert!(matches!(raw.0.read(), Ok(Message::Close(_))));
+}
