@@ -50,7 +50,7 @@ impl DepthSecond {
         self.bids.extend(bids.iter().map(|level| (level.price, level.qty)));
         self.asks.extend(asks.iter().map(|level| (level.price, level.qty)));
         let second = |at: TimestampNs| at.nanos() / SECOND.nanos();
-        let ends = event_ts.nanos() % SECOND.nanos() == 0 || second(before) != second(event_ts);
+        let ends = event_ts.nanos().is_multiple_of(SECOND.nanos()) || second(before) != second(event_ts);
         ends.then(|| self.take())
     }
 

@@ -135,7 +135,7 @@ mod tests {
         let mut out = String::new();
         let mut object = Object::open(&mut out);
         object.text("s", "BTC\"USDT").plain("n", -1).amount("p", 6_125_010_000_000);
-        object.with("l", |out| push_list(out, [1, 2], |out, n| push_amount(out, n)));
+        object.with("l", |out| push_list(out, [1, 2], push_amount));
         object.end();
         assert_eq!(out, r#"{"s":"BTC\"USDT","n":-1,"p":"61250.10000000","l":["0.00000001","0.00000002"]}"#);
         serde_json::from_str::<serde_json::Value>(&out).unwrap();

@@ -120,8 +120,8 @@ impl Front {
 pub fn interval_words(limit: &OrderLimit) -> (&'static str, u64) {
     let seconds = limit.interval.nanos() / 1_000_000_000;
     match seconds {
-        _ if seconds % 86_400 == 0 => ("DAY", seconds / 86_400),
-        _ if seconds % 60 == 0 => ("MINUTE", seconds / 60),
+        _ if seconds.is_multiple_of(86_400) => ("DAY", seconds / 86_400),
+        _ if seconds.is_multiple_of(60) => ("MINUTE", seconds / 60),
         _ => ("SECOND", seconds),
     }
 }
