@@ -82,9 +82,11 @@ impl ControlTile {
                 if fate.has_failed() {
                     self.parts.board.set(Gauge::Failed, 1);
                 }
+                // After a failure the decision may lack the reports that would make it quiet; the sweep follows anyway.
+                let patience = if fate.has_failed() { self.parts.patience / 4 } else { self.parts.patience };
                 if self.parts.sends && self.parts.quote.push(Control::Stop).is_ok() {
                     info!("stopping: own orders are cancelled");
-                    self.phase = Phase::Stopping { until: Instant::now() + self.parts.patience };
+                    self.phase = Phase::Stopping { until: Instant::now() + patience };
                 } else {
                     self.end();
                 }
@@ -93,7 +95,7 @@ impl ControlTile {
                 let decision_gone = self.parts.quote.is_abandoned();
                 if fate.is_quiet() || decision_gone || Instant::now() >= until {
                     if !fate.is_quiet() {
-                        warn!("the decision did not get quiet in time; the venue is asked what is left");
+                        warn!(decision_gone, "own orders are not known to be gone; the venue is asked");
                     }
                     self.end();
                 }

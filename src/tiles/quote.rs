@@ -44,8 +44,8 @@ pub struct Lane {
     pub cells: usize,
 }
 
-/// Where `now` comes from.
-pub type NowFn = Box<dyn FnMut() -> TimestampNs + Send>;
+/// Where `now` comes from. It is told the input that is next, if one is; the wall clock does not care, a test's does.
+pub type NowFn = Box<dyn FnMut(Option<&Input>) -> TimestampNs + Send>;
 
 /// Everything the tile is made of.
 pub struct QuoteParts {
@@ -85,7 +85,7 @@ pub struct QuoteParts {
 
 /// The wall clock as a tile's `now`.
 pub fn wall_clock() -> NowFn {
-    Box::new(wall_now)
+    Box::new(|_| wall_now())
 }
 
 /// See the module.
@@ -122,13 +122,32 @@ impl QuoteTile {
         }
     }
 
-    /// Sequences one input. `cause` is the feed record and the read stamp behind a market update.
+    /// Sequences one input, whatever is due before it, and what comes of it here. `cause` is the feed record and the read
+    /// stamp behind a market update. The order depends on inputs and their times alone, never on how many inputs a step
+    /// found: fused and split runners decide the same.
     fn take(&mut self, input: &Input, cause: Option<(u64, u64)>) {
+        let now = (self.parts.now)(Some(input));
+        if self.parts.pipeline.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.sequence(now, &Input::Timer, None);
+            self.take_refusals(now);
+        }
+        self.sequence(now, input, cause);
+        self.take_refusals(now);
+    }
+
+    /// Commands that no link took are refused at once.
+    fn take_refusals(&mut self, now: TimestampNs) {
+        while let Some(report) = self.own.pop_front() {
+            self.sequence(now, &Input::Exec(report), None);
+        }
+    }
+
+    fn sequence(&mut self, now: TimestampNs, input: &Input, cause: Option<(u64, u64)>) {
         if self.down {
             return;
         }
         // Time does not run back within a session, whatever the system's clock does.
-        let now = (self.parts.now)().max(self.last_now);
+        let now = now.max(self.last_now);
         self.last_now = now;
         let (feed_seq, read_tsc) = cause.unwrap_or((0, 0));
         let kind = InputEvent::of(input, feed_seq).encode(&mut self.buf);
@@ -247,10 +266,6 @@ impl QuoteTile {
 
     fn take_answers(&mut self) -> usize {
         let mut work = 0;
-        while let Some(report) = self.own.pop_front() {
-            self.take(&Input::Exec(report), None);
-            work += 1;
-        }
         for index in 0..self.parts.answers.len() {
             for _ in 0..INPUTS_A_STEP {
                 let Ok(report) = self.parts.answers[index].pop() else { break };
@@ -293,11 +308,14 @@ impl QuoteTile {
     }
 
     fn take_timer(&mut self) -> usize {
-        let due = self.parts.pipeline.next_deadline().is_some_and(|deadline| deadline <= (self.parts.now)());
-        if due {
-            self.take(&Input::Timer, None);
+        let Some(deadline) = self.parts.pipeline.next_deadline() else { return 0 };
+        let now = (self.parts.now)(None);
+        if deadline > now {
+            return 0;
         }
-        usize::from(due)
+        self.sequence(now, &Input::Timer, None);
+        self.take_refusals(now);
+        1
     }
 
     fn show(&mut self, work: usize) {
@@ -343,7 +361,7 @@ impl Tile for QuoteTile {
             work += 1;
         }
         work += self.take_market();
-        if self.stopping && self.own.is_empty() && self.parts.pipeline.is_quiet() {
+        if self.stopping && self.parts.pipeline.is_quiet() {
             self.parts.fate.set_quiet();
         }
         self.show(work);

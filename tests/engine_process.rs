@@ -1,0 +1,227 @@
+//! `touchline run` and `touchline record` as programs of their own, against `touchline venue` as another.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use touchline::venue::binance::rest::{Method, RequestBuilder};
+use touchline::venue::binance::sign::Signer;
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Venue {
+    _program: Program,
+    line: serde_json::Value,
+}
+
+impl Venue {
+    fn start() -> Venue {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_touchline"))
+            .args(["venue", "--port", "0", "--synthetic", "7"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Venue { line: serde_json::from_str(&line).unwrap(), _program: Program(child) }
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.line[key].as_str().unwrap()
+    }
+
+    /// One signed request, spoken by hand: the venue is asked by somebody who is not the engine.
+    fn ask(&self, method: &str, path: &'static str, parameters: &[(&str, &str)]) -> serde_json::Value {
+        let signer = Signer::hmac(&self.text("api_secret").into()).unwrap();
+        let now = touchline::gateway::wall_now().millis();
+        let mut builder = RequestBuilder::new(5000);
+        let request = builder.signed_get(path, parameters, now, &signer);
+        assert_eq!(request.method, Method::Get);
+        let address = self.text("rest").strip_prefix("http://").unwrap();
+        let mut socket = TcpStream::connect(address).unwrap();
+        let key = self.text("api_key");
+        write!(
+            socket,
+            "{method} {path}?{} HTTP/1.1\r\nHost: {address}\r\nX-MBX-APIKEY: {key}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            request.payload
+        )
+        .unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        let start = body.find(['{', '[']).unwrap();
+        let end = body.rfind(['}', ']']).unwrap();
+        serde_json::from_str(&body[start..=end]).unwrap()
+    }
+
+    fn open_names(&self) -> Vec<String> {
+        let orders = self.ask("GET", "/api/v3/openOrders", &[("symbol", "BTCUSDT")]);
+        orders.as_array().unwrap().iter().map(|order| order["clientOrderId"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn touchline(&self, folder: &std::path::Path, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_touchline"));
+        command
+            .args(words)
+            .arg("--set")
+            .arg(format!("venue.rest_url={}", self.text("rest")))
+            .arg("--set")
+            .arg(format!("venue.ws_url={}", self.text("ws")))
+            .arg("--set")
+            .arg(format!("venue.ws_api_url={}", self.text("ws_api")))
+            .arg("--set")
+            .arg(format!("journal.dir={}", folder.join("runs").display()))
+            .args(["--set", "journal.segment_mb=4", "--set", "quoter.kind=naive", "--set", "quoter.maker_fee_bps=0"])
+            .env_remove("BINANCE_API_KEY")
+            .env_remove("BINANCE_API_SECRET")
+            .current_dir(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+fn signal(program: &Child, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), program.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// The program's end, in time or not at all.
+fn ended(mut program: Program) -> Output {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while program.0.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "the program does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    program.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+    program.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+    Output { status: program.0.wait().unwrap(), stdout, stderr }
+}
+
+fn until(what: &str, mut found: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !found() {
+        assert!(Instant::now() < deadline, "it never happened: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    touchline::types::ClientOrderId::parse(name).is_some()
+}
+
+#[test]
+fn an_interrupt_takes_own_orders_off_the_venue_and_leaves_foreign_ones() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let venue = Venue::start();
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = [
+        ("symbol", "BTCUSDT"),
+        ("side", "BUY"),
+        ("type", "LIMIT_MAKER"),
+        ("quantity", "0.01"),
+        ("price", "30000"),
+        ("newClientOrderId", "somebody-else"),
+    ];
+    assert_eq!(venue.ask("POST", "/api/v3/order", &foreign)["clientOrderId"], "somebody-else");
+    let run = venue
+        .touchline(folder.path(), &["run", "--mode", "live", "--live", "--json"])
+        .env("BINANCE_API_KEY", venue.text("api_key"))
+        .env("BINANCE_API_SECRET", venue.text("api_secret"))
+        .spawn()
+        .map(Program)
+        .unwrap();
+    until("two of our orders rest", || venue.open_names().iter().filter(|name| is_ours(name)).count() >= 2);
+    // They are in the public book, too.
+    let orders = venue.ask("GET", "/api/v3/openOrders", &[("symbol", "BTCUSDT")]);
+    assert!(orders.as_array().unwrap().iter().any(|order| order["side"] == "SELL"), "{orders}");
+    signal(&run.0, "INT");
+    let output = ended(run);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(venue.open_names(), ["somebody-else"], "{stderr}");
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["open_orders_at_exit"], 0);
+    for secret in [venue.text("api_key"), venue.text("api_secret")] {
+        assert!(!stderr.contains(secret), "a secret is in the log");
+    }
+}
+
+#[test]
+fn a_dry_run_needs_no_key_and_prints_one_line_a_quote() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let venue = Venue::start();
+    let folder = tempfile::tempdir().unwrap();
+    let run = venue.touchline(folder.path(), &["run", "--dry-run", "--seconds", "2"]).spawn().map(Program).unwrap();
+    let output = ended(run);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().count() >= 2, "{text}");
+    for line in text.lines() {
+        assert_eq!(serde_json::from_str::<serde_json::Value>(line).unwrap()["symbol"], "BTCUSDT");
+    }
+    assert_eq!(venue.open_names(), Vec::<String>::new());
+}
+
+#[test]
+fn record_prints_decoded_messages_and_ends_after_them() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let venue = Venue::start();
+    let folder = tempfile::tempdir().unwrap();
+    let output = ended(venue.touchline(folder.path(), &["record", "--print", "10"]).spawn().map(Program).unwrap());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let kinds: Vec<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds.len(), 10);
+    assert!(kinds.iter().any(|kind| kind == "snapshot") || kinds.iter().any(|kind| kind == "diff"), "{kinds:?}");
+    assert_eq!(std::fs::read_dir(folder.path().join("runs")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_cannot_start_says_why_with_its_code() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let venue = Venue::start();
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nowhere = format!("venue.rest_url=http://127.0.0.1:{nobody}");
+    let table: [(&[&str], i32, &str); 5] = [
+        (&["run", "--dry-run", "--set", &nowhere], 6, "E_VENUE_001"),
+        (&["run", "--dry-run", "--set", "symbols=[XYZUSDT]"], 6, "E_VENUE_004"),
+        (&["run", "--mode", "live", "--live"], 3, "E_RUN_011"),
+        (&["run", "--mode", "live"], 2, "E_RUN_019"),
+        (&["run"], 9, "E_RUN_020"),
+    ];
+    for (words, exit, code) in table {
+        // The settings of the case come last and win.
+        let (verb, rest) = words.split_first().unwrap();
+        let output = venue.touchline(folder.path(), &[verb]).args(rest).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{words:?}: {stderr}");
+        assert!(stderr.lines().any(|line| line.starts_with(code)), "{words:?}: {stderr}");
+    }
+    let refused = venue
+        .touchline(folder.path(), &["run", "--mode", "live", "--live"])
+        .env("BINANCE_API_KEY", "not-a-key-of-this-venue")
+        .env("BINANCE_API_SECRET", "nor-its-secret")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(6), "{stderr}");
+    assert!(stderr.contains("E_VENUE_003") && !stderr.contains("nor-its-secret"), "{stderr}");
+}

@@ -1,0 +1,179 @@
+#![allow(dead_code, reason = "each test file uses its part")]
+//! An embedded venue and an engine's configuration against it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use touchline::config::{ApiKeys, Config, ConfigArgs};
+use touchline::server::venue::{FrontConfig, Pace, VenueHandle, spawn, wall_now};
+use touchline::sim::{
+    AccountConfig, AccountId, MarketSource, OrderView, SymbolConfig, SyntheticConfig, VenueConfig, VenueOrder,
+    VenueOrderKind,
+};
+use touchline::types::{
+    ClientOrderId, Filters, Instrument, InstrumentId, InstrumentSpec, Money, Price, Qty, Side, Symbol,
+};
+
+/// One engine at a time: two spinners on one core would only measure each other.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    if let Ok(filter) = std::env::var("TOUCHLINE_TEST_LOG") {
+        touchline::cli::start_log(&filter).unwrap();
+    }
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub const ACCOUNT: AccountId = AccountId(1);
+/// Somebody else, who takes our quotes when a test wants a fill.
+pub const TAKER: AccountId = AccountId(2);
+
+pub fn btcusdt() -> Instrument {
+    let name = |text| Symbol::new(text).unwrap();
+    Instrument::new(
+        InstrumentId(0),
+        InstrumentSpec {
+            symbol: name("BTCUSDT"),
+            base: name("BTC"),
+            quote: name("USDT"),
+            tick_e8: 1_000_000,
+            lot_e8: 1_000,
+            filters: Filters {
+                price_min: Some(Price::from_ticks(1)),
+                price_max: Some(Price::from_ticks(100_000_000)),
+                qty_min: Qty::from_lots(1),
+                qty_max: Qty::from_lots(900_000_000),
+                notional_min: Money::from_e8(500_000_000),
+            },
+        },
+    )
+}
+
+/// A venue with a seeded market and one funded account.
+pub fn venue() -> VenueHandle {
+    let mut config = VenueConfig::new(wall_now());
+    let instrument = btcusdt();
+    let balances = vec![(instrument.spec.base, 10_000_000_000), (instrument.spec.quote, 500_000_000_000_000)];
+    config.symbols = vec![SymbolConfig::new(instrument)];
+    config.accounts = [ACCOUNT, TAKER].map(|id| AccountConfig { id, balances: balances.clone() }).to_vec();
+    let source = MarketSource::Synthetic(SyntheticConfig { seed: 7, ..SyntheticConfig::default() });
+    spawn(FrontConfig { port: 0, pace: Pace::Wall, venue: config, sources: vec![source] }).unwrap()
+}
+
+pub fn keys(venue: &VenueHandle) -> ApiKeys {
+    let keys = &venue.keys()[0];
+    ApiKeys { key: keys.api_key.clone().into(), secret: keys.api_secret.clone() }
+}
+
+/// Settings for a session against `venue`, journaling to `folder`, quoting plainly and close.
+pub fn config(venue: &VenueHandle, folder: &Path, more: &[&str]) -> Config {
+    let mut set = vec![
+        format!("venue.rest_url={}", venue.rest_url()),
+        format!("venue.ws_url={}", venue.ws_url()),
+        format!("venue.ws_api_url={}", venue.ws_api_url()),
+        format!("journal.dir={}", folder.display()),
+        "journal.segment_mb=4".to_owned(),
+        "quoter.kind=naive".to_owned(),
+        "quoter.maker_fee_bps=0".to_owned(),
+    ];
+    set.extend(more.iter().map(|&each| each.to_owned()));
+    ConfigArgs { config: None, set }.load_with([]).unwrap()
+}
+
+pub fn open_orders(venue: &VenueHandle) -> Vec<OrderView> {
+    venue.with_venue(|venue| venue.open_orders(ACCOUNT, None))
+}
+
+pub fn own_orders(venue: &VenueHandle) -> Vec<OrderView> {
+    open_orders(venue).into_iter().filter(|order| ClientOrderId::parse(&order.client_id).is_some()).collect()
+}
+
+/// Rests an order of a client that is not ours, far below the market.
+pub fn foreign_order(venue: &VenueHandle, name: &str) {
+    let order = VenueOrder::limit(
+        InstrumentId(0),
+        Side::Bid,
+        VenueOrderKind::LimitMaker,
+        3_000_000_000_000,
+        1_000_000,
+        Some(name.to_owned()),
+    );
+    venue.with_venue(|venue| venue.place(wall_now(), ACCOUNT, &order).unwrap());
+}
+
+/// Takes both sides of the book with market orders of somebody else.
+pub fn take_both_sides(venue: &VenueHandle, qty_e8: i64) {
+    for side in Side::BOTH {
+        let order = VenueOrder::market(InstrumentId(0), side, qty_e8, None);
+        venue.with_venue(|venue| venue.place(wall_now(), TAKER, &order).unwrap());
+    }
+}
+
+/// A wire between an engine and a venue that a test can cut.
+pub struct Wire {
+    pub port: u16,
+    whole: Arc<AtomicBool>,
+}
+
+impl Wire {
+    /// Listens on a port of its own and carries every connection to `target`.
+    pub fn to(target: u16) -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let whole = Arc::new(AtomicBool::new(true));
+        let state = Arc::clone(&whole);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let Ok(client) = client else { return };
+                if !state.load(Ordering::Acquire) {
+                    continue;
+                }
+                let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else { return };
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    let state = Arc::clone(&state);
+                    std::thread::spawn(move || carry(from, to, &state));
+                }
+            }
+        });
+        Wire { port, whole }
+    }
+
+    /// Cuts every connection and refuses new ones, until it is mended.
+    pub fn cut(&self) {
+        self.whole.store(false, Ordering::Release);
+    }
+
+    pub fn mend(&self) {
+        self.whole.store(true, Ordering::Release);
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, whole: &AtomicBool) {
+    from.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    let mut part = [0; 16 * 1024];
+    while whole.load(Ordering::Acquire) {
+        match from.read(&mut part) {
+            Ok(0) => break,
+            Ok(read) if to.write_all(&part[..read]).is_err() => break,
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => break,
+        }
+    }
+    for socket in [&from, &to] {
+        let _ = socket.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Waits until `found` says so; a test on a busy machine waits long rather than fails early.
+pub fn until(what: &str, mut found: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !found() {
+        assert!(Instant::now() < deadline, "it never happened: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
