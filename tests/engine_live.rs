@@ -24,7 +24,8 @@ fn quotes_rest_on_the_venue_and_the_end_leaves_only_foreign_orders() {
     let folder = tempfile::tempdir().unwrap();
     foreign_order(&venue, "somebody-else");
     let engine =
-        engine::start(&config(&venue, folder.path(), &[]), Some(&keys(&venue)), EngineMode::Live, "test", None).unwrap();
+        engine::start(&config(&venue, folder.path(), &[]), Some(&keys(&venue)), EngineMode::Live, "test", None)
+            .unwrap();
     until("both sides rest on the venue", || two_sided(&venue));
     let live = engine.live();
     until("ticks are decided on", || live.board().count(Count::Ticks) > 50);
@@ -62,7 +63,8 @@ fn orders_of_an_earlier_session_are_found_and_cancelled() {
     // By its name an order of a Touchline engine that died.
     foreign_order(&venue, "tlabc-17");
     let engine =
-        engine::start(&config(&venue, folder.path(), &[]), Some(&keys(&venue)), EngineMode::Live, "test", None).unwrap();
+        engine::start(&config(&venue, folder.path(), &[]), Some(&keys(&venue)), EngineMode::Live, "test", None)
+            .unwrap();
     until("the orphan is cancelled", || !open_orders(&venue).iter().any(|order| order.client_id == "tlabc-17"));
     engine.stop();
     assert_eq!(engine.join().open_orders_at_exit, Some(0));

@@ -22,9 +22,7 @@ use touchline::tiles::feed::RecordOutlet;
 use touchline::tiles::message::{TelemetrySender, UserInput};
 use touchline::tiles::quote::{QuoteParts, QuoteTile, digest_slot};
 use touchline::topology::{self, LINKS, PlanKind, tile};
-use touchline::types::{
-    Control, Input, InstrumentId, Level, Price, Qty, SessionId, Side, TimestampNs, Trade, TradeId,
-};
+use touchline::types::{Control, Input, InstrumentId, Level, Price, Qty, SessionId, Side, TimestampNs, Trade, TradeId};
 use touchline::wire::{DepthBuf, DepthKind, FeedEvent, Stream, unit_link};
 
 /// Cores that each thread of this process may run on, by the thread's name.
@@ -55,16 +53,14 @@ fn assert_seated(plan: &topology::Plan) {
 fn every_tile_is_on_its_planned_core_and_one_core_degrades_and_says_so() {
     let _alone = alone();
     let cores = topology::cores_at_hand(&[]);
-    for (kind, cores) in [(PlanKind::Fused, cores.clone()), (PlanKind::Split, cores.clone()), (PlanKind::Auto, vec![cores[0]])]
+    for (kind, cores) in
+        [(PlanKind::Fused, cores.clone()), (PlanKind::Split, cores.clone()), (PlanKind::Auto, vec![cores[0]])]
     {
         let plan = topology::plan(kind, &cores, None);
         let venue = venue();
         let folder = tempfile::tempdir().unwrap();
         let list = cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-        let set = [
-            format!("topology.plan={}", format!("{kind:?}").to_lowercase()),
-            format!("topology.cores=[{list}]"),
-        ];
+        let set = [format!("topology.plan={}", format!("{kind:?}").to_lowercase()), format!("topology.cores=[{list}]")];
         let settings = config(&venue, folder.path(), &[&set[0], &set[1]]);
         let engine = engine::start(&settings, Some(&keys(&venue)), EngineMode::Live, "test", None).unwrap();
         let live = engine.live();
@@ -97,7 +93,7 @@ fn feed_log() -> Vec<(DepthBuf, Option<Trade>)> {
             })
             .collect()
     };
-    let mut depth = |kind, first_id, last_id, ms, bids: Vec<Level>, asks: Vec<Level>| {
+    let depth = |kind, first_id, last_id, ms, bids: Vec<Level>, asks: Vec<Level>| {
         let mut buf = DepthBuf::with_capacity(0);
         buf.head.kind = kind;
         (buf.head.first_id, buf.head.last_id) = (first_id, last_id);
@@ -147,11 +143,14 @@ fn feed_log() -> Vec<(DepthBuf, Option<Trade>)> {
 /// Runs the book and quote tiles over the log. `burst` says how many records arrive before the tiles are stepped, and in
 /// which order, as a fused runner (one record, each tile once) or threads of their own (many, and unevenly) would.
 /// Returns the quote stream: kind, time and payload of every record.
-fn decisions(log: &[(DepthBuf, Option<Trade>)], mut burst: impl FnMut(usize) -> (usize, bool)) -> Vec<(u8, u64, Vec<u8>)> {
+fn decisions(
+    log: &[(DepthBuf, Option<Trade>)],
+    mut burst: impl FnMut(usize) -> (usize, bool),
+) -> Vec<(u8, u64, Vec<u8>)> {
     let folder = tempfile::tempdir().unwrap();
     let instruments = [btcusdt()];
     let set = ["quoter.kind=hybrid", "features.sigma_warmup=10", "quoter.maker_fee_bps=0", "orders.answer_ms=1000"];
-    let config = ConfigArgs { config: None, set: set.map(str::to_owned).to_vec() }.load_with([]).unwrap();
+    let config = ConfigArgs { config: None, set: set.map(str::to_owned).to_vec() }.load_with(&[], []).unwrap();
     let info = SessionInfo::new(SessionId(9), "test", "binance", TimestampNs::ZERO, &instruments, None);
     let journal_config = JournalConfig::for_virtual_time(folder.path());
     let Journal { session_dir, feed, quote, mut keeper, .. } = Journal::create(&journal_config, &info, 0).unwrap();
@@ -242,7 +241,7 @@ fn split_and_fused_take_identical_decisions_on_the_same_input_log() {
     let fused = decisions(&log, |_| (1, false));
     let placed = fused.iter().filter(|record| record.0 == touchline::wire::Kind::ActionPlace as u8).count();
     let quoted = fused.iter().filter(|record| record.0 == touchline::wire::Kind::ActionQuote as u8).count();
-    assert!(placed > 20 && quoted > 500, "the log must keep the decision busy: {placed} orders, {quoted} quotes");
+    assert!(placed > 50 && quoted > 100, "the log must keep the decision busy: {placed} orders, {quoted} quotes");
     for seed in 1..=5_usize {
         let split = decisions(&log, |at| (1 + (at * 7919 + seed * 104_729) % 150, (at + seed).is_multiple_of(2)));
         assert_eq!(fused.len(), split.len(), "seed {seed}");

@@ -80,7 +80,7 @@ pub fn config(venue: &VenueHandle, folder: &Path, more: &[&str]) -> Config {
         "quoter.maker_fee_bps=0".to_owned(),
     ];
     set.extend(more.iter().map(|&each| each.to_owned()));
-    ConfigArgs { config: None, set }.load_with([]).unwrap()
+    ConfigArgs { config: None, set }.load_with(&[], []).unwrap()
 }
 
 pub fn open_orders(venue: &VenueHandle) -> Vec<OrderView> {
