@@ -42,12 +42,12 @@ impl FromStr for Speed {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Speed, String> {
-        match text.strip_suffix('x').unwrap_or(text) {
-            "max" => Ok(Speed::Max),
-            number => match number.parse::<u32>() {
-                Ok(times) if times >= 1 => Ok(Speed::Times(times)),
-                _ => Err("give a whole number from 1, or max".to_owned()),
-            },
+        if text == "max" {
+            return Ok(Speed::Max);
+        }
+        match text.strip_suffix('x').unwrap_or(text).parse::<u32>() {
+            Ok(times) if times >= 1 => Ok(Speed::Times(times)),
+            _ => Err("give a whole number from 1, or max".to_owned()),
         }
     }
 }
