@@ -2,7 +2,7 @@
 //!
 //! Owns the text of requests (in a reused buffer) and the table of the venue's answers. Called by the gateways. Pure: the
 //! clock, the key and the socket are handed in or stay outside. Source of the table: Binance Spot "Errors" and "REST
-//! API", as summed up in `docs/protocol`.
+//! API".
 
 use serde::Deserialize;
 
