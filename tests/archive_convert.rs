@@ -1,5 +1,7 @@
 //! Journals become Parquet: every whole record is kept, what is lost is told, and others' readers agree on every sum.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -313,7 +315,7 @@ fn python_with_pyarrow() -> Option<PathBuf> {
         "pyarrow cannot be installed into {}",
         venv.display()
     );
-    println!("skipped: no Python with pyarrow, and it cannot be installed into {}", venv.display());
+    common::skip(&format!("no Python with pyarrow, and it cannot be installed into {}", venv.display()));
     None
 }
 

@@ -1,13 +1,18 @@
 //! `touchline run` and `touchline record` as programs of their own, against `touchline venue` as another.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use touchline::journal::JournalReader;
+use touchline::types::Action;
 use touchline::venue::binance::rest::{Method, RequestBuilder};
 use touchline::venue::binance::sign::Signer;
+use touchline::wire::{Flags, InputEvent, Kind, QuoteEvent, Stream};
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -27,8 +32,13 @@ struct Venue {
 
 impl Venue {
     fn start() -> Venue {
+        Venue::with_flow(&["--synthetic", "7"])
+    }
+
+    fn with_flow(flow: &[&str]) -> Venue {
         let mut child = Command::new(env!("CARGO_BIN_EXE_touchline"))
-            .args(["venue", "--port", "0", "--synthetic", "7"])
+            .args(["venue", "--port", "0"])
+            .args(flow)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -69,6 +79,28 @@ impl Venue {
     fn open_names(&self) -> Vec<String> {
         let orders = self.ask("GET", "/api/v3/openOrders", &[("symbol", "BTCUSDT")]);
         orders.as_array().unwrap().iter().map(|order| order["clientOrderId"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Whether each side has an order of ours, and the public book at its price holds at least its quantity.
+    fn depth_shows_our_quotes(&self) -> bool {
+        let orders = self.ask("GET", "/api/v3/openOrders", &[("symbol", "BTCUSDT")]);
+        let depth = self.ask("GET", "/api/v3/depth", &[("symbol", "BTCUSDT"), ("limit", "1000")]);
+        let number = |value: &serde_json::Value| value.as_str().unwrap().parse::<f64>().unwrap();
+        [("BUY", "bids"), ("SELL", "asks")].iter().all(|(side, levels)| {
+            let ours = orders
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|order| order["side"] == *side && is_ours(order["clientOrderId"].as_str().unwrap()));
+            ours.is_some_and(|order| {
+                let left = number(&order["origQty"]) - number(&order["executedQty"]);
+                depth[*levels]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|level| level[0] == order["price"] && number(&level[1]) + 1e-9 >= left)
+            })
+        })
     }
 
     fn touchline(&self, folder: &std::path::Path, words: &[&str]) -> Command {
@@ -145,9 +177,7 @@ fn an_interrupt_takes_own_orders_off_the_venue_and_leaves_foreign_ones() {
         .map(Program)
         .unwrap();
     until("two of our orders rest", || venue.open_names().iter().filter(|name| is_ours(name)).count() >= 2);
-    // They are in the public book, too.
-    let orders = venue.ask("GET", "/api/v3/openOrders", &[("symbol", "BTCUSDT")]);
-    assert!(orders.as_array().unwrap().iter().any(|order| order["side"] == "SELL"), "{orders}");
+    until("the public depth shows our quotes", || venue.depth_shows_our_quotes());
     signal(&run.0, "INT");
     let output = ended(run);
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -158,6 +188,54 @@ fn an_interrupt_takes_own_orders_off_the_venue_and_leaves_foreign_ones() {
     for secret in [venue.text("api_key"), venue.text("api_secret")] {
         assert!(!stderr.contains(secret), "a secret is in the log");
     }
+}
+
+#[test]
+fn every_tick_of_a_fast_feed_is_answered_and_no_ring_overflows() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(data) = common::data_dir() else { return };
+    let recording = data.join("hftbacktest/examples/spot/ethusdt_20240808.gz");
+    // Five times as fast as it was recorded: beyond 100 messages a second.
+    let venue = Venue::with_flow(&["--replay", recording.to_str().unwrap(), "--speed", "5x"]);
+    let folder = tempfile::tempdir().unwrap();
+    let run = venue
+        .touchline(folder.path(), &["run", "--mode", "live", "--live", "--json", "--seconds", "8"])
+        .args(["--set", "symbols=[ETHUSDT]", "--set", "quoter.requote=always"])
+        .env("BINANCE_API_KEY", venue.text("api_key"))
+        .env("BINANCE_API_SECRET", venue.text("api_secret"))
+        .spawn()
+        .map(Program)
+        .unwrap();
+    let output = ended(run);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let session = std::fs::read_dir(folder.path().join("runs")).unwrap().next().unwrap().unwrap().path();
+    let journal = JournalReader::open(&session).unwrap();
+    let mut ticks = Vec::new();
+    let mut feed = journal.stream(Stream::Feed).unwrap();
+    while let Some(record) = feed.next().unwrap() {
+        assert!(!record.header.flags.has(Flags::DROPPED), "record {} found a ring full", record.header.seq);
+        if matches!(record.header.kind, Kind::Depth | Kind::Trade | Kind::Touch) {
+            ticks.push((record.header.seq, record.header.ts));
+        }
+    }
+    let (mut answered, mut orders) = (std::collections::BTreeSet::new(), 0);
+    let mut quote = journal.stream(Stream::Quote).unwrap();
+    while let Some(record) = quote.next().unwrap() {
+        match QuoteEvent::decode(&record).unwrap() {
+            QuoteEvent::Input(InputEvent::Market { feed_seq }) => {
+                answered.insert(feed_seq);
+            }
+            QuoteEvent::Action(Action::Command(touchline::types::Command::Place(_))) => orders += 1,
+            _ => {}
+        }
+    }
+    let (first, last) = (ticks[0].1, ticks[ticks.len() - 1].1);
+    let rate = ticks.len() as f64 / last.since(first).secs_f64();
+    assert!(rate >= 100.0, "only {rate:.0} ticks a second came");
+    let lost: Vec<u64> = ticks.iter().map(|tick| tick.0).filter(|seq| !answered.contains(seq)).collect();
+    // Diffs that wait for the first snapshot are answered together, by the one update that it makes.
+    assert!(lost.iter().all(|seq| *seq < 200) && lost.len() < 50, "never decided on: {lost:?}");
+    assert!(orders >= 20, "{orders} orders on {} ticks", ticks.len());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The text scenarios of `tests/data/scenarios`, read by the Rust face here and by a C++ program that never sees Rust.
 
+mod common;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -202,7 +204,7 @@ fn scenarios_hold_through_the_rust_face() {
 /// Builds a program of `cpp/tests` with sanitizers; `None` when there is no g++ here.
 fn build_cpp(name: &str) -> Option<PathBuf> {
     if Command::new("g++").arg("--version").output().is_err() {
-        println!("skipped: no g++ on the path, {name}.cpp was not built");
+        common::skip(&format!("no g++ on the path, {name}.cpp was not built"));
         return None;
     }
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

@@ -1,5 +1,7 @@
 //! ccxt, as it comes from PyPI, trades on a venue that runs in a process of its own; and that process ends cleanly.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -67,7 +69,7 @@ fn ccxt_trades_unmodified() {
         Err(why) => {
             let required = std::env::var("TOUCHLINE_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
             assert!(!required, "ccxt is required: {why}");
-            println!("skipped: {why}");
+            common::skip(&why);
             return;
         }
     };
