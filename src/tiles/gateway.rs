@@ -201,6 +201,24 @@ impl GatewayTile {
         }
     }
 
+    /// A quote has two sides: while one is served inline, the overflow worker serves the other, which would otherwise
+    /// wait for the first one's round trip. Placements only: they cannot overtake each other to any harm.
+    fn hand_over_second(&mut self, first: &OrderRequest) {
+        let Some(inline) = &mut self.inline else { return };
+        if !matches!(first.command, Command::Place(_)) {
+            return;
+        }
+        let second = match self.requests.peek() {
+            Ok(second) if matches!(second.command, Command::Place(_)) => *second,
+            _ => return,
+        };
+        if inline.handover.ring.push(second).is_ok() {
+            // It is the one just peeked at: this tile is the only reader.
+            let _ = self.requests.pop();
+            inline.handover.bell.ring();
+        }
+    }
+
     /// Hands the request to the overflow worker if placements overflow now. `false` when it must be served here.
     fn hand_over(&mut self, request: &OrderRequest) -> bool {
         let Some(inline) = &mut self.inline else { return false };
@@ -283,6 +301,7 @@ impl Tile for GatewayTile {
         }
         let Ok(request) = self.requests.pop() else { return 0 };
         if !self.hand_over(&request) {
+            self.hand_over_second(&request);
             let report = self.serve(&request);
             if let Err(rtrb::PushError::Full(report)) = self.answers.push(report) {
                 self.held = Some(report);
