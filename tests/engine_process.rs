@@ -268,7 +268,19 @@ fn record_prints_decoded_messages_and_ends_after_them() {
         .collect();
     assert_eq!(kinds.len(), 10);
     assert!(kinds.iter().any(|kind| kind == "snapshot") || kinds.iter().any(|kind| kind == "diff"), "{kinds:?}");
-    assert_eq!(std::fs::read_dir(folder.path().join("runs")).unwrap().count(), 1);
+    let sessions: Vec<_> =
+        std::fs::read_dir(folder.path().join("runs")).unwrap().map(|dir| dir.unwrap().path()).collect();
+    assert_eq!(sessions.len(), 1);
+    // What was recorded can be looked at, and its books run again.
+    let look = |words: &[&str]| {
+        let done = Command::new(env!("CARGO_BIN_EXE_touchline")).args(words).arg(&sessions[0]).output().unwrap();
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+        serde_json::from_slice::<serde_json::Value>(&done.stdout).unwrap()
+    };
+    let book = &look(&["inspect", "--book", "--depth", "10", "--json"])["BTCUSDT"];
+    assert_eq!((&book["gaps"], &book["crossings"]), (&0.into(), &0.into()), "{book}");
+    assert!(book["messages"].as_u64().unwrap() >= 10, "{book}");
+    look(&["replay", "--verify", "--json"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::journal::{JournalReader, SESSION_FILE};
 use crate::pipeline::market::MarketStage;
 use crate::pipeline::sync::SyncRule;
 use crate::types::{Instrument, InstrumentId, Level, Side, TimestampNs};
-use crate::wire::{DepthKind, FeedEvent, Flags, Stream};
+use crate::wire::{DepthKind, FeedEvent, Flags, Kind, Stream};
 
 /// Flags of `inspect`.
 #[derive(Debug, clap::Args)]
@@ -110,6 +110,9 @@ impl Inspection {
         let mut view = Inspection::new(&instruments, rule);
         let mut stream = journal.stream(Stream::Feed).map_err(|error| failed(error.to_string()))?;
         while let Some(record) = stream.next().map_err(|error| failed(error.to_string()))? {
+            if record.header.kind == Kind::End {
+                break;
+            }
             let event = FeedEvent::decode(&record)
                 .map_err(|error| failed(format!("feed record {}: {error}", record.header.seq)))?;
             // The book never saw what its link had no room for, so it must not see it here.
