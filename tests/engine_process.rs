@@ -116,6 +116,7 @@ impl Venue {
             .arg("--set")
             .arg(format!("journal.dir={}", folder.join("runs").display()))
             .args(["--set", "journal.segment_mb=4", "--set", "quoter.kind=naive", "--set", "quoter.maker_fee_bps=0"])
+            .args(["--set", "metrics.port=0"])
             .env_remove("BINANCE_API_KEY")
             .env_remove("BINANCE_API_SECRET")
             .current_dir(folder)
@@ -151,6 +152,11 @@ fn until(what: &str, mut found: impl FnMut() -> bool) {
     }
 }
 
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 fn is_ours(name: &str) -> bool {
     touchline::types::ClientOrderId::parse(name).is_some()
 }
@@ -169,8 +175,10 @@ fn an_interrupt_takes_own_orders_off_the_venue_and_leaves_foreign_ones() {
         ("newClientOrderId", "somebody-else"),
     ];
     assert_eq!(venue.ask("POST", "/api/v3/order", &foreign)["clientOrderId"], "somebody-else");
+    let metrics = free_port();
     let run = venue
         .touchline(folder.path(), &["run", "--mode", "live", "--live", "--json"])
+        .args(["--set", &format!("metrics.port={metrics}")])
         .env("BINANCE_API_KEY", venue.text("api_key"))
         .env("BINANCE_API_SECRET", venue.text("api_secret"))
         .spawn()
@@ -178,6 +186,11 @@ fn an_interrupt_takes_own_orders_off_the_venue_and_leaves_foreign_ones() {
         .unwrap();
     until("two of our orders rest", || venue.open_names().iter().filter(|name| is_ours(name)).count() >= 2);
     until("the public depth shows our quotes", || venue.depth_shows_our_quotes());
+    let mut scrape = TcpStream::connect(("127.0.0.1", metrics)).unwrap();
+    scrape.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut page = String::new();
+    scrape.read_to_string(&mut page).unwrap();
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("touchline_open_orders"), "{page}");
     signal(&run.0, "INT");
     let output = ended(run);
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -288,7 +301,7 @@ fn what_cannot_start_says_why_with_its_code() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let venue = Venue::start();
     let folder = tempfile::tempdir().unwrap();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = free_port();
     let nowhere = format!("venue.rest_url=http://127.0.0.1:{nobody}");
     let table: [(&[&str], i32, &str); 5] = [
         (&["run", "--dry-run", "--set", &nowhere], 6, "E_VENUE_001"),

@@ -4,6 +4,7 @@
 //! run; [`Engine::stop`] asks for the end, [`Engine::join`] waits for it and reports.
 
 mod assemble;
+mod dashboard;
 mod venue;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::pipeline::PipelineSnapshot;
 use crate::tiles::control::Recent;
 use crate::tiles::fate::{Fate, Fault};
 pub use assemble::Lines;
+pub use dashboard::dashboard;
 
 use crate::types::{ExecReport, Instrument, InstrumentId, QuoteDecision, SessionId};
 

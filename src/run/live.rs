@@ -66,6 +66,10 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     });
     let engine = engine::start(&config, keys.as_ref(), mode, "run", lines)?;
     tracing::info!(journal = %engine.live().session_dir().display(), "running");
+    let dashboard = config.metrics.enabled.then(|| engine::dashboard(config.metrics.port, &engine.live())).flatten();
+    if let Some(dashboard) = &dashboard {
+        tracing::info!("dashboard and /metrics: {}", dashboard.url());
+    }
     let summary = signals.see_through(engine, args.seconds.map(Duration::from_secs));
     if args.json {
         println!("{}", summary_json(&summary));

@@ -9,7 +9,7 @@ use super::screen::Screen;
 use crate::config::{ApiKeys, Config};
 use crate::metrics::{Count, LatencySummary};
 use crate::pipeline::PipelineSnapshot;
-use crate::run::engine::{self, EngineMode, EngineSummary, Live};
+use crate::run::engine::{self, EngineMode, EngineSummary};
 use crate::run::flow::{CLIENT, FlowArgs};
 use crate::run::live::Signals;
 use crate::run::report::Causes;
@@ -17,9 +17,8 @@ use crate::run::virtual_session::{self, Latencies, VirtualConfig, account};
 use crate::run::{Failure, exit, venue};
 use crate::server::dashboard::Dashboard;
 use crate::server::venue::{FrontConfig, VenueHandle, spawn, wall_now};
-use crate::server::view::SessionView;
 use crate::sim::{Balances, TradeRow, Venue};
-use crate::types::{DurationNs, ExecReport, Instrument, InstrumentId, QuoteDecision, SessionId, TimestampNs};
+use crate::types::{DurationNs, Instrument, SessionId, TimestampNs};
 
 /// What a demo is about to do.
 #[derive(Debug)]
@@ -182,7 +181,7 @@ pub fn run_live(plan: &Plan) -> Result<Ended, Failure> {
     let began = Instant::now();
     let length = Duration::from_secs_f64(plan.args.seconds);
     let (summary, first_quote_ms) = {
-        let dashboard = dashboard(plan.args.port, &live);
+        let dashboard = engine::dashboard(plan.args.port, &live);
         let mut screen = Screen::open(plan.args.json, dashboard.as_ref().map(Dashboard::url), length);
         let mut first_quote_ms = None;
         while !engine.is_finished() {
@@ -236,42 +235,4 @@ fn point_at(config: &mut Config, venue: &VenueHandle, instruments: &[Instrument]
 fn keys_of(venue: &VenueHandle) -> Result<ApiKeys, Failure> {
     let keys = venue.keys().first().ok_or_else(|| Failure::bug("the demo's venue has no account"))?;
     Ok(ApiKeys { key: keys.api_key.clone().into(), secret: keys.api_secret.clone() })
-}
-
-/// The dashboard is worth a warning and not a session.
-fn dashboard(port: u16, live: &Live) -> Option<Dashboard> {
-    match Dashboard::serve(port, Arc::new(live.clone())) {
-        Ok(dashboard) => Some(dashboard),
-        Err(error) => {
-            tracing::warn!("no dashboard: {error}");
-            None
-        }
-    }
-}
-
-impl SessionView for Live {
-    fn session(&self) -> String {
-        Live::session(self).to_string()
-    }
-    fn plan(&self) -> String {
-        Live::plan(self).to_owned()
-    }
-    fn board(&self) -> &crate::metrics::Board {
-        Live::board(self)
-    }
-    fn latencies(&self) -> &crate::metrics::LatencyTable {
-        Live::latencies(self)
-    }
-    fn instruments(&self) -> &[Instrument] {
-        Live::instruments(self)
-    }
-    fn snapshot(&self, instrument: InstrumentId) -> Option<PipelineSnapshot> {
-        Live::snapshot(self, instrument)
-    }
-    fn quote(&self, instrument: InstrumentId) -> Option<QuoteDecision> {
-        Live::quote(self, instrument)
-    }
-    fn fills(&self) -> Vec<ExecReport> {
-        Live::fills(self)
-    }
 }
