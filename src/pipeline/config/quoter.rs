@@ -1,0 +1,174 @@
+//! Which quotes are wanted, and when an order is replaced.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, above_zero, not_negative, within};
+use crate::pipeline::amount::Amount;
+
+/// Which quotes are wanted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuoterConfig {
+    /// The model. Default `hybrid`.
+    pub kind: QuoterKind,
+    /// When a working order is replaced. Default `hysteresis`.
+    pub requote: RequoteKind,
+    /// The price that quotes are laid around. Default `mid`.
+    pub reference: ReferenceKind,
+    /// Half-spread, in ticks: the whole of it for `naive`, what toxicity adds to for `hybrid`, where 0 gives the pure
+    /// seed formula. Default 5.
+    pub half_spread_ticks: f64,
+    /// Widest half-spread of `hybrid`, in 1e-4 of the mid. Default 50.
+    pub half_spread_max_bps: f64,
+    /// The maker commission that one side pays, in 1e-4 of the notional; negative for a rebate. Default 10, the common
+    /// base tier.
+    pub maker_fee_bps: f64,
+    /// Whether `hybrid` never quotes a half-spread below the commission, at which a round trip loses. Default true.
+    pub fee_floor: bool,
+    /// Least profit of a round trip's half above the commission, in ticks. Default 0.
+    pub edge_min_ticks: f64,
+    /// Toxicity coefficient k: what toxicity of 1 adds to the half-spread, in ticks. Default 20.
+    pub k_ticks: f64,
+    /// Toxicity assumed until the first buckets have closed; no quotes of `hybrid` before that when it is not set.
+    /// Default 0.5.
+    pub tau_warm: Option<f64>,
+    /// Absolute risk aversion gamma, per quote unit. When it is not set, the gamma at which the whole position limit
+    /// skews by `full_skew_ticks` at the first published volatility, kept from then on. Default: not set.
+    pub gamma: Option<f64>,
+    /// Skew at the whole position limit, in ticks: fixes gamma when it is not set, and is the skew itself until
+    /// volatility is published. Default 10.
+    pub full_skew_ticks: f64,
+    /// Greatest skew, in 1e-4 of the mid. Default 25, half of the widest half-spread.
+    pub skew_max_bps: f64,
+    /// Inventory holding horizon, in seconds. Default 10.
+    pub horizon_s: f64,
+    /// Competing makers n; only gamma / n matters. Default 10.
+    pub makers: f64,
+    /// Order size in base currency; it wins over `order_value`. Default: not set.
+    pub order_qty: Option<Amount>,
+    /// Order size in quote currency, turned into lots (rounded down) at the first quotable mid. Default 1000.
+    pub order_value: Amount,
+    /// How strongly the position shifts size from one side to the other (eta of the size skew). Default 1.
+    pub size_skew: f64,
+    /// Greatest order size as a multiple of the plain one. Default 1.5.
+    pub size_max: f64,
+    /// Whether quotes never improve the best price of others. Default false.
+    pub join_only: bool,
+    /// With `hysteresis`: the distance in ticks at which an order is replaced at once. Default 2.
+    pub requote_ticks: i64,
+    /// With `hysteresis`: the age in milliseconds at which an order is replaced for a single tick. Default 5000.
+    pub requote_age_ms: u64,
+    /// A working order at its target price is kept while its rest lies within this share of the wanted size, above or
+    /// below; replacing it would lose its place in the queue. Default 0.5.
+    pub size_tolerance: f64,
+}
+
+impl Default for QuoterConfig {
+    fn default() -> Self {
+        Self {
+            kind: QuoterKind::Hybrid,
+            requote: RequoteKind::Hysteresis,
+            reference: ReferenceKind::Mid,
+            half_spread_ticks: 5.0,
+            half_spread_max_bps: 50.0,
+            maker_fee_bps: 10.0,
+            fee_floor: true,
+            edge_min_ticks: 0.0,
+            k_ticks: 20.0,
+            tau_warm: Some(0.5),
+            gamma: None,
+            full_skew_ticks: 10.0,
+            skew_max_bps: 25.0,
+            horizon_s: 10.0,
+            makers: 10.0,
+            order_qty: None,
+            order_value: Amount::whole(1000),
+            size_skew: 1.0,
+            size_max: 1.5,
+            join_only: false,
+            requote_ticks: 2,
+            requote_age_ms: 5000,
+            size_tolerance: 0.5,
+        }
+    }
+}
+
+/// Models of the quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuoterKind {
+    /// Constant half-spread and size, no skew: the benchmark.
+    Naive,
+    /// Grossman-Miller inventory skew with Glosten-Milgrom toxicity spread.
+    #[default]
+    Hybrid,
+    /// Avellaneda-Stoikov; not built yet.
+    As,
+    /// Gueant-Lehalle-Fernandez-Tapia; not built yet.
+    Glft,
+    /// Expected-value maker; not built yet.
+    Ev,
+}
+
+impl QuoterKind {
+    /// Its name in configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            QuoterKind::Naive => "naive",
+            QuoterKind::Hybrid => "hybrid",
+            QuoterKind::As => "as",
+            QuoterKind::Glft => "glft",
+            QuoterKind::Ev => "ev",
+        }
+    }
+}
+
+/// When a working order is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequoteKind {
+    /// Whenever its target moved.
+    Always,
+    /// When its target moved far enough, or the order is old enough: a replacement loses the place in the queue.
+    #[default]
+    Hysteresis,
+}
+
+/// The price that quotes are laid around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferenceKind {
+    /// Middle of the best bid and ask of others.
+    #[default]
+    Mid,
+    /// Best prices of others weighted by the quantity on the other side.
+    WeightedMid,
+}
+
+impl QuoterConfig {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        match self.kind {
+            QuoterKind::Naive | QuoterKind::Hybrid => {}
+            kind @ (QuoterKind::As | QuoterKind::Glft | QuoterKind::Ev) => {
+                return Err(ConfigError::NotBuilt(kind.name()));
+            }
+        }
+        not_negative("quoter.half_spread_ticks", self.half_spread_ticks)?;
+        above_zero("quoter.half_spread_max_bps", self.half_spread_max_bps)?;
+        within("quoter.maker_fee_bps", self.maker_fee_bps, -100.0, 1000.0, "-100 to 1000")?;
+        not_negative("quoter.edge_min_ticks", self.edge_min_ticks)?;
+        not_negative("quoter.k_ticks", self.k_ticks)?;
+        within("quoter.tau_warm", self.tau_warm.unwrap_or(0.0), 0.0, 1.0, "0 to 1")?;
+        not_negative("quoter.gamma", self.gamma.unwrap_or(0.0))?;
+        not_negative("quoter.full_skew_ticks", self.full_skew_ticks)?;
+        not_negative("quoter.skew_max_bps", self.skew_max_bps)?;
+        above_zero("quoter.horizon_s", self.horizon_s)?;
+        within("quoter.makers", self.makers, 1.0, 1e6, "1 to 1000000")?;
+        above_zero("quoter.order_qty", self.order_qty.map_or(1.0, |amount| amount.e8() as f64))?;
+        above_zero("quoter.order_value", self.order_value.e8() as f64)?;
+        within("quoter.size_skew", self.size_skew, 0.0, 10.0, "0 to 10")?;
+        within("quoter.size_max", self.size_max, 1.0, 10.0, "1 to 10")?;
+        within("quoter.requote_ticks", self.requote_ticks as f64, 1.0, 1e9, "at least 1")?;
+        within("quoter.size_tolerance", self.size_tolerance, 0.0, 0.99, "0 to 0.99")
+    }
+}
