@@ -161,6 +161,8 @@ impl Lane {
         let reference_ticks = match self.config.quoter.reference {
             ReferenceKind::Mid => book.mid.ticks_f64(),
             ReferenceKind::WeightedMid => book.weighted_mid_ticks.unwrap_or(book.mid.ticks_f64()),
+            // Before its first fit the microprice is the mid, as in any state that was seen too rarely.
+            ReferenceKind::Micro => book.micro_ticks.unwrap_or(book.mid.ticks_f64()),
         };
         let inputs = QuoteInputs {
             reference_ticks,

@@ -132,6 +132,14 @@ pub struct PipelineSnapshot {
     pub tau_raw: Option<f64>,
     /// Signed toxicity, -1 (sellers) to 1 (buyers).
     pub tau_signed: Option<f64>,
+    /// What threatens the bid: net selling beyond chance, 0 to 1.
+    pub tau_bid: Option<f64>,
+    /// What threatens the ask: net buying beyond chance, 0 to 1.
+    pub tau_ask: Option<f64>,
+    /// Mid weighted crosswise by the best quantities of others, in ticks.
+    pub weighted_mid_ticks: Option<f64>,
+    /// Stoikov's microprice, in ticks; absent before its first fit.
+    pub micro_ticks: Option<f64>,
     /// Imbalance of the best level of others, -1 to 1.
     pub imbalance: Option<f64>,
     /// Order-flow imbalance over its window in units of the usual depth at the best prices.

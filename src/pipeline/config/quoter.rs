@@ -143,6 +143,9 @@ pub enum ReferenceKind {
     Mid,
     /// Best prices of others weighted by the quantity on the other side.
     WeightedMid,
+    /// Stoikov's microprice: the mid shifted by its expected next moves. The shift is zero before the first fit and
+    /// for states of the book that were seen too rarely.
+    Micro,
 }
 
 impl QuoterConfig {

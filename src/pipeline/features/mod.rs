@@ -25,6 +25,8 @@ pub struct BookFeatures {
     pub mid: HalfTicks,
     /// Best prices weighted by the quantity on the other side, in ticks.
     pub weighted_mid_ticks: Option<f64>,
+    /// Stoikov's microprice: the mid and what it is expected to move by, in ticks; `None` before the first fit.
+    pub micro_ticks: Option<f64>,
     /// Imbalance of the best 1, 2 and 5 levels.
     pub imbalance: [Option<Imbalance>; 3],
 }
@@ -64,6 +66,7 @@ impl Features {
         self.book = Some(BookFeatures {
             mid,
             weighted_mid_ticks: weighted_mid_ticks(bid, ask),
+            micro_ticks: None,
             imbalance: [1, 2, 5].map(|depth| imbalance(bids, asks, depth)),
         });
         self.flow.on_best(ts, bid, ask);

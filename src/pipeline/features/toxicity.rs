@@ -36,10 +36,10 @@ pub struct Toxicity {
     pub tau: f64,
     /// Net share bought, -1 to 1.
     pub signed: f64,
-    /// What threatens the bid: net selling beyond chance.
-    pub bid: f64,
-    /// What threatens the ask: net buying beyond chance.
-    pub ask: f64,
+    /// What threatens the bid: net selling beyond chance, `max(-signed - v0, 0)`.
+    pub tau_bid: f64,
+    /// What threatens the ask: net buying beyond chance, `max(signed - v0, 0)`.
+    pub tau_ask: f64,
 }
 
 /// Volume-synchronised probability of informed trading.
@@ -182,8 +182,8 @@ impl Vpin {
             raw,
             tau,
             signed,
-            bid: (-signed - chance_net).max(0.0),
-            ask: (signed - chance_net).max(0.0),
+            tau_bid: (-signed - chance_net).max(0.0),
+            tau_ask: (signed - chance_net).max(0.0),
         });
     }
 
@@ -280,7 +280,7 @@ mod tests {
         assert!(vpin.on_trade(now(499), Side::Bid, Qty::from_lots(1)));
         let toxicity = vpin.value().unwrap();
         assert_eq!((toxicity.raw, toxicity.tau, toxicity.signed), (1.0, 1.0, 1.0));
-        assert!(toxicity.ask > 0.9 && toxicity.bid == 0.0, "buyers threaten the ask");
+        assert!(toxicity.tau_ask > 0.9 && toxicity.tau_bid == 0.0, "buyers threaten the ask");
         for step in 500..549 {
             vpin.on_trade(now(step), Side::Ask, Qty::from_lots(1));
             assert_eq!(vpin.value(), Some(toxicity), "an open bucket must not show");
