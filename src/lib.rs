@@ -9,6 +9,7 @@ pub mod types;
 pub mod book;
 pub mod matching;
 pub mod metrics;
+pub mod models;
 pub mod stats;
 pub mod wire;
 // Floor 2

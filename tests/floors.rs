@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Floor of each top-level module, as `docs/ARCHITECTURE.md` draws it.
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["types"]),
-    (1, &["book", "matching", "metrics", "stats", "wire"]),
+    (1, &["book", "matching", "metrics", "models", "stats", "wire"]),
     (2, &["kpi", "pipeline", "sim", "venue"]),
     (3, &["archive", "feed", "gateway", "import", "journal", "report", "server"]),
     (4, &["tiles", "topology"]),
