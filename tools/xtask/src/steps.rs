@@ -1,7 +1,8 @@
 //! What each command runs, in order; the first failure ends it.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::tools;
@@ -33,12 +34,16 @@ pub fn test(options: &Options) -> Result<(), String> {
     if options.require_tools {
         tests.env("TOUCHLINE_REQUIRE_TOOLS", "1");
     }
-    step("tests", &mut tests)?;
+    let tally = counted_step("tests", &mut tests)?;
     step("benches, once", &mut cargo(&["test", "--benches", "--quiet"]))?;
-    match std::fs::read_to_string(&skips) {
-        Ok(lines) => println!("{} skipped:\n{lines}", lines.lines().count()),
-        Err(_) => println!("0 skipped"),
-    }
+    let skipped = match std::fs::read_to_string(&skips) {
+        Ok(lines) => {
+            println!("skipped:\n{lines}");
+            lines.lines().count()
+        }
+        Err(_) => 0,
+    };
+    println!("{} passed, {} failed, {skipped} skipped", tally.passed, tally.failed);
     Ok(())
 }
 
@@ -54,9 +59,9 @@ pub fn ci(options: &Options) -> Result<(), String> {
     } else {
         println!("xtask: cargo-deny is not installed; the public workflow checks licences, bans and sources");
     }
-    test(options)?;
     step("build", &mut cargo(&["build", "--release"]))?;
-    demo()
+    demo()?;
+    test(options)
 }
 
 /// The main job, as a newcomer would run it: a short demo whose summary must hold.
@@ -87,10 +92,65 @@ fn step(name: &str, command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("{name} failed ({status})")) }
 }
 
+/// What test programs said at their ends, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+}
+
+impl Tally {
+    /// Takes a line such as `test result: ok. 3 passed; 0 failed; 0 ignored; …`; any other line counts nothing.
+    fn take(&mut self, line: &str) {
+        let Some(outcome) = line.strip_prefix("test result: ") else { return };
+        let count = |what: &str| {
+            let part = outcome.split([';', '.']).find_map(|part| part.trim().strip_suffix(what));
+            part.and_then(|number| number.trim().parse::<u64>().ok()).unwrap_or(0)
+        };
+        self.passed += count("passed");
+        self.failed += count("failed");
+    }
+}
+
+/// A step whose standard output is shown as it comes and searched for the ends of test programs.
+fn counted_step(name: &str, command: &mut Command) -> Result<Tally, String> {
+    println!("==> {name}");
+    let start = Instant::now();
+    let problem = |why: std::io::Error| format!("{name}: {why}");
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(problem)?;
+    let mut tally = Tally::default();
+    if let Some(output) = child.stdout.take() {
+        // A test may print bytes that are no text.
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line.map_err(problem)?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            tally.take(&line);
+        }
+    }
+    let status = child.wait().map_err(problem)?;
+    println!("<== {name}: {:.0} s", start.elapsed().as_secs_f64());
+    if status.success() { Ok(tally) } else { Err(format!("{name} failed ({status}): {} failed", tally.failed)) }
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
 }
 
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn ends_of_test_programs_are_added_up() {
+        let mut tally = Tally::default();
+        tally.take("test result: ok. 31 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.30s");
+        tally.take("test result: FAILED. 4 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s");
+        tally.take("7 passed; 7 failed");
+        assert_eq!(tally, Tally { passed: 35, failed: 3 });
+    }
 }
