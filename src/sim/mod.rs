@@ -16,6 +16,8 @@ mod flow_recorded;
 mod flow_synthetic;
 mod market;
 mod orders;
+pub mod queue;
+pub mod reference;
 mod reject;
 mod requests;
 mod tape;
