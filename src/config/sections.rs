@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{ConfigError, FeaturesConfig, OrdersConfig, PipelineConfig, QuoterConfig, RiskConfig};
+use crate::pipeline::{
+    ConfigError, EstimatorsConfig, FeaturesConfig, OrdersConfig, PipelineConfig, QuoterConfig, RiskConfig,
+};
 use crate::run::{Failure, exit};
 
 /// Everything that can be configured. Made by [`ConfigArgs::load`](super::ConfigArgs::load).
@@ -19,6 +21,8 @@ pub struct Config {
     pub quoter: QuoterConfig,
     /// Estimators of volatility and toxicity.
     pub features: FeaturesConfig,
+    /// How the models' parameters are learnt.
+    pub estimators: EstimatorsConfig,
     /// How orders are kept.
     pub orders: OrdersConfig,
     /// What is never done, whatever the quoter wants.
@@ -238,6 +242,7 @@ impl Config {
     pub fn pipeline(&self) -> PipelineConfig {
         PipelineConfig {
             features: self.features.clone(),
+            estimators: self.estimators.clone(),
             quoter: self.quoter.clone(),
             orders: self.orders.clone(),
             risk: self.risk.clone(),

@@ -4,6 +4,7 @@
 //! which commands bring the market there. Cancels come first, queries before everything.
 
 use super::config::ReferenceKind;
+use super::estimators::Surroundings;
 use super::lane::{Lane, Sizes};
 use super::orders::{CANCEL_RETRY, Order, OrderState, SidePlan, may_cancel, plan_side};
 use super::quoter::{Bounds, QuoteInputs, bound};
@@ -31,6 +32,7 @@ impl Lane {
     /// Decides anew. `elsewhere_e8` is what the other instruments' orders lock of our base and quote asset.
     pub(super) fn decide(&mut self, now: TimestampNs, desk: &mut Desk, elsewhere_e8: [i64; 2], actions: &mut Actions) {
         self.has_unsent = false;
+        self.advance_estimators(now);
         self.attend(now, desk, actions);
         let pulled = self.pull_reason(now, desk);
         let room = self.room(desk, elsewhere_e8);
@@ -48,6 +50,23 @@ impl Lane {
             }
         }
         self.wake_at = self.next_wake(now, desk);
+    }
+
+    /// Hands on what the estimators need, at most once a second.
+    fn advance_estimators(&mut self, now: TimestampNs) {
+        if !self.estimators.wants_advance(now) {
+            return;
+        }
+        let position_max = |sizes: Sizes| self.instrument.atoms(sizes.position_max).get().max(1) as f64 / 1e8;
+        let around = Surroundings {
+            mid: self.mid(),
+            sigma_ticks: self.features.sigma_ticks(),
+            position_base: self.ledger.atoms().get() as f64 / 1e8,
+            position_max_base: self.sizes.map(position_max),
+            equity: self.ledger.equity().to_f64(),
+            tick: self.instrument.tick_f64(),
+        };
+        self.estimators.advance(now, &around);
     }
 
     /// Turns silence into doubt and asks about doubtful orders.
@@ -171,6 +190,7 @@ impl Lane {
             order_qty: sizes.order,
             sigma_ticks: self.features.sigma_ticks(),
             toxicity: self.features.toxicity(),
+            estimates: self.estimators.estimates(),
             tick: self.instrument.tick_f64(),
         };
         let Some(wanted) = self.quoter.quote(&inputs) else {
@@ -378,6 +398,9 @@ impl Lane {
         }
         if self.has_unsent {
             at(now.plus(SOON));
+        }
+        if let Some(due) = self.estimators.next_due() {
+            at(due);
         }
         if desk.sends {
             for order in self.orders.iter() {

@@ -5,6 +5,7 @@
 
 use super::config::{ConfigError, PipelineConfig};
 use super::digest::Digester;
+use super::estimators::Estimators;
 use super::features::Features;
 use super::orders::{DoubtRules, Keep, Order, OrderState, OrderTable, SideBackoff, TradeIds};
 use super::quoter::{self, Quoter};
@@ -34,6 +35,7 @@ pub(super) struct Lane {
     pub(super) touch: Option<Touch>,
     pub(super) others: OthersBook,
     pub(super) features: Features,
+    pub(super) estimators: Estimators,
     pub(super) quoter: Box<dyn Quoter>,
     pub(super) orders: OrderTable,
     pub(super) ledger: Ledger,
@@ -67,6 +69,7 @@ impl Lane {
             touch: None,
             others: OthersBook::empty(),
             features: Features::new(&config.features, instrument),
+            estimators: Estimators::new(&config.estimators, &config.quoter),
             quoter: quoter::build(&config.quoter)?,
             orders: OrderTable::new(),
             ledger: Ledger::new(*instrument),
@@ -92,7 +95,11 @@ impl Lane {
         match update {
             MarketUpdate::Book(view) => self.on_book(view),
             MarketUpdate::Touch(touch) => return self.on_touch(touch),
-            MarketUpdate::Trade(trade) => return self.features.on_trade(trade),
+            MarketUpdate::Trade(trade) => {
+                // The markout is regressed on the toxicity before the print.
+                self.estimators.on_trade(trade.recv_ts, trade, self.features.toxicity());
+                return self.features.on_trade(trade);
+            }
         }
         true
     }
@@ -102,6 +109,7 @@ impl Lane {
         if view.state != BookState::Live {
             self.touch = None;
             self.features.on_book_lost();
+            self.estimators.on_gap(view.recv_ts);
             return;
         }
         self.fresh_at = self.fresh_at.max(view.recv_ts);
@@ -131,6 +139,13 @@ impl Lane {
         let orders = &self.orders;
         self.others.rebuild(&self.view, self.touch.as_ref(), |side, price| orders.displayed(side, price));
         self.features.on_book(recv_ts, &self.others);
+        if let (Some(bid), Some(ask), Some(_)) =
+            (self.others.best(Side::Bid), self.others.best(Side::Ask), self.features.book())
+        {
+            self.estimators.on_best(recv_ts, bid.price, ask.price);
+        } else {
+            self.estimators.on_no_mid(recv_ts);
+        }
         if let Some(book) = self.features.book() {
             self.ledger.on_mid(book.mid);
             for side in &mut self.backoff {
@@ -148,7 +163,7 @@ impl Lane {
         if let ExecKind::Fill(fill) = &report.kind {
             if self.trade_ids.insert(fill.trade_id) {
                 counted = fill.qty;
-                self.on_new_fill(fill, desk);
+                self.on_new_fill(now, fill, desk);
             } else {
                 self.counters.duplicate_fills += 1;
             }
@@ -186,7 +201,10 @@ impl Lane {
         !dust || is != was
     }
 
-    fn on_new_fill(&mut self, fill: &Fill, desk: &mut Desk) {
+    fn on_new_fill(&mut self, now: TimestampNs, fill: &Fill, desk: &mut Desk) {
+        if fill.is_maker {
+            self.estimators.on_own_fill(now, fill.side, self.features.toxicity());
+        }
         self.ledger.on_fill(fill);
         self.counters.fills += 1;
         self.counters.foreign_fees = self.ledger.foreign_fees();
@@ -304,6 +322,7 @@ impl Lane {
     pub(super) fn snapshot(&self, now: TimestampNs, desk: &Desk) -> PipelineSnapshot {
         let toxicity = self.features.toxicity();
         let model = self.quoter.parameters();
+        let estimates = self.estimators.estimates();
         let open = |order: &&Order| !order.state().is_terminal();
         PipelineSnapshot {
             now,
@@ -330,9 +349,15 @@ impl Lane {
             micro_ticks: self.features.book().and_then(|book| book.micro_ticks),
             imbalance: self.features.book().and_then(|book| book.imbalance[0]).map(|imbalance| imbalance.value),
             ofi: self.features.ofi(),
-            k_ticks: self.config.quoter.k_ticks,
-            gamma: model.gamma,
-            kappa_ticks: model.kappa_ticks,
+            k_ticks: model.k_ticks.or(estimates.k_ticks).unwrap_or(self.config.quoter.k_ticks),
+            k_learnt: estimates.k_ticks.is_some(),
+            base_ticks: estimates.base_ticks,
+            gamma: model.gamma.or(estimates.gamma),
+            gamma_implied: self.estimators.gamma_implied(),
+            kappa_ticks: model.kappa_ticks.or(estimates.kappa_ticks),
+            kappa_learnt: estimates.kappa_ticks.is_some(),
+            intensity: estimates.intensity,
+            markouts: self.estimators.markout_counts(),
             half_spread_ticks: self.half_spread_ticks,
             own_bid: self.orders.live_price(Side::Bid),
             own_ask: self.orders.live_price(Side::Ask),
@@ -352,6 +377,7 @@ impl Lane {
             self.backoff[side.index()].digest(digester);
         }
         self.features.digest(digester);
+        self.estimators.digest(digester);
         self.quoter.digest(digester);
         self.orders.digest(digester);
         self.trade_ids.digest(digester);

@@ -9,6 +9,7 @@ mod backlog;
 mod config;
 mod decide;
 mod digest;
+pub mod estimators;
 pub mod features;
 mod lane;
 pub mod market;
@@ -24,8 +25,8 @@ pub mod sync;
 pub use crate::kpi::PnlSplit;
 pub use amount::Amount;
 pub use config::{
-    ConfigError, FeaturesConfig, OrdersConfig, PipelineConfig, QuoterConfig, QuoterKind, ReferenceKind, RequoteKind,
-    RiskConfig, SigmaKind, VpinMode,
+    ConfigError, EstimatorsConfig, FeaturesConfig, KRegressor, LearnKind, OrdersConfig, PipelineConfig, QuoterConfig,
+    QuoterKind, ReferenceKind, RequoteKind, RiskConfig, SigmaKind, VpinMode,
 };
 pub use digest::Digester;
 pub use reference::OthersBook;

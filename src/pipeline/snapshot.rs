@@ -3,6 +3,7 @@
 //! Owns [`PipelineSnapshot`]: a copy of the figures of one instrument, made by the quote tile between two events and
 //! read on cold threads. It never feeds a decision.
 
+use super::estimators::{Intensity, MarkoutCounts};
 use crate::kpi::PnlSplit;
 use crate::types::{BaseAtoms, BookState, HalfTicks, Price, Qty, TimestampNs};
 
@@ -146,10 +147,22 @@ pub struct PipelineSnapshot {
     pub ofi: Option<f64>,
     /// Toxicity coefficient in use, in ticks.
     pub k_ticks: f64,
+    /// Whether k is learnt from markouts; otherwise it is the configured one.
+    pub k_learnt: bool,
+    /// Half-spread without toxicity as learnt, in ticks.
+    pub base_ticks: Option<f64>,
     /// Risk aversion in use, per quote unit.
     pub gamma: Option<f64>,
+    /// Risk aversion that the profit so far would imply, per quote unit: for people, never traded on.
+    pub gamma_implied: Option<f64>,
     /// Skew per unit of base, in ticks.
     pub kappa_ticks: Option<f64>,
+    /// Whether the skew follows gamma and volatility; otherwise it is the configured one.
+    pub kappa_learnt: bool,
+    /// Intensity of aggressing orders by the side that they reach.
+    pub intensity: [Option<Intensity>; 2],
+    /// What became of the markouts that k is learnt from.
+    pub markouts: MarkoutCounts,
     /// Last half-spread, in ticks, before rounding.
     pub half_spread_ticks: Option<f64>,
     /// Our working bid, if one is alive.

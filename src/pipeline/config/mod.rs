@@ -3,11 +3,13 @@
 //! Owns [`PipelineConfig`] and its sections. The configuration file embeds the sections; the journal stores the whole
 //! and its digest with every session, so that a replay runs under the same constants.
 
+mod estimators;
 mod features;
 mod orders;
 mod quoter;
 mod risk;
 
+pub use estimators::{EstimatorsConfig, KRegressor, LearnKind};
 pub use features::{FeaturesConfig, SigmaKind, VpinMode};
 pub use orders::OrdersConfig;
 pub use quoter::{QuoterConfig, QuoterKind, ReferenceKind, RequoteKind};
@@ -22,6 +24,8 @@ use xxhash_rust::xxh3::xxh3_128;
 pub struct PipelineConfig {
     /// Estimators of volatility and toxicity.
     pub features: FeaturesConfig,
+    /// How the models' parameters are learnt.
+    pub estimators: EstimatorsConfig,
     /// Which quotes are wanted.
     pub quoter: QuoterConfig,
     /// How orders are kept.
@@ -55,6 +59,7 @@ impl PipelineConfig {
     /// [`ConfigError`] with the first key that is wrong.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.features.check()?;
+        self.estimators.check()?;
         self.quoter.check()?;
         self.orders.check()?;
         self.risk.check()

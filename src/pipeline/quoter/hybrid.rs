@@ -1,7 +1,7 @@
 //! Inventory skew (Grossman-Miller) and toxicity spread (Glosten-Milgrom): the seed's formula.
 //!
-//! Owns [`Hybrid`] and the bare [`SeedFormula`]. Specification: quant.md 4 and 4.1; kappa = gamma sigma² Delta / n,
-//! k and gamma from configuration.
+//! Owns [`Hybrid`] and the bare [`SeedFormula`]. Specification: quant.md 4 and 4.1. k, the base and
+//! kappa are those that the estimators have learnt, and the configured ones until then.
 
 use super::{ModelParameters, QuoteInputs, Quoter, WantedQuote};
 use crate::pipeline::config::QuoterConfig;
@@ -57,36 +57,23 @@ impl SeedFormula {
 /// The seed's maker.
 pub struct Hybrid {
     config: QuoterConfig,
-    /// Configured, or fixed at the first published volatility.
-    gamma: Option<f64>,
-    kappa_ticks: Option<f64>,
+    in_use: ModelParameters,
 }
 
 impl Hybrid {
     /// As configured.
     pub fn new(config: &QuoterConfig) -> Hybrid {
-        Hybrid { config: config.clone(), gamma: config.gamma, kappa_ticks: None }
-    }
-
-    fn kappa_ticks(&mut self, inputs: &QuoteInputs) -> f64 {
-        let config = &self.config;
-        let full_position = inputs.position_max_base;
-        let Some(sigma_ticks) = inputs.sigma_ticks else {
-            return config.full_skew_ticks / full_position;
-        };
-        // gamma sigma² Delta / n is in quote currency; one of the two ticks of sigma² leaves as the answer's unit.
-        let per_gamma = sigma_ticks * sigma_ticks * inputs.tick * config.horizon_s / config.makers;
-        let gamma = *self.gamma.get_or_insert(config.full_skew_ticks / (per_gamma * full_position));
-        gamma * per_gamma
+        Hybrid { config: config.clone(), in_use: ModelParameters::default() }
     }
 }
 
 impl Quoter for Hybrid {
     fn quote(&mut self, inputs: &QuoteInputs) -> Option<WantedQuote> {
         let tau = inputs.toxicity.map(|toxicity| toxicity.tau).or(self.config.tau_warm)?;
-        let kappa_ticks = self.kappa_ticks(inputs);
-        self.kappa_ticks = Some(kappa_ticks);
-        let config = &self.config;
+        let (config, estimates) = (&self.config, &inputs.estimates);
+        // What is not learnt yet is configured: the whole position limit then skews by `full_skew_ticks`.
+        let kappa_ticks = estimates.kappa_ticks.unwrap_or(config.full_skew_ticks / inputs.position_max_base);
+        let k_ticks = estimates.k_ticks.unwrap_or(config.k_ticks);
         let share_of_mid = |bps: f64| bps * 1e-4 * inputs.reference_ticks;
         let fee_floor = if config.fee_floor && config.maker_fee_bps >= 0.0 {
             share_of_mid(config.maker_fee_bps) + config.edge_min_ticks
@@ -94,13 +81,15 @@ impl Quoter for Hybrid {
             0.0
         };
         let formula = SeedFormula {
-            base_ticks: config.half_spread_ticks,
-            k_ticks: config.k_ticks,
+            base_ticks: estimates.base_ticks.unwrap_or(config.half_spread_ticks),
+            k_ticks,
             floor_ticks: fee_floor.max(0.5),
             cap_ticks: share_of_mid(config.half_spread_max_bps),
             kappa_ticks,
             skew_cap_ticks: share_of_mid(config.skew_max_bps),
         };
+        self.in_use =
+            ModelParameters { k_ticks: Some(k_ticks), gamma: estimates.gamma, kappa_ticks: Some(kappa_ticks) };
         let quote = formula.quote(inputs.reference_ticks, inputs.position_base, tau);
         let usage = (inputs.position_base / inputs.position_max_base).clamp(-1.0, 1.0);
         let sized = |share: f64| {
@@ -118,17 +107,17 @@ impl Quoter for Hybrid {
     }
 
     fn parameters(&self) -> ModelParameters {
-        ModelParameters { gamma: self.gamma, kappa_ticks: self.kappa_ticks }
+        self.in_use
     }
 
-    fn digest(&self, digester: &mut Digester) {
-        digester.option_f64(self.gamma);
-    }
+    /// It keeps nothing: what it quotes follows from its inputs.
+    fn digest(&self, _: &mut Digester) {}
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::estimators::Estimates;
 
     fn inputs() -> QuoteInputs {
         QuoteInputs {
@@ -138,23 +127,30 @@ mod tests {
             order_qty: Qty::from_lots(1000),
             sigma_ticks: Some(534.2),
             toxicity: None,
+            estimates: Estimates::default(),
             tick: 0.01,
         }
     }
 
-    /// quant.md 5.2: m=60000, sigma=5.342, Delta=10, n=10, psi*=6, Q_max=.05 give gamma 4.205 per USD and kappa 120.
     #[test]
-    fn gamma_and_kappa_oracle() {
-        let config = QuoterConfig { full_skew_ticks: 600.0, ..QuoterConfig::default() };
+    fn what_is_learnt_wins_over_what_is_configured() {
+        let config = QuoterConfig { fee_floor: false, full_skew_ticks: 10.0, ..QuoterConfig::default() };
         let mut hybrid = Hybrid::new(&config);
-        hybrid.quote(&inputs()).unwrap();
-        let parameters = hybrid.parameters();
-        assert!((parameters.gamma.unwrap() - 4.205).abs() < 1e-3, "{parameters:?}");
-        assert!((parameters.kappa_ticks.unwrap() * 0.01 - 120.0).abs() < 1e-9, "{parameters:?}");
-        // Twice the volatility: gamma stays, kappa is four times as large.
-        hybrid.quote(&QuoteInputs { sigma_ticks: Some(1068.4), ..inputs() }).unwrap();
-        assert!((hybrid.parameters().kappa_ticks.unwrap() * 0.01 - 480.0).abs() < 1e-9);
-        assert_eq!(hybrid.parameters().gamma, parameters.gamma);
+        let held = QuoteInputs { position_base: 0.05, ..inputs() };
+        let quote = hybrid.quote(&held).unwrap();
+        // 5 + 20 * 0.5, and the whole limit skews by 10.
+        assert_eq!((quote.half_spread_ticks, quote.ask_ticks), (15.0, 6_000_000.0 + 15.0 - 10.0));
+        let estimates = Estimates {
+            k_ticks: Some(40.0),
+            base_ticks: Some(2.0),
+            gamma: Some(4.2),
+            kappa_ticks: Some(400.0),
+            ..Estimates::default()
+        };
+        let quote = hybrid.quote(&QuoteInputs { estimates, ..held }).unwrap();
+        assert_eq!((quote.half_spread_ticks, quote.ask_ticks), (22.0, 6_000_000.0 + 22.0 - 20.0));
+        let in_use = ModelParameters { k_ticks: Some(40.0), gamma: Some(4.2), kappa_ticks: Some(400.0) };
+        assert_eq!(hybrid.parameters(), in_use);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub use naive::Naive;
 
 use super::config::{ConfigError, QuoterConfig, QuoterKind};
 use super::digest::Digester;
+use super::estimators::Estimates;
 use super::features::Toxicity;
 use crate::types::Qty;
 
@@ -32,6 +33,8 @@ pub struct QuoteInputs {
     pub sigma_ticks: Option<f64>,
     /// Toxicity of the tape.
     pub toxicity: Option<Toxicity>,
+    /// Parameters learnt so far; what is `None` there is taken from the configuration.
+    pub estimates: Estimates,
     /// One tick in quote currency.
     pub tick: f64,
 }
@@ -56,6 +59,8 @@ pub struct WantedQuote {
 /// Parameters in use, for people to see.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct ModelParameters {
+    /// Toxicity coefficient, in ticks.
+    pub k_ticks: Option<f64>,
     /// Risk aversion, per quote unit.
     pub gamma: Option<f64>,
     /// Skew per unit of base, in ticks.

@@ -1,0 +1,336 @@
+//! The toxicity coefficient k: how far the mid moves with an aggressor for each unit of toxicity.
+//!
+//! Owns [`ToxicityCoefficient`]: the markouts that are pending, the regressions over the tape and over our own fills,
+//! and their mixture. Fed by the estimators' room; never blocks on a full queue and never learns across a lost book.
+//! Formulas: quant.md 5.1. The mid before a print is the last one read before it, because the tape carries none.
+
+use std::collections::VecDeque;
+
+use super::rls::{InterceptRls, Rls, StepOutcome};
+use crate::pipeline::config::{EstimatorsConfig, KRegressor};
+use crate::pipeline::digest::Digester;
+use crate::pipeline::features::Toxicity;
+use crate::types::{DurationNs, HalfTicks, Side, TimestampNs};
+
+/// Markouts that may be pending at once. At the default horizon and thinning that is 4000 prints a second; when it is
+/// full, the newest sample is let go and counted, because those before it are as good and are already paid for.
+const PENDING_MAX: usize = 1024;
+
+/// Samples that the first coefficient is made from: enough for two medians.
+const SEED_SAMPLES: usize = 64;
+
+/// Least toxicity that a first coefficient divides by.
+const SEED_TAU_MIN: f64 = 0.1;
+
+/// Deviations beyond which a markout is clipped.
+const CLIP_SIGMAS: f64 = 5.0;
+
+/// Where a markout comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Tape,
+    OwnFill,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    due: TimestampNs,
+    source: Source,
+    aggressor: Side,
+    mid: HalfTicks,
+    regressor: f64,
+}
+
+/// Markouts so far, by what became of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct MarkoutCounts {
+    /// Of the tape, learnt from.
+    pub tape: u64,
+    /// Of own fills, learnt from.
+    pub fills: u64,
+    /// Waiting for their horizon.
+    pub pending: u64,
+    /// Let go because too many were waiting.
+    pub full: u64,
+    /// Let go because the book was lost before their horizon.
+    pub gap: u64,
+    /// Regressors too small to say anything.
+    pub unexcited: u64,
+    /// Numbers that were not finite; the coefficient stayed as it was.
+    pub not_finite: u64,
+}
+
+/// One regression, with or without an intercept.
+#[derive(Clone, Copy, Debug)]
+enum Regression {
+    Slope(Rls),
+    Intercept(InterceptRls),
+}
+
+impl Regression {
+    fn new(config: &EstimatorsConfig, base: f64, slope: f64) -> Regression {
+        let lambda = 1.0 - 1.0 / config.k_memory;
+        if config.k_intercept {
+            Regression::Intercept(InterceptRls::new(base, slope, config.k_variance, lambda))
+        } else {
+            Regression::Slope(Rls::new(slope, config.k_variance, lambda))
+        }
+    }
+
+    fn step(&mut self, x: f64, y: f64) -> StepOutcome {
+        match self {
+            Regression::Slope(rls) => rls.step(x, y),
+            Regression::Intercept(rls) => rls.step(x, y),
+        }
+    }
+
+    /// Intercept (zero without one) and slope.
+    fn coefficients(&self) -> (f64, f64) {
+        match self {
+            Regression::Slope(rls) => (0.0, rls.theta),
+            Regression::Intercept(rls) => (rls.intercept, rls.slope),
+        }
+    }
+
+    fn digest(&self, digester: &mut Digester) {
+        match self {
+            Regression::Slope(rls) => rls.digest(digester),
+            Regression::Intercept(rls) => rls.digest(digester),
+        }
+    }
+}
+
+/// Half-spreads and toxicities seen before the first step.
+#[derive(Clone, Debug)]
+struct Seeds {
+    half_spreads: Vec<f64>,
+    regressors: Vec<f64>,
+}
+
+/// The first coefficient: the median half-spread over the median toxicity, which is not taken below 0.1. Sorts both.
+pub fn seed_k(half_spreads: &mut [f64], regressors: &mut [f64]) -> f64 {
+    let median = |values: &mut [f64]| {
+        values.sort_unstable_by(f64::total_cmp);
+        match values.len() {
+            0 => 0.0,
+            count if count % 2 == 1 => values[count / 2],
+            count => (values[count / 2 - 1] + values[count / 2]) / 2.0,
+        }
+    };
+    median(half_spreads) / median(regressors).max(SEED_TAU_MIN)
+}
+
+/// The estimator of k.
+pub struct ToxicityCoefficient {
+    regressor: KRegressor,
+    horizon: DurationNs,
+    thin: u32,
+    warmup: u64,
+    fill_weight: f64,
+    has_intercept: bool,
+    /// Prints since the last one that was taken.
+    prints: u32,
+    pending: VecDeque<Pending>,
+    seeds: Option<Seeds>,
+    tape: Regression,
+    fills: Regression,
+    counts: MarkoutCounts,
+}
+
+impl ToxicityCoefficient {
+    /// As configured, before the first print.
+    pub fn new(config: &EstimatorsConfig) -> ToxicityCoefficient {
+        ToxicityCoefficient {
+            regressor: config.k_regressor,
+            horizon: DurationNs::from_nanos(config.k_horizon_ms.saturating_mul(1_000_000)),
+            thin: config.k_thin,
+            warmup: u64::from(config.k_warmup),
+            fill_weight: config.k_fill_weight,
+            has_intercept: config.k_intercept,
+            prints: 0,
+            pending: VecDeque::with_capacity(PENDING_MAX),
+            seeds: Some(Seeds {
+                half_spreads: Vec::with_capacity(SEED_SAMPLES),
+                regressors: Vec::with_capacity(SEED_SAMPLES),
+            }),
+            tape: Regression::new(config, 0.0, 0.0),
+            fills: Regression::new(config, 0.0, 0.0),
+            counts: MarkoutCounts::default(),
+        }
+    }
+
+    /// Takes a print of the tape, one in so many.
+    pub fn on_print(
+        &mut self,
+        ts: TimestampNs,
+        aggressor: Side,
+        mid: HalfTicks,
+        half_spread: HalfTicks,
+        toxicity: Option<Toxicity>,
+    ) {
+        self.prints += 1;
+        if self.prints < self.thin {
+            return;
+        }
+        self.prints = 0;
+        self.queue(ts, Source::Tape, aggressor, mid, half_spread, toxicity);
+    }
+
+    /// Takes a fill of our order on `side`: whoever filled it aggressed from the other one.
+    pub fn on_own_fill(
+        &mut self,
+        ts: TimestampNs,
+        side: Side,
+        mid: HalfTicks,
+        half_spread: HalfTicks,
+        toxicity: Option<Toxicity>,
+    ) {
+        self.queue(ts, Source::OwnFill, side.opposite(), mid, half_spread, toxicity);
+    }
+
+    fn queue(
+        &mut self,
+        ts: TimestampNs,
+        source: Source,
+        aggressor: Side,
+        mid: HalfTicks,
+        half_spread: HalfTicks,
+        toxicity: Option<Toxicity>,
+    ) {
+        let Some(toxicity) = toxicity else { return };
+        if self.pending.len() == PENDING_MAX {
+            self.counts.full += 1;
+            return;
+        }
+        let regressor = match self.regressor {
+            KRegressor::Unsigned => toxicity.tau,
+            KRegressor::Signed => toxicity.signed * aggressor.sign() as f64,
+        };
+        self.seed(half_spread.ticks_f64(), regressor.abs());
+        // Time that goes back counts as standing still, so that the queue stays in the order of its horizons.
+        let due = ts.plus(self.horizon).max(self.pending.back().map_or(TimestampNs::ZERO, |last| last.due));
+        self.pending.push_back(Pending { due, source, aggressor, mid, regressor });
+    }
+
+    /// Collects what the first coefficient is made from, and makes it once.
+    fn seed(&mut self, half_spread_ticks: f64, regressor: f64) {
+        let Some(seeds) = &mut self.seeds else { return };
+        seeds.half_spreads.push(half_spread_ticks);
+        seeds.regressors.push(regressor);
+        if seeds.half_spreads.len() < SEED_SAMPLES {
+            return;
+        }
+        let k = seed_k(&mut seeds.half_spreads, &mut seeds.regressors);
+        self.seeds = None;
+        for regression in [&mut self.tape, &mut self.fills] {
+            match regression {
+                Regression::Slope(rls) => rls.theta = k,
+                Regression::Intercept(rls) => rls.slope = k,
+            }
+        }
+    }
+
+    /// Settles the markouts that are due by `ts` with the mid that stood until then.
+    pub fn settle(&mut self, ts: TimestampNs, mid: HalfTicks, sigma_ticks: Option<f64>) {
+        while let Some(first) = self.pending.front().copied()
+            && first.due <= ts
+        {
+            self.pending.pop_front();
+            // The samples that the first coefficient is made from are not learnt from before it is.
+            if self.seeds.is_some() {
+                continue;
+            }
+            let moved = (mid.get() - first.mid.get()) as f64 / 2.0;
+            let markout = moved * first.aggressor.sign() as f64;
+            let clip = sigma_ticks.map(|sigma| CLIP_SIGMAS * sigma * self.horizon.secs_f64().sqrt());
+            self.learn(first.source, first.regressor, clip.map_or(markout, |clip| markout.clamp(-clip, clip)));
+        }
+    }
+
+    fn learn(&mut self, source: Source, regressor: f64, markout_ticks: f64) {
+        let regression = match source {
+            Source::Tape => &mut self.tape,
+            Source::OwnFill => &mut self.fills,
+        };
+        match regression.step(regressor, markout_ticks) {
+            StepOutcome::Taken if source == Source::Tape => self.counts.tape += 1,
+            StepOutcome::Taken => self.counts.fills += 1,
+            StepOutcome::Skipped => self.counts.unexcited += 1,
+            StepOutcome::NotFinite => self.counts.not_finite += 1,
+        }
+    }
+
+    /// One step of the tape's regression, at once: the spread that a trade has cost the maker, in ticks, at toxicity
+    /// `tau`. Answers k, warm or not, in ticks.
+    pub fn update_k(&mut self, slip_spread: f64, tau: f64) -> f64 {
+        self.learn(Source::Tape, tau, slip_spread);
+        self.mixed().1.max(0.0)
+    }
+
+    /// There was no mid until `ts`: what fell due before has no markout.
+    pub fn discard_due(&mut self, ts: TimestampNs) {
+        while self.pending.front().is_some_and(|first| first.due <= ts) {
+            self.pending.pop_front();
+            self.counts.gap += 1;
+        }
+    }
+
+    /// The book was lost: what is pending has no markout.
+    pub fn on_gap(&mut self) {
+        self.counts.gap += self.pending.len() as u64;
+        self.pending.clear();
+    }
+
+    /// Intercept and slope of tape and fills together.
+    fn mixed(&self) -> (f64, f64) {
+        let fills = self.counts.fills as f64;
+        let weight = fills / (fills + self.fill_weight);
+        let ((tape_base, tape), (fill_base, fill)) = (self.tape.coefficients(), self.fills.coefficients());
+        (weight * fill_base + (1.0 - weight) * tape_base, weight * fill + (1.0 - weight) * tape)
+    }
+
+    /// Whether enough samples were learnt from.
+    pub fn is_warm(&self) -> bool {
+        self.counts.tape + self.counts.fills >= self.warmup
+    }
+
+    /// k, in ticks and never below zero; `None` before the warm-up.
+    pub fn k_ticks(&self) -> Option<f64> {
+        self.is_warm().then(|| self.mixed().1.max(0.0))
+    }
+
+    /// The intercept, in ticks and never below zero; `None` before the warm-up and without one.
+    pub fn base_ticks(&self) -> Option<f64> {
+        (self.has_intercept && self.is_warm()).then(|| self.mixed().0.max(0.0))
+    }
+
+    /// Whether a markout waits for its horizon.
+    pub fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// What became of the markouts.
+    pub fn counts(&self) -> MarkoutCounts {
+        MarkoutCounts { pending: self.pending.len() as u64, ..self.counts }
+    }
+
+    /// Adds its state to a digest.
+    pub fn digest(&self, digester: &mut Digester) {
+        digester.u64(u64::from(self.prints));
+        for pending in &self.pending {
+            digester.time(pending.due);
+            digester.u64(pending.source as u64);
+            digester.i64(pending.mid.get() * pending.aggressor.sign());
+            digester.f64(pending.regressor);
+        }
+        if let Some(seeds) = &self.seeds {
+            for value in seeds.half_spreads.iter().chain(&seeds.regressors) {
+                digester.f64(*value);
+            }
+        }
+        self.tape.digest(digester);
+        self.fills.digest(digester);
+        digester.u64(self.counts.tape);
+        digester.u64(self.counts.fills);
+    }
+}
