@@ -226,7 +226,7 @@ mod tests {
     /// A position whose mid swings by `swing` half ticks each step, for `steps` steps.
     fn swing(controller: &mut RiskAversion, from: u64, steps: u64, position: f64, swing: i64) -> u64 {
         for step in from..from + steps {
-            let mid = 12_000_000 + if step % 2 == 0 { 0 } else { swing };
+            let mid = 12_000_000 + if step % 2 == 0 { swing } else { 0 };
             controller.advance(TimestampNs::from_millis(step * HORIZON_MS), &around(position, mid), 0.05);
         }
         from + steps
