@@ -10,7 +10,7 @@ Usage: cargo xtask <command> [options]
 
   test   checks for the tools that system tests need (installs them when run as root on Debian, otherwise prints the
          line that does), then runs every test and every bench once
-  ci     what CI runs: format, lints, the demo on the release program, then test
+  ci     what CI runs: format, lints, the demo and its replay, then test
 
 Options
   --require-data   recordings missing from ../shared/data are a failure, not a skip

@@ -24,9 +24,7 @@ pub fn test(options: &Options) -> Result<(), String> {
     tools::ensure(options.require_tools)?;
     let skips = target().join("skipped-tests.txt");
     let _ = std::fs::remove_file(&skips);
-    // The development profile builds dozens of test programs in a fraction of the time that LTO takes for each; what must
-    // be seen on the product itself runs on the release program in `ci`.
-    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast", "--profile", "ci"]);
     tests.env("TOUCHLINE_SKIPS", &skips);
     if options.require_data {
         tests.env("TOUCHLINE_REQUIRE_DATA", "1");
@@ -35,7 +33,7 @@ pub fn test(options: &Options) -> Result<(), String> {
         tests.env("TOUCHLINE_REQUIRE_TOOLS", "1");
     }
     let tally = counted_step("tests", &mut tests)?;
-    step("benches, once", &mut cargo(&["test", "--benches", "--quiet"]))?;
+    step("benches, once", &mut cargo(&["test", "--benches", "--quiet", "--profile", "ci"]))?;
     let skipped = match std::fs::read_to_string(&skips) {
         Ok(lines) => {
             println!("skipped:\n{lines}");
@@ -59,16 +57,16 @@ pub fn ci(options: &Options) -> Result<(), String> {
     } else {
         println!("xtask: cargo-deny is not installed; the public workflow checks licences, bans and sources");
     }
-    step("build", &mut cargo(&["build", "--release"]))?;
+    step("build", &mut cargo(&["build", "--profile", "ci"]))?;
     demo()?;
     test(options)
 }
 
-/// The main job, as a newcomer would run it: a short demo whose summary must hold.
+/// The main job: a short demo whose summary must hold, and its journal replayed.
 fn demo() -> Result<(), String> {
     let out = target().join("ci-demo");
     let _ = std::fs::remove_dir_all(&out);
-    let program = target().join("release/touchline");
+    let program = target().join("ci/touchline");
     let mut demo = Command::new(&program);
     demo.args(["demo", "--seconds", "15", "--json", "--out"]).arg(&out);
     step("demo", &mut demo)?;
