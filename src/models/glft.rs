@@ -208,7 +208,7 @@ impl Table {
         let (least, most) = (self.prepare(model, units)?, self.diagonal.iter().copied().fold(f64::MIN, f64::max));
         let eta = model.eta();
         let steps = (time_left * (most - least + 2.0 * eta)).ceil().max(1.0);
-        if !(steps <= STEPS_MAX) || time_left < 0.0 {
+        if steps.is_nan() || steps > STEPS_MAX || time_left < 0.0 {
             self.units = 0;
             return Err(GlftError::Horizon);
         }
