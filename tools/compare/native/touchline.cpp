@@ -1,0 +1,41 @@
+// Our core behind the same calls: untrusted bytes in, every check of the library on.
+
+#include <bit>
+#include <cstring>
+
+#include "engine.hpp"
+#include "touchline/matching_core.hpp"
+
+namespace {
+
+static_assert(sizeof(touchline::Report) == sizeof(CompareReport));
+
+touchline::Message message_of(const CompareMessage& message) {
+    return {message.id,
+            message.price,
+            message.qty,
+            message.owner,
+            static_cast<touchline::Action>(message.action),
+            static_cast<touchline::Side>(message.side),
+            static_cast<touchline::Kind>(message.kind),
+            static_cast<touchline::SelfTrade>(message.stp)};
+}
+
+struct RingSink {
+    CompareRing& ring;
+    void operator()(const touchline::Report& report) const noexcept {
+        std::memcpy(static_cast<void*>(&next_report(ring)), &report, sizeof report);
+    }
+};
+
+}  // namespace
+
+extern "C" void* compare_touchline_new(std::uint32_t orders, std::uint32_t levels) {
+    return new touchline::MatchingCore({.orders = orders, .levels = levels, .may_grow = false});
+}
+
+extern "C" void compare_touchline_free(void* engine) { delete static_cast<touchline::MatchingCore*>(engine); }
+
+extern "C" void compare_touchline_submit(void* engine, const CompareMessage* message, CompareRing* ring) {
+    static_cast<touchline::MatchingCore*>(engine)->submit(message_of(*message), RingSink{*ring});
+}
