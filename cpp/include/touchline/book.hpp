@@ -3,8 +3,8 @@
 // Owns all memory of the core. Knows nothing of messages and reports: `matching_core.hpp` decides, this file keeps. All
 // links are 32-bit slot numbers, so an order takes 32 bytes and a level 32, two to a cache line.
 //
-// Costs: rest, remove, reduce, requeue O(1) when the level exists or keeps an order, O(log levels) when a level comes or
-// goes; find O(1) expected; best O(1). Nothing is allocated except by `room_for_order` and `room_for_level`.
+// Costs: rest, remove, reduce, requeue, take_first O(1); O(log levels) when a level comes; find O(1) expected; best O(1).
+// Nothing is allocated except by `room_for_order` and `room_for_level`.
 #pragma once
 
 #include <algorithm>
@@ -37,19 +37,6 @@ struct Order {
 };
 static_assert(sizeof(Order) == 32);
 
-/// A price level, or a free slot when `count` is zero; `head` then leads to the next free slot.
-struct Level {
-    std::int64_t price;
-    /// Sum over the queue. Never overflows: an order that would make it is refused.
-    std::int64_t qty;
-    std::uint32_t head;
-    std::uint32_t tail;
-    std::uint32_t count;
-    Side side;
-    std::uint8_t reserved[3];
-};
-static_assert(sizeof(Level) == 32);
-
 class Book {
 public:
     /// An empty book. When the memory cannot be had its capacities stay zero and it takes no orders.
@@ -61,27 +48,30 @@ public:
 
     // --- Finding -----------------------------------------------------------------------------------------------------
 
-    std::uint32_t find(std::uint64_t id, std::uint32_t hash) const noexcept {
+    IdIndex::Found find(std::uint64_t id, std::uint64_t hash) const noexcept {
         return ids_.find(hash, [&](std::uint32_t slot) { return orders_[slot].id == id; });
     }
 
-    std::uint32_t find(std::uint64_t id) const noexcept { return find(id, IdIndex::hash_of(id)); }
+    std::uint32_t find(std::uint64_t id) const noexcept { return find(id, IdIndex::hash_of(id)).slot; }
 
-    /// The level at a price, or `kNone`.
-    std::uint32_t find_level(Side side, std::int64_t price) const noexcept {
-        if (levels_used_ == 0) {
-            return kNone;
+    /// Where the level of a price is, or would be put.
+    LevelIndex::Spot find_level(Side side, std::int64_t price) const noexcept {
+        if (hint_mask_ != 0) [[likely]] {
+            // A hint may be stale or another price's; the level itself tells.
+            const std::uint32_t hint = hints_[hint_of(price)];
+            const Level& hinted = levels_[hint];
+            if (hinted.price == price && hinted.count != 0 && hinted.side() == side) [[likely]] {
+                return {kNone, 0, hint};
+            }
         }
-        // A hint may be stale or another price's; the level itself tells.
-        const std::uint32_t hint = hints_[static_cast<std::uint64_t>(price) & hint_mask_];
-        const Level& hinted = levels_[hint];
-        if (hinted.price == price && hinted.side == side && hinted.count != 0) {
-            return hint;
-        }
-        return index(side).find(LevelIndex::key_of(side, price));
+        return find_spot(side, price);
     }
 
-    std::uint32_t best(Side side) const noexcept { return index(side).best(); }
+    [[gnu::noinline]] LevelIndex::Spot find_spot(Side side, std::int64_t price) const noexcept {
+        return index_.find(side, LevelIndex::key_of(side, price));
+    }
+
+    std::uint32_t best(Side side) const noexcept { return index_.best(side); }
 
     const Order& order(std::uint32_t slot) const noexcept { return orders_[slot]; }
     const Level& level(std::uint32_t slot) const noexcept { return levels_[slot]; }
@@ -89,34 +79,34 @@ public:
 
     /// Whether an order of `side` at `price` could trade at once.
     bool crosses(Side side, std::int64_t price) const noexcept {
-        const std::uint32_t touch = best(opposite(side));
-        if (touch == kNone) {
-            return false;
-        }
-        return side == Side::bid ? levels_[touch].price <= price : levels_[touch].price >= price;
+        const Side other = opposite(side);
+        // Two comparisons and no branch on the side: which one it is, nobody can predict.
+        return (index_.best_key(other) >= LevelIndex::key_of(other, price)) & (index_.count(other) != 0);
     }
 
     /// Calls `visit(level)` from the side's best level on until it answers false.
     template <class Visit>
     void walk_levels(Side side, Visit&& visit) const noexcept {
-        index(side).walk([&](std::int64_t, std::uint32_t slot) { return visit(levels_[slot]); });
+        index_.walk(side, [&](std::int64_t, std::uint32_t slot) { return visit(levels_[slot]); });
     }
 
     std::uint32_t order_count() const noexcept { return order_count_; }
-    std::uint32_t level_count(Side side) const noexcept { return index(side).count(); }
+    std::uint32_t level_count(Side side) const noexcept { return index_.count(side); }
     std::uint32_t order_capacity() const noexcept { return static_cast<std::uint32_t>(orders_.size()); }
 
     std::size_t memory_bytes() const noexcept {
-        return orders_.bytes() + levels_.bytes() + hints_.bytes() + ids_.bytes() + sides_[0].bytes() +
-               sides_[1].bytes();
+        return orders_.bytes() + levels_.bytes() + hints_.bytes() + ids_.bytes() + index_.bytes();
     }
 
     // --- Room --------------------------------------------------------------------------------------------------------
 
     /// Whether one more order has a slot, after growth where that is allowed.
     bool room_for_order() noexcept {
-        return free_order_ != kNone || orders_used_ < orders_.size() ||
-               (may_grow_ && grow_orders(std::min<std::size_t>(orders_.size() * 2, kSlotsMax)));
+        return free_order_ != kNone || orders_used_ < orders_.size() || room_by_growth_for_order();
+    }
+
+    [[gnu::noinline]] bool room_by_growth_for_order() noexcept {
+        return (may_grow_ && grow_orders(std::min<std::size_t>(orders_.size() * 2, kSlotsMax)));
     }
 
     /// Whether one more level has a slot, after growth where that is allowed.
@@ -131,50 +121,69 @@ public:
         std::uint64_t id;
         std::int64_t price;
         std::int64_t qty;
-        std::uint32_t hash;
+        std::uint64_t hash;
         std::uint32_t owner;
         Side side;
         SelfTrade stp;
     };
 
-    /// Puts an order at the end of the queue of `level`, or of a new level when that is `kNone`. There must be room.
-    void rest(const Rest& rest, std::uint32_t level) noexcept {
-        if (level == kNone) {
-            level = take_level(rest.side, rest.price);
-        }
+    /// Puts an order at the end of its price's queue; `spot` is what `find_level` said of that price. There must be room.
+    void rest(const Rest& rest, const LevelIndex::Spot& spot) noexcept {
         const std::uint32_t slot = take_order();
+        std::uint32_t at_level = spot.level;
+        std::uint32_t before = kNone;
+        if (at_level == kNone) [[unlikely]] {
+            at_level = open_level(rest.side, rest.price, spot, slot);
+        } else {
+            before = levels_[at_level].tail;
+            orders_[before].next = slot;
+        }
+        Level& level = levels_[at_level];
+        level.tail = slot;
+        level.qty += rest.qty;
+        ++level.count;
         Order& order = orders_[slot];
         order.id = rest.id;
         order.qty = rest.qty;
-        order.level = level & (kSlotsMax * 2 - 1);
+        order.prev = before;
+        order.next = kNone;
+        order.level = at_level & (kSlotsMax * 2 - 1);
         order.stp = static_cast<std::uint32_t>(rest.stp) & 7;
         order.owner = rest.owner;
-        append(slot);
-        levels_[level].qty += rest.qty;
-        ++levels_[level].count;
         ids_.insert(rest.hash, slot);
         ++order_count_;
     }
 
-    /// Takes an order out, and its level when that was its last.
-    void remove(std::uint32_t slot) noexcept { remove(slot, IdIndex::hash_of(orders_[slot].id)); }
-
-    void remove(std::uint32_t slot, std::uint32_t hash) noexcept {
-        ids_.erase(hash, slot);
-        Order& order = orders_[slot];
+    /// Takes the order that `find` has found for that hash out, and its level when that was its last.
+    void remove(const IdIndex::Found& found, std::uint64_t hash) noexcept {
+        ids_.erase(hash, found);
+        const Order& order = orders_[found.slot];
         Level& level = levels_[order.level];
         level.qty -= order.qty;
         if (--level.count == 0) {
-            index(level.side).erase(LevelIndex::key_of(level.side, level.price));
-            level.head = free_level_;
-            free_level_ = order.level;
+            close_level(order.level);
         } else {
-            unlink(slot);
+            unlink(found.slot);
         }
-        order.qty = 0;
-        order.next = free_order_;
-        free_order_ = slot;
-        --order_count_;
+        free_order(found.slot);
+    }
+
+    /// Takes the first order of a level out, and the level when that was its last. Answers the next order, or `kNone`.
+    std::uint32_t take_first(std::uint32_t at_level) noexcept {
+        Level& level = levels_[at_level];
+        const std::uint32_t slot = level.head;
+        const Order& order = orders_[slot];
+        const std::uint32_t next = order.next;
+        ids_.erase(IdIndex::hash_of(order.id), slot);
+        level.qty -= order.qty;
+        level.head = next;
+        free_order(slot);
+        if (--level.count == 0) {
+            close_level(at_level);
+        } else {
+            orders_[next].prev = kNone;
+        }
+        return next;
     }
 
     /// Takes `by` lots, fewer than it has, from an order that keeps its place.
@@ -199,16 +208,26 @@ public:
 private:
     friend class Checker;
 
-    LevelIndex& index(Side side) noexcept { return sides_[static_cast<std::size_t>(side)]; }
-    const LevelIndex& index(Side side) const noexcept { return sides_[static_cast<std::size_t>(side)]; }
-
     bool grow_orders(std::size_t size) noexcept {
-        // The index first: a larger index over a smaller arena is harmless, the reverse is not.
-        return size > orders_.size() && ids_.reserve(size) && orders_.grow(size);
+        if (size <= orders_.size()) {
+            return false;
+        }
+        // The new index first: when its memory cannot be had, or that of the arena, everything stays as it was.
+        IdIndex larger;
+        if (!larger.reserve(size) || !orders_.grow(size)) {
+            return false;
+        }
+        for (std::uint32_t slot = 0; slot < orders_used_; ++slot) {
+            if (orders_[slot].qty != 0) {
+                larger.insert(IdIndex::hash_of(orders_[slot].id), slot);
+            }
+        }
+        ids_.swap(larger);
+        return true;
     }
 
     bool grow_levels(std::size_t size) noexcept {
-        if (size <= levels_.size() || !sides_[0].reserve(size) || !sides_[1].reserve(size)) {
+        if (size <= levels_.size() || !index_.reserve(size)) {
             return false;
         }
         const std::size_t hints = std::clamp<std::size_t>(std::bit_ceil(size), 256, 65'536);
@@ -217,13 +236,20 @@ private:
             if (!hints_.grow(hints)) {
                 return false;
             }
-            hint_mask_ = hints - 1;
         }
-        return levels_.grow(size);
+        if (!levels_.grow(size)) {
+            return false;
+        }
+        hint_mask_ = hints_.size() - 1;
+        return true;
+    }
+
+    std::size_t hint_of(std::int64_t price) const noexcept {
+        return static_cast<std::uint64_t>(price) & hint_mask_;
     }
 
     std::uint32_t take_order() noexcept {
-        if (free_order_ != kNone) {
+        if (free_order_ != kNone) [[likely]] {
             const std::uint32_t slot = free_order_;
             free_order_ = orders_[slot].next;
             return slot;
@@ -231,17 +257,31 @@ private:
         return orders_used_++;
     }
 
-    std::uint32_t take_level(Side side, std::int64_t price) noexcept {
+    void free_order(std::uint32_t slot) noexcept {
+        orders_[slot].qty = 0;
+        orders_[slot].next = free_order_;
+        free_order_ = slot;
+        --order_count_;
+    }
+
+    /// A new level whose queue will start with `first`.
+    [[gnu::noinline]] std::uint32_t open_level(Side side, std::int64_t price, const LevelIndex::Spot& spot, std::uint32_t first) noexcept {
         std::uint32_t slot = free_level_;
         if (slot != kNone) {
             free_level_ = levels_[slot].head;
         } else {
             slot = levels_used_++;
         }
-        levels_[slot] = Level{price, 0, kNone, kNone, 0, side, {}};
-        hints_[static_cast<std::uint64_t>(price) & hint_mask_] = slot;
-        index(side).insert(LevelIndex::key_of(side, price), slot);
+        levels_[slot] = Level{price, 0, first, kNone, 0, static_cast<std::uint32_t>(side)};
+        hints_[hint_of(price)] = slot;
+        index_.insert(levels_.data(), spot, slot);
         return slot;
+    }
+
+    [[gnu::noinline]] void close_level(std::uint32_t slot) noexcept {
+        index_.erase(levels_.data(), slot);
+        levels_[slot].head = free_level_;
+        free_level_ = slot;
     }
 
     void append(std::uint32_t slot) noexcept {
@@ -278,7 +318,7 @@ private:
     Storage<std::uint32_t> hints_;
     std::uint64_t hint_mask_ = 0;
     IdIndex ids_;
-    LevelIndex sides_[2];
+    LevelIndex index_;
     std::uint32_t free_order_ = kNone;
     std::uint32_t free_level_ = kNone;
     /// Slots from these on have never been used.

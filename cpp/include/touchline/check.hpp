@@ -49,12 +49,11 @@ public:
         CheckResult result = broken(Fault::none, 0);
         std::uint32_t orders = 0;
         std::uint32_t levels = 0;
+        if (!book.index_.is_sound(book.levels_.data())) {
+            return broken(Fault::level_index, 0);
+        }
         for (const Side side : {Side::bid, Side::ask}) {
-            const LevelIndex& index = book.index(side);
-            if (!index.is_sound()) {
-                return broken(Fault::level_index, static_cast<std::uint32_t>(side));
-            }
-            index.walk([&](std::int64_t key, std::uint32_t slot) {
+            book.index_.walk(side, [&](std::int64_t key, std::uint32_t slot) {
                 ++levels;
                 result = check_level(book, side, key, slot, orders);
                 return result.fault == Fault::none;
@@ -88,8 +87,8 @@ private:
             return broken(Fault::level_identity, slot);
         }
         const Level& level = book.levels_[slot];
-        if (level.side != side || LevelIndex::key_of(side, level.price) != key || level.count == 0 ||
-            book.find_level(side, level.price) != slot) {
+        if (level.side() != side || LevelIndex::key_of(side, level.price) != key || level.count == 0 ||
+            book.find_level(side, level.price).level != slot) {
             return broken(Fault::level_identity, slot);
         }
         std::int64_t qty = 0;

@@ -1,17 +1,24 @@
-// From an order's id to its slot in the arena: open addressing, linear probing, backward-shift deletion.
+// From an order's id to its slot in the arena: buckets of one cache line, fifteen entries each.
 //
-// An entry keeps 32 bits of the id's hash beside the slot. They rule out nearly every foreign entry without a look at
-// its order (a cold line), and they are all that deletion and growth need to know where an entry wants to be.
+// An entry is 32 bits: the slot, and in the bits that the slot leaves free a tag of the id's hash. One comparison of the
+// whole line finds the entries with the right tag, so a search has nothing to mispredict and looks at one order, nearly
+// always the one it wants. An id that finds its bucket full goes to the next one; each bucket counts those that went
+// past it, so a search knows where to stop.
 //
-// find, insert, erase: O(1) expected. At most half full, so probes are short and every search ends at an empty entry.
-// No tombstones: a table that has seen any number of deletions is as fast as a new one.
+// find, insert, erase: O(1) expected, one line. No tombstones: a table that has seen any number of deletions is as fast
+// as a new one. The ids themselves are only in the orders, which is where growth reads them.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "touchline/storage.hpp"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace touchline {
 
@@ -19,105 +26,214 @@ class IdIndex {
 public:
     static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
 
-    /// Makes room for `orders` ids. False, and nothing changed, when the memory cannot be had.
-    [[nodiscard]] bool reserve(std::size_t orders) noexcept {
-        const std::size_t wanted = std::bit_ceil(orders * 2);
-        if (wanted <= entries_.size()) {
-            return true;
-        }
-        Storage<Entry> larger;
-        if (!larger.grow(wanted)) {
-            return false;
-        }
-        const auto mask = static_cast<std::uint32_t>(wanted - 1);
-        for (std::size_t i = 0; i < entries_.size(); ++i) {
-            if (entries_[i].slot_plus_one != 0) {
-                std::uint32_t at = entries_[i].hash & mask;
-                while (larger[at].slot_plus_one != 0) {
-                    at = (at + 1) & mask;
-                }
-                larger[at] = entries_[i];
-            }
-        }
-        entries_.swap(larger);
-        mask_ = mask;
-        return true;
-    }
+    IdIndex() noexcept = default;
+    IdIndex(const IdIndex&) = delete;
+    IdIndex& operator=(const IdIndex&) = delete;
 
-    static std::uint32_t hash_of(std::uint64_t id) noexcept {
+    /// Where an entry was found: good until the table changes.
+    struct Found {
+        std::uint32_t slot;
+        std::uint32_t bucket;
+        std::uint32_t place;
+    };
+
+    static std::uint64_t hash_of(std::uint64_t id) noexcept {
         // The two halves of a 128-bit product, folded: every bit of the id reaches every bit of the hash. Both
         // constants are odd and random.
         const auto product =
             static_cast<unsigned __int128>(id ^ 0x9E37'79B9'7F4A'7C15ULL) * 0xD6E8'FEB8'6659'FD93ULL;
-        const auto folded = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-        return static_cast<std::uint32_t>(folded >> 32) ^ static_cast<std::uint32_t>(folded);
+        return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
     }
 
-    /// The slot of the entry with that hash for which `is_it(slot)` holds, or `kNone`.
+    /// An empty table for `orders` slots. False when the memory cannot be had.
+    [[nodiscard]] bool reserve(std::size_t orders) noexcept {
+        if (!buckets_.grow(buckets_for(orders))) {
+            return false;
+        }
+        table_ = buckets_.data();
+        size_ = static_cast<std::uint32_t>(buckets_.size());
+        tag_mask_ = ~std::uint32_t{0} << std::bit_width(orders);
+        return true;
+    }
+
+    /// The entry with that hash for which `is_it(slot)` holds; its slot is `kNone` when there is none.
     template <class IsIt>
-    std::uint32_t find(std::uint32_t hash, IsIt&& is_it) const noexcept {
-        if (entries_.size() == 0) {
+    Found find(std::uint64_t hash, IsIt&& is_it) const noexcept {
+        const std::uint32_t home = home_of(hash);
+        const Bucket& bucket = table_[home];
+        const std::uint32_t matches = bucket.matching(tag_of(hash), tag_mask_);
+        if (matches != 0) {
+            const auto place = static_cast<std::uint32_t>(std::countr_zero(matches));
+            const std::uint32_t slot = (bucket.entries[place] & ~tag_mask_) - 1;
+            if (is_it(slot)) [[likely]] {
+                return {slot, home, place};
+            }
+        } else if (bucket.gone_past() == 0) [[likely]] {
+            return {kNone, 0, 0};
+        }
+        return find_far(hash, home, is_it);
+    }
+
+    /// The first slot whose tag fits, without a look at its order: a guess, good enough to fetch memory early.
+    std::uint32_t guess(std::uint64_t hash) const noexcept {
+        const Bucket& bucket = table_[home_of(hash)];
+        const std::uint32_t matches = bucket.matching(tag_of(hash), tag_mask_);
+        if (matches == 0) {
             return kNone;
         }
-        for (std::uint32_t at = hash & mask_;; at = (at + 1) & mask_) {
-            const Entry entry = entries_[at];
-            if (entry.slot_plus_one == 0) {
-                return kNone;
-            }
-            if (entry.hash == hash && is_it(entry.slot_plus_one - 1)) {
-                return entry.slot_plus_one - 1;
-            }
-        }
+        return (bucket.entries[std::countr_zero(matches)] & ~tag_mask_) - 1;
     }
+
+    void prefetch(std::uint64_t hash) const noexcept { __builtin_prefetch(&table_[home_of(hash)], 1); }
 
     /// Adds an id that is not there. There must be room.
-    void insert(std::uint32_t hash, std::uint32_t slot) noexcept {
-        std::uint32_t at = hash & mask_;
-        while (entries_[at].slot_plus_one != 0) {
-            at = (at + 1) & mask_;
+    void insert(std::uint64_t hash, std::uint32_t slot) noexcept {
+        std::uint32_t at = home_of(hash);
+        std::uint32_t holes = table_[at].holes();
+        while (holes == 0) [[unlikely]] {
+            ++table_[at].entries[kEntries];
+            at = after(at);
+            holes = table_[at].holes();
         }
-        entries_[at] = Entry{hash, slot + 1};
+        table_[at].entries[std::countr_zero(holes)] = tag_of(hash) | (slot + 1);
     }
 
-    /// Removes an entry that is there, and moves those after it that it had displaced back towards their homes.
-    void erase(std::uint32_t hash, std::uint32_t slot) noexcept {
-        std::uint32_t hole = hash & mask_;
-        while (entries_[hole].slot_plus_one != slot + 1) {
-            hole = (hole + 1) & mask_;
+    /// Removes the entry that `find` has found for that hash.
+    void erase(std::uint64_t hash, const Found& found) noexcept {
+        table_[found.bucket].entries[found.place] = 0;
+        for (std::uint32_t at = home_of(hash); at != found.bucket; at = after(at)) [[unlikely]] {
+            --table_[at].entries[kEntries];
         }
-        for (std::uint32_t at = (hole + 1) & mask_; entries_[at].slot_plus_one != 0; at = (at + 1) & mask_) {
-            // An entry may fill the hole when its home is not between the hole and itself, round the end or not.
-            const std::uint32_t distance_home = (at - entries_[at].hash) & mask_;
-            const std::uint32_t distance_hole = (at - hole) & mask_;
-            if (distance_home >= distance_hole) {
-                entries_[hole] = entries_[at];
-                hole = at;
+    }
+
+    /// Removes the entry of a slot that is there.
+    void erase(std::uint64_t hash, std::uint32_t slot) noexcept {
+        const std::uint32_t entry = tag_of(hash) | (slot + 1);
+        for (std::uint32_t at = home_of(hash);; at = after(at)) {
+            const std::uint32_t matches = table_[at].matching(entry, ~std::uint32_t{0});
+            if (matches != 0) [[likely]] {
+                table_[at].entries[std::countr_zero(matches)] = 0;
+                return;
             }
+            --table_[at].entries[kEntries];
         }
-        entries_[hole] = Entry{};
     }
 
     /// Counts the entries, for `check`.
     std::size_t count_entries() const noexcept {
         std::size_t count = 0;
-        for (std::size_t i = 0; i < entries_.size(); ++i) {
-            count += entries_[i].slot_plus_one != 0 ? 1 : 0;
+        for (std::size_t at = 0; at < size_; ++at) {
+            count += static_cast<std::size_t>(std::popcount(table_[at].holes() ^ Bucket::kAll));
         }
         return count;
     }
 
-    std::size_t bytes() const noexcept { return entries_.bytes(); }
+    /// Counts the times that an entry went past a bucket, for `check`: what `distance` of all entries must add up to.
+    std::uint64_t count_gone_past() const noexcept {
+        std::uint64_t count = 0;
+        for (std::size_t at = 0; at < size_; ++at) {
+            count += table_[at].gone_past();
+        }
+        return count;
+    }
+
+    /// How many buckets past its home an entry is.
+    std::uint32_t distance(std::uint64_t hash, const Found& found) const noexcept {
+        const std::uint32_t home = home_of(hash);
+        const auto size = size_;
+        return found.bucket >= home ? found.bucket - home : found.bucket + size - home;
+    }
+
+    std::size_t bytes() const noexcept { return buckets_.bytes(); }
+    void swap(IdIndex& other) noexcept {
+        buckets_.swap(other.buckets_);
+        std::swap(table_, other.table_);
+        std::swap(size_, other.size_);
+        std::swap(tag_mask_, other.tag_mask_);
+    }
 
 private:
-    /// Zero is an empty entry, so that fresh memory is an empty table.
-    struct Entry {
-        std::uint32_t hash;
-        std::uint32_t slot_plus_one;
-    };
-    static_assert(sizeof(Entry) == 8);
+    static constexpr std::uint32_t kEntries = 15;
+    /// Entries a bucket when every slot is used: few enough that one in twenty buckets is full.
+    static constexpr std::size_t kMeanEntries = 10;
 
-    Storage<Entry> entries_;
-    std::uint32_t mask_ = 0;
+    struct alignas(64) Bucket {
+        static constexpr std::uint32_t kAll = (1U << kEntries) - 1;
+
+        /// Zero is no entry, so that fresh memory is an empty table. The last word counts the entries gone past.
+        std::uint32_t entries[kEntries + 1];
+
+        std::uint32_t gone_past() const noexcept { return entries[kEntries]; }
+
+        /// The entries that are zero, as bits.
+        std::uint32_t holes() const noexcept { return matching(0, ~std::uint32_t{0}); }
+
+        /// The entries that equal `wanted` under `mask`, as bits.
+        std::uint32_t matching(std::uint32_t wanted, std::uint32_t mask) const noexcept {
+#if defined(__SSE2__)
+            const auto* const quads = reinterpret_cast<const __m128i*>(entries);
+            const __m128i wanted4 = _mm_set1_epi32(static_cast<int>(wanted));
+            const __m128i mask4 = _mm_set1_epi32(static_cast<int>(mask));
+            const auto equal = [&](int at) {
+                return _mm_cmpeq_epi32(_mm_and_si128(_mm_load_si128(quads + at), mask4), wanted4);
+            };
+            const __m128i low = _mm_packs_epi32(equal(0), equal(1));
+            const __m128i high = _mm_packs_epi32(equal(2), equal(3));
+            return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(low, high))) & kAll;
+#else
+            std::uint32_t bits = 0;
+            for (std::uint32_t at = 0; at < kEntries; ++at) {
+                bits |= ((entries[at] & mask) == wanted ? 1U : 0U) << at;
+            }
+            return bits;
+#endif
+        }
+    };
+    static_assert(sizeof(Bucket) == 64);
+
+    /// The whole search, for the few that meet a foreign tag or a full bucket.
+    template <class IsIt>
+    [[gnu::noinline]] Found find_far(std::uint64_t hash, std::uint32_t home, IsIt&& is_it) const noexcept {
+        const std::uint32_t tag = tag_of(hash);
+        for (std::uint32_t at = home;;) {
+            const Bucket& bucket = table_[at];
+            for (std::uint32_t matches = bucket.matching(tag, tag_mask_); matches != 0; matches &= matches - 1) {
+                const auto place = static_cast<std::uint32_t>(std::countr_zero(matches));
+                const std::uint32_t slot = (bucket.entries[place] & ~tag_mask_) - 1;
+                if (is_it(slot)) {
+                    return {slot, at, place};
+                }
+            }
+            at = after(at);
+            // Once round is enough: entries that have come and gone may leave every bucket with someone gone past.
+            if (bucket.gone_past() == 0 || at == home) {
+                return {kNone, 0, 0};
+            }
+        }
+    }
+
+    static std::size_t buckets_for(std::size_t orders) noexcept { return orders / kMeanEntries + 1; }
+
+    /// Never zero, so that no tag fits a hole.
+    std::uint32_t tag_of(std::uint64_t hash) const noexcept {
+        return (static_cast<std::uint32_t>(hash) | 0x8000'0000U) & tag_mask_;
+    }
+
+    std::uint32_t home_of(std::uint64_t hash) const noexcept {
+        return static_cast<std::uint32_t>(((hash >> 32) * size_) >> 32);
+    }
+
+    std::uint32_t after(std::uint32_t bucket) const noexcept {
+        return bucket + 1 == size_ ? 0 : bucket + 1;
+    }
+
+    /// What a table without memory looks like. Never written to: there is no room for an order then.
+    static inline Bucket empty_{};
+
+    Storage<Bucket> buckets_;
+    Bucket* table_ = &empty_;
+    std::uint32_t size_ = 1;
+    std::uint32_t tag_mask_ = ~std::uint32_t{0};
 };
 
 }  // namespace touchline

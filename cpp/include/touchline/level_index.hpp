@@ -1,109 +1,143 @@
-// The price levels of one side in price order: a sorted list cut into chunks of at most 64, under a sorted directory.
+// The price levels of both sides in price order: a tree of three tiers that costs nothing for the distance of prices.
 //
-// Keys are prices turned so that the best is the greatest on either side (`key_of`), so the touch is the end of the
-// last chunk: the best level, the next best and the removal of the best cost O(1), an insertion near the touch moves a
-// few dozen bytes, one far from it at most a chunk of them after O(log levels) steps. Nothing depends on how far apart
-// prices lie.
+// Keys are prices turned so that the best is the greatest on either side (`key_of`). A leaf holds up to sixteen levels
+// that never move while they are in it: their order is one 64-bit word of sixteen 4-bit places, so that a level comes or
+// goes by shifting that word. Leaves hang in groups of up to 64, groups in one sorted list a side. A level knows its
+// leaf and place, so it goes without a search; the best and the next best are the end of the last leaf's word.
 //
-// Invariants: keys ascend through the chunks; no chunk is empty; two neighbours together hold more than `kMergeAt`
-// keys, so that `n` levels never need more than n/16 + 2 chunks; `separators_[i]` is above every key of chunk i-1 and
-// at most the first key of chunk i (for i > 0).
+// Costs: best, next best, erase O(1); insert O(log levels) compares without a branch to mispredict, of which a price
+// near the touch needs only those in the last leaf. Nothing depends on how far apart prices lie.
+//
+// Invariants: keys ascend through a leaf's order, the leaves of a group and the groups; no leaf and no group is empty;
+// dead places of a leaf hold the greatest key; two neighbouring leaves hold more than seven levels, two neighbouring
+// groups more than `kMergeLeaves` leaves, so that `n` levels never need more than n/4 + 2 leaves.
 #pragma once
 
-#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "touchline/message.hpp"
 #include "touchline/storage.hpp"
 
 namespace touchline {
 
+/// A price level, or a free slot when `count` is zero; `head` then leads to the next free slot.
+struct Level {
+    std::int64_t price;
+    /// Sum over the queue. Never overflows: an order that would make it is refused.
+    std::int64_t qty;
+    std::uint32_t head;
+    std::uint32_t tail;
+    std::uint32_t count;
+    /// Where it is in the index: 27 bits of leaf, four of place; and its side.
+    std::uint32_t where;
+
+    Side side() const noexcept { return static_cast<Side>(where & 1); }
+};
+static_assert(sizeof(Level) == 32);
+
 class LevelIndex {
 public:
     static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
-    static constexpr std::uint32_t kChunkKeys = 64;
-    static constexpr std::uint32_t kMergeAt = 32;
+
+    /// Where a key is or would be; good until the side changes.
+    struct Spot {
+        std::uint32_t leaf;
+        std::uint32_t rank;
+        /// The level with that key, or `kNone`.
+        std::uint32_t level;
+    };
 
     /// Bitwise not turns the order of all 64-bit numbers round, without the overflow of a minus sign.
     static constexpr std::int64_t key_of(Side side, std::int64_t price) noexcept {
-        return side == Side::bid ? price : ~price;
+        return price ^ -static_cast<std::int64_t>(side);
     }
 
-    /// Makes room for that many levels. False when the memory cannot be had; what was there stays as it was.
+    /// Makes room for that many levels, both sides together. False when the memory cannot be had; what was there stays
+    /// as it was.
     [[nodiscard]] bool reserve(std::size_t levels) noexcept {
-        const std::size_t chunks = levels / 16 + 2;
-        if (!chunks_.grow(chunks) || !separators_.grow(chunks) || !order_.grow(chunks) || !free_.grow(chunks)) {
-            return false;
-        }
-        return true;
+        const std::size_t leaves = levels / 4 + 4;
+        const std::size_t groups = leaves / 16 + 4;
+        return leaves_.grow(leaves) && groups_.grow(groups) && sides_[0].reserve(groups) && sides_[1].reserve(groups);
     }
 
-    std::uint32_t best() const noexcept { return best_; }
-    std::uint32_t count() const noexcept { return levels_; }
+    std::uint32_t best(Side side) const noexcept { return at(side).best; }
 
-    /// The level with that key, or `kNone`.
-    std::uint32_t find(std::int64_t key) const noexcept {
-        if (directory_ == 0) {
-            return kNone;
+    /// The key of the best level; of no meaning when there is none.
+    std::int64_t best_key(Side side) const noexcept { return at(side).best_key; }
+
+    std::uint32_t count(Side side) const noexcept { return at(side).levels; }
+
+    /// Where a key is or would go.
+    Spot find(Side side, std::int64_t key) const noexcept {
+        const Root& root = at(side);
+        if (root.groups == 0) {
+            return {kNone, 0, kNone};
         }
-        const Chunk& chunk = chunks_[order_[chunk_for(key)]];
-        const std::uint32_t at = lower_bound(chunk, key);
-        return at < chunk.count && chunk.keys[at] == key ? chunk.levels[at] : kNone;
+        std::uint32_t leaf = root.last_leaf;
+        if (key < root.last_low) {
+            const Group& group = groups_[root.group[last_up_to(root.low.data(), root.groups, key)]];
+            leaf = group.leaf[last_up_to(group.low, group.count, key)];
+        }
+        const Leaf& found = leaves_[leaf];
+        const std::uint32_t rank = found.rank_of(key);
+        if (rank < found.count) {
+            const std::uint32_t place = found.place_at(rank);
+            if (found.keys[place] == key) {
+                return {leaf, rank, found.levels[place]};
+            }
+        }
+        return {leaf, rank, kNone};
     }
 
-    /// Adds a level whose key is not there. There must be room.
-    void insert(std::int64_t key, std::uint32_t level) noexcept {
-        ++levels_;
-        if (directory_ == 0) {
-            const std::uint32_t fresh = take_chunk();
-            chunks_[fresh].keys[0] = key;
-            chunks_[fresh].levels[0] = level;
-            chunks_[fresh].count = 1;
-            order_[0] = fresh;
-            separators_[0] = key;
-            directory_ = 1;
-            best_ = level;
-            return;
+    /// Adds a level whose key is not there, at the spot that `find` gave. There must be room.
+    void insert(Level* levels, Spot spot, std::uint32_t slot) noexcept {
+        const Side side = levels[slot].side();
+        Root& root = at(side);
+        const std::int64_t key = key_of(side, levels[slot].price);
+        ++root.levels;
+        if (spot.leaf == kNone) {
+            spot = {plant(root, key), 0, kNone};
+        } else if (leaves_[spot.leaf].count == kPlaces) [[unlikely]] {
+            spot = split(root, levels, spot);
         }
-        std::uint32_t place = chunk_for(key);
-        if (chunks_[order_[place]].count == kChunkKeys) {
-            split(place);
-            place += key >= separators_[place + 1] ? 1 : 0;
-        }
-        Chunk& chunk = chunks_[order_[place]];
-        const std::uint32_t at = lower_bound(chunk, key);
-        const std::uint32_t after = chunk.count - at;
-        std::memmove(&chunk.keys[at + 1], &chunk.keys[at], after * sizeof(chunk.keys[0]));
-        std::memmove(&chunk.levels[at + 1], &chunk.levels[at], after * sizeof(chunk.levels[0]));
-        chunk.keys[at] = key;
-        chunk.levels[at] = level;
-        ++chunk.count;
-        refresh_best();
+        Leaf& leaf = leaves_[spot.leaf];
+        const std::uint32_t place = leaf.open(spot.rank);
+        leaf.keys[place] = key;
+        leaf.levels[place] = slot;
+        levels[slot].where = spot.leaf << 5 | place << 1 | static_cast<std::uint32_t>(side);
+        const bool is_best = root.levels == 1 || key > root.best_key;
+        root.best = is_best ? slot : root.best;
+        root.best_key = is_best ? key : root.best_key;
     }
 
-    /// Removes a key that is there.
-    void erase(std::int64_t key) noexcept {
-        --levels_;
-        const std::uint32_t place = chunk_for(key);
-        Chunk& chunk = chunks_[order_[place]];
-        const std::uint32_t at = lower_bound(chunk, key);
-        const std::uint32_t after = chunk.count - at - 1;
-        std::memmove(&chunk.keys[at], &chunk.keys[at + 1], after * sizeof(chunk.keys[0]));
-        std::memmove(&chunk.levels[at], &chunk.levels[at + 1], after * sizeof(chunk.levels[0]));
-        --chunk.count;
-        shrink(place);
-        refresh_best();
+    /// Removes a level that is there.
+    void erase(Level* levels, std::uint32_t slot) noexcept {
+        const std::uint32_t where = levels[slot].where;
+        Root& root = at(levels[slot].side());
+        const std::uint32_t at_leaf = where >> 5;
+        Leaf& leaf = leaves_[at_leaf];
+        leaf.close(where >> 1 & 15);
+        --root.levels;
+        if (leaf.count <= kCheckAt) [[unlikely]] {
+            shrink(root, levels, at_leaf);
+        }
+        if (root.best == slot) {
+            refresh_best(root);
+        }
     }
 
-    /// Calls `visit(key, level)` from the best level on until it answers false.
+    /// Calls `visit(key, level)` from a side's best level on until it answers false.
     template <class Visit>
-    void walk(Visit&& visit) const noexcept {
-        for (std::uint32_t place = directory_; place-- > 0;) {
-            const Chunk& chunk = chunks_[order_[place]];
-            for (std::uint32_t at = chunk.count; at-- > 0;) {
-                if (!visit(chunk.keys[at], chunk.levels[at])) {
+    void walk(Side side, Visit&& visit) const noexcept {
+        const Root& root = at(side);
+        for (std::uint32_t leaf = root.groups == 0 ? kNone : root.last_leaf; leaf != kNone; leaf = leaves_[leaf].before) {
+            for (std::uint32_t rank = leaves_[leaf].count; rank-- > 0;) {
+                const std::uint32_t place = leaves_[leaf].place_at(rank);
+                if (!visit(leaves_[leaf].keys[place], leaves_[leaf].levels[place])) {
                     return;
                 }
             }
@@ -111,157 +145,448 @@ public:
     }
 
     /// Whether every invariant named above holds.
-    bool is_sound() const noexcept {
-        std::uint32_t seen = 0;
-        bool has_last = false;
-        std::int64_t last = 0;
-        for (std::uint32_t place = 0; place < directory_; ++place) {
-            const Chunk& chunk = chunks_[order_[place]];
-            if (chunk.count == 0 || chunk.count > kChunkKeys) {
+    bool is_sound(const Level* levels) const noexcept {
+        std::uint32_t leaves = 0;
+        std::uint32_t groups = 0;
+        for (const Side side : {Side::bid, Side::ask}) {
+            if (!is_sound(side, levels, leaves, groups)) {
                 return false;
             }
-            if (place > 0) {
-                const Chunk& before = chunks_[order_[place - 1]];
-                if (before.count + chunk.count <= kMergeAt || separators_[place] <= last ||
-                    separators_[place] > chunk.keys[0]) {
-                    return false;
-                }
-            }
-            for (std::uint32_t at = 0; at < chunk.count; ++at) {
-                if (has_last && chunk.keys[at] <= last) {
-                    return false;
-                }
-                last = chunk.keys[at];
-                has_last = true;
-            }
-            seen += chunk.count;
         }
-        if (seen != levels_ || directory_ + free_count_ != used_) {
-            return false;
-        }
-        const std::uint32_t expected_best =
-            directory_ == 0 ? kNone : chunks_[order_[directory_ - 1]].levels[chunks_[order_[directory_ - 1]].count - 1];
-        return best_ == expected_best;
+        return leaves + count_free(leaves_, free_leaf_) == leaves_used_ &&
+               groups + count_free(groups_, free_group_) == groups_used_;
     }
 
     std::size_t bytes() const noexcept {
-        return chunks_.bytes() + separators_.bytes() + order_.bytes() + free_.bytes();
+        return leaves_.bytes() + groups_.bytes() + sides_[0].bytes() + sides_[1].bytes();
     }
 
 private:
-    struct Chunk {
-        std::int64_t keys[kChunkKeys];
-        std::uint32_t levels[kChunkKeys];
-        std::uint32_t count;
-        std::uint32_t reserved;
-    };
-    static_assert(sizeof(Chunk) == 64 * 12 + 8);
+    static constexpr std::uint32_t kPlaces = 16;
+    static constexpr std::uint32_t kGroupLeaves = 64;
+    /// A leaf with no more levels than this looks whether it fits into a neighbour ...
+    static constexpr std::uint32_t kCheckAt = 6;
+    /// ... which it does when together they hold no more than this.
+    static constexpr std::uint32_t kMergeLevels = 12;
+    static constexpr std::uint32_t kMergeLeaves = 32;
+    static constexpr std::int64_t kGreatest = std::numeric_limits<std::int64_t>::max();
 
-    /// Where in the directory a key is, or would go. The directory must not be empty.
-    std::uint32_t chunk_for(std::int64_t key) const noexcept {
-        // Most keys are near the touch: ask the last chunk before searching.
-        std::uint32_t high = directory_ - 1;
-        if (high == 0 || separators_[high] <= key) {
-            return high;
+    struct alignas(64) Leaf {
+        std::int64_t keys[kPlaces];
+        std::uint32_t levels[kPlaces];
+        /// Four bits a rank: the place of the level with that rank; beyond `count`, the places that are free.
+        std::uint64_t order;
+        std::uint32_t count;
+        /// Its neighbours, towards worse and better prices. A free leaf's `before` leads to the next free one.
+        std::uint32_t before;
+        std::uint32_t after;
+        std::uint32_t group;
+
+        std::uint32_t place_at(std::uint32_t rank) const noexcept {
+            return static_cast<std::uint32_t>(order >> (rank * 4)) & 15;
         }
-        // The last place in [0, high) whose separator is at most the key; the first chunk takes whatever is lower.
-        std::uint32_t low = 0;
-        while (high - low > 1) {
-            const std::uint32_t middle = low + (high - low) / 2;
-            if (separators_[middle] <= key) {
-                low = middle;
-            } else {
-                high = middle;
+
+        /// How many keys are below `key`: all places are compared, the dead ones are below nothing.
+        std::uint32_t rank_of(std::int64_t key) const noexcept {
+            std::uint32_t rank = 0;
+            for (std::uint32_t place = 0; place < kPlaces; ++place) {
+                rank += keys[place] < key ? 1U : 0U;
+            }
+            return rank;
+        }
+
+        /// Gives a free place the rank `rank`, and those from there on the next ones. There must be one.
+        std::uint32_t open(std::uint32_t rank) noexcept {
+            const std::uint64_t place = place_at(count);
+            const std::uint64_t below = bits(rank);
+            const std::uint64_t above = ~bits(count + 1);
+            order = (order & below) | place << (rank * 4) | ((order & ~below & ~above) << 4 & ~above) | (order & above);
+            ++count;
+            return static_cast<std::uint32_t>(place);
+        }
+
+        /// Frees a place.
+        void close(std::uint32_t place) noexcept {
+            // The rank is where the word has that digit: the first zero digit of the word less that digit everywhere.
+            const std::uint64_t difference = order ^ place * 0x1111'1111'1111'1111ULL;
+            const std::uint64_t zeros = (difference - 0x1111'1111'1111'1111ULL) & ~difference & 0x8888'8888'8888'8888ULL;
+            const auto rank = static_cast<std::uint32_t>(std::countr_zero(zeros)) / 4;
+            --count;
+            const std::uint64_t below = bits(rank);
+            const std::uint64_t above = ~bits(count + 1);
+            order = (order & below) | (order >> 4 & ~below & bits(count)) |
+                    static_cast<std::uint64_t>(place) << (count * 4) | (order & above);
+            keys[place] = kGreatest;
+        }
+
+        void clear() noexcept {
+            order = 0xFEDC'BA98'7654'3210ULL;
+            count = 0;
+            for (std::int64_t& key : keys) {
+                key = kGreatest;
             }
         }
-        return low;
+
+        /// All bits of the first `ranks` ranks, of up to sixteen.
+        static std::uint64_t bits(std::uint32_t ranks) noexcept {
+            return ranks >= kPlaces ? ~std::uint64_t{0} : (std::uint64_t{1} << (ranks * 4)) - 1;
+        }
+    };
+    static_assert(sizeof(Leaf) == 256);
+
+    struct Group {
+        /// Parts each leaf from the one before: above every key of that, at most the first of its own.
+        std::int64_t low[kGroupLeaves];
+        std::uint32_t leaf[kGroupLeaves];
+        std::uint32_t count;
+        /// Leads from a free group to the next.
+        std::uint32_t before;
+    };
+
+    struct Root {
+        Storage<std::int64_t> low;
+        Storage<std::uint32_t> group;
+        std::uint32_t groups = 0;
+        std::uint32_t levels = 0;
+        std::uint32_t best = kNone;
+        std::uint32_t last_leaf = kNone;
+        std::int64_t best_key = 0;
+        /// What parts the last leaf from the one before; the least key when it is the only one.
+        std::int64_t last_low = 0;
+
+        [[nodiscard]] bool reserve(std::size_t size) noexcept { return low.grow(size) && group.grow(size); }
+        std::size_t bytes() const noexcept { return low.bytes() + group.bytes(); }
+    };
+
+    Root& at(Side side) noexcept { return sides_[static_cast<std::size_t>(side)]; }
+    const Root& at(Side side) const noexcept { return sides_[static_cast<std::size_t>(side)]; }
+
+    /// The last of `count` ascending numbers that is at most `key`; the first when none is.
+    static std::uint32_t last_up_to(const std::int64_t* numbers, std::uint32_t count, std::int64_t key) noexcept {
+        const std::int64_t* first = numbers;
+        while (count > 1) {
+            const std::uint32_t half = count / 2;
+            // A product and not a choice: compilers turn choices in loops into branches, and this one is a coin toss.
+            first += half * static_cast<std::uint32_t>(first[half] <= key);
+            count -= half;
+        }
+        return static_cast<std::uint32_t>(first - numbers);
     }
 
-    static std::uint32_t lower_bound(const Chunk& chunk, std::int64_t key) noexcept {
-        const std::int64_t* const first = chunk.keys;
-        return static_cast<std::uint32_t>(std::lower_bound(first, first + chunk.count, key) - first);
+    // --- Leaves ------------------------------------------------------------------------------------------------------
+
+    std::uint32_t take_leaf() noexcept {
+        std::uint32_t leaf = free_leaf_;
+        if (leaf != kNone) {
+            free_leaf_ = leaves_[leaf].before;
+        } else {
+            leaf = leaves_used_++;
+        }
+        leaves_[leaf].clear();
+        return leaf;
     }
 
-    std::uint32_t take_chunk() noexcept {
-        const std::uint32_t taken = free_count_ > 0 ? free_[--free_count_] : used_++;
-        chunks_[taken].count = 0;
-        return taken;
+    /// The first leaf of a side.
+    std::uint32_t plant(Root& root, std::int64_t key) noexcept {
+        const std::uint32_t leaf = take_leaf();
+        const std::uint32_t group = take_group();
+        leaves_[leaf].before = kNone;
+        leaves_[leaf].after = kNone;
+        leaves_[leaf].group = group;
+        groups_[group].low[0] = key;
+        groups_[group].leaf[0] = leaf;
+        groups_[group].count = 1;
+        root.low[0] = key;
+        root.group[0] = group;
+        root.groups = 1;
+        root.last_leaf = leaf;
+        root.last_low = std::numeric_limits<std::int64_t>::min();
+        return leaf;
     }
 
-    void open_place(std::uint32_t place) noexcept {
-        const std::uint32_t after = directory_ - place;
-        std::memmove(&separators_[place + 1], &separators_[place], after * sizeof(std::int64_t));
-        std::memmove(&order_[place + 1], &order_[place], after * sizeof(std::uint32_t));
-        ++directory_;
+    /// Moves the better half of a full leaf into a new one after it; answers where `spot` is now.
+    Spot split(Root& root, Level* levels, const Spot& spot) noexcept {
+        constexpr std::uint32_t half = kPlaces / 2;
+        const std::uint32_t fresh = take_leaf();
+        Leaf& lower = leaves_[spot.leaf];
+        Leaf& upper = leaves_[fresh];
+        move_tail(levels, spot.leaf, half, fresh);
+        upper.before = spot.leaf;
+        upper.after = lower.after;
+        if (lower.after != kNone) {
+            leaves_[lower.after].before = fresh;
+        }
+        lower.after = fresh;
+        const std::int64_t low = upper.keys[upper.place_at(0)];
+        hang(root, spot.leaf, fresh, low);
+        if (root.last_leaf == spot.leaf) {
+            root.last_leaf = fresh;
+            root.last_low = low;
+        }
+        return spot.rank <= half ? spot : Spot{fresh, spot.rank - half, kNone};
     }
 
-    void close_place(std::uint32_t place) noexcept {
-        free_[free_count_++] = order_[place];
-        const std::uint32_t after = directory_ - place - 1;
-        std::memmove(&separators_[place], &separators_[place + 1], after * sizeof(std::int64_t));
-        std::memmove(&order_[place], &order_[place + 1], after * sizeof(std::uint32_t));
-        --directory_;
+    /// Moves the levels of `from` with ranks from `rank` on to the end of `to`.
+    void move_tail(Level* levels, std::uint32_t from, std::uint32_t rank, std::uint32_t to) noexcept {
+        Leaf& source = leaves_[from];
+        Leaf& target = leaves_[to];
+        for (std::uint32_t at_rank = rank; at_rank < source.count; ++at_rank) {
+            const std::uint32_t place = source.place_at(at_rank);
+            const std::uint32_t slot = source.levels[place];
+            const std::uint32_t new_place = target.open(target.count);
+            target.keys[new_place] = source.keys[place];
+            target.levels[new_place] = slot;
+            levels[slot].where = to << 5 | new_place << 1 | (levels[slot].where & 1);
+            source.keys[place] = kGreatest;
+        }
+        // The places behind `count` are free in any order.
+        source.count = rank;
     }
 
-    /// Moves the upper half of a full chunk into a new one after it.
-    void split(std::uint32_t place) noexcept {
-        constexpr std::uint32_t half = kChunkKeys / 2;
-        const std::uint32_t fresh = take_chunk();
-        Chunk& lower = chunks_[order_[place]];
-        Chunk& upper = chunks_[fresh];
-        std::memcpy(upper.keys, lower.keys + half, half * sizeof(lower.keys[0]));
-        std::memcpy(upper.levels, lower.levels + half, half * sizeof(lower.levels[0]));
-        lower.count = half;
-        upper.count = half;
-        open_place(place + 1);
-        order_[place + 1] = fresh;
-        separators_[place + 1] = upper.keys[0];
+    /// Drops an empty leaf, or merges a small one with a neighbour where both fit.
+    void shrink(Root& root, Level* levels, std::uint32_t at_leaf) noexcept {
+        const Leaf& leaf = leaves_[at_leaf];
+        if (leaf.count == 0) {
+            return drop(root, at_leaf);
+        }
+        if (leaf.before != kNone && leaves_[leaf.before].count + leaf.count <= kMergeLevels) {
+            move_tail(levels, at_leaf, 0, leaf.before);
+            drop(root, at_leaf);
+        } else if (leaf.after != kNone && leaves_[leaf.after].count + leaf.count <= kMergeLevels) {
+            const std::uint32_t after = leaf.after;
+            move_tail(levels, after, 0, at_leaf);
+            drop(root, after);
+        }
     }
 
-    /// Restores the invariants after a chunk has lost a key.
-    void shrink(std::uint32_t place) noexcept {
-        const std::uint32_t count = chunks_[order_[place]].count;
-        if (count > kMergeAt) {
+    /// Takes an empty leaf out.
+    void drop(Root& root, std::uint32_t at_leaf) noexcept {
+        Leaf& leaf = leaves_[at_leaf];
+        if (leaf.before != kNone) {
+            leaves_[leaf.before].after = leaf.after;
+        }
+        if (leaf.after != kNone) {
+            leaves_[leaf.after].before = leaf.before;
+        }
+        unhang(root, at_leaf);
+        if (root.last_leaf == at_leaf) {
+            root.last_leaf = leaf.before;
+            if (root.last_leaf != kNone) {
+                const Group& group = groups_[leaves_[root.last_leaf].group];
+                const bool is_only = leaves_[root.last_leaf].before == kNone;
+                root.last_low = is_only ? std::numeric_limits<std::int64_t>::min() : group.low[group.count - 1];
+            }
+        } else if (leaf.before == kNone && leaves_[leaf.after].after == kNone) {
+            // The last leaf is now the only one and takes whatever is lower.
+            root.last_low = std::numeric_limits<std::int64_t>::min();
+        }
+        leaf.before = free_leaf_;
+        free_leaf_ = at_leaf;
+    }
+
+    void refresh_best(Root& root) noexcept {
+        if (root.groups == 0) {
+            root.best = kNone;
             return;
         }
-        if (count == 0) {
-            close_place(place);
-        } else if (place > 0 && chunks_[order_[place - 1]].count + count <= kMergeAt) {
-            merge_into(place - 1);
-        } else if (place + 1 < directory_ && chunks_[order_[place + 1]].count + count <= kMergeAt) {
-            merge_into(place);
+        const Leaf& leaf = leaves_[root.last_leaf];
+        const std::uint32_t place = leaf.place_at(leaf.count - 1);
+        root.best = leaf.levels[place];
+        root.best_key = leaf.keys[place];
+    }
+
+    // --- Groups ------------------------------------------------------------------------------------------------------
+
+    std::uint32_t take_group() noexcept {
+        std::uint32_t group = free_group_;
+        if (group != kNone) {
+            free_group_ = groups_[group].before;
+        } else {
+            group = groups_used_++;
+        }
+        groups_[group].count = 0;
+        return group;
+    }
+
+    static std::uint32_t place_of(const Group& group, std::uint32_t leaf) noexcept {
+        std::uint32_t place = 0;
+        while (group.leaf[place] != leaf) {
+            ++place;
+        }
+        return place;
+    }
+
+    static std::uint32_t place_of(const Root& root, std::uint32_t group) noexcept {
+        std::uint32_t place = 0;
+        while (root.group[place] != group) {
+            ++place;
+        }
+        return place;
+    }
+
+    template <class T>
+    static void open_gap(T* items, std::uint32_t at, std::uint32_t count) noexcept {
+        std::memmove(items + at + 1, items + at, (count - at) * sizeof(T));
+    }
+
+    template <class T>
+    static void close_gap(T* items, std::uint32_t at, std::uint32_t count) noexcept {
+        std::memmove(items + at, items + at + 1, (count - at - 1) * sizeof(T));
+    }
+
+    /// Puts a new leaf after `leaf` into the groups.
+    void hang(Root& root, std::uint32_t leaf, std::uint32_t fresh, std::int64_t low) noexcept {
+        std::uint32_t at_group = leaves_[leaf].group;
+        if (groups_[at_group].count == kGroupLeaves) {
+            split_group(root, at_group);
+            at_group = leaves_[leaf].group;
+        }
+        Group& group = groups_[at_group];
+        const std::uint32_t place = place_of(group, leaf) + 1;
+        open_gap(group.low, place, group.count);
+        open_gap(group.leaf, place, group.count);
+        group.low[place] = low;
+        group.leaf[place] = fresh;
+        ++group.count;
+        leaves_[fresh].group = at_group;
+    }
+
+    void split_group(Root& root, std::uint32_t at_group) noexcept {
+        const std::uint32_t fresh = take_group();
+        const std::uint32_t place = place_of(root, at_group) + 1;
+        open_gap(root.low.data(), place, root.groups);
+        open_gap(root.group.data(), place, root.groups);
+        ++root.groups;
+        root.group[place] = fresh;
+        move_leaves(at_group, kGroupLeaves / 2, fresh);
+        root.low[place] = groups_[fresh].low[0];
+    }
+
+    /// Moves the leaves of `from` with places from `place` on to the end of `to`.
+    void move_leaves(std::uint32_t from, std::uint32_t place, std::uint32_t to) noexcept {
+        Group& source = groups_[from];
+        Group& target = groups_[to];
+        for (std::uint32_t at_place = place; at_place < source.count; ++at_place) {
+            leaves_[source.leaf[at_place]].group = to;
+            target.low[target.count] = source.low[at_place];
+            target.leaf[target.count++] = source.leaf[at_place];
+        }
+        source.count = place;
+    }
+
+    /// Takes a leaf out of its group, and the group out when it is empty or fits into a neighbour.
+    void unhang(Root& root, std::uint32_t at_leaf) noexcept {
+        const std::uint32_t at_group = leaves_[at_leaf].group;
+        Group& group = groups_[at_group];
+        const std::uint32_t place = place_of(group, at_leaf);
+        close_gap(group.low, place, group.count);
+        close_gap(group.leaf, place, group.count);
+        --group.count;
+        const std::uint32_t at = place_of(root, at_group);
+        if (group.count == 0) {
+            return drop_group(root, at);
+        }
+        // What lies between the old first leaf and the new one belongs to the group before now.
+        root.low[at] = group.low[0];
+        if (at > 0 && groups_[root.group[at - 1]].count + group.count <= kMergeLeaves) {
+            move_leaves(at_group, 0, root.group[at - 1]);
+            drop_group(root, at);
+        } else if (at + 1 < root.groups && groups_[root.group[at + 1]].count + group.count <= kMergeLeaves) {
+            move_leaves(root.group[at + 1], 0, at_group);
+            drop_group(root, at + 1);
         }
     }
 
-    /// Moves everything of the chunk after `place` to the end of the one at `place`.
-    void merge_into(std::uint32_t place) noexcept {
-        Chunk& lower = chunks_[order_[place]];
-        const Chunk& upper = chunks_[order_[place + 1]];
-        std::memcpy(lower.keys + lower.count, upper.keys, upper.count * sizeof(lower.keys[0]));
-        std::memcpy(lower.levels + lower.count, upper.levels, upper.count * sizeof(lower.levels[0]));
-        lower.count += upper.count;
-        close_place(place + 1);
+    void drop_group(Root& root, std::uint32_t at) noexcept {
+        const std::uint32_t group = root.group[at];
+        close_gap(root.low.data(), at, root.groups);
+        close_gap(root.group.data(), at, root.groups);
+        --root.groups;
+        groups_[group].before = free_group_;
+        free_group_ = group;
     }
 
-    void refresh_best() noexcept {
-        if (directory_ == 0) {
-            best_ = kNone;
-            return;
+    // --- Check -------------------------------------------------------------------------------------------------------
+
+    bool is_sound(Side side, const Level* levels, std::uint32_t& leaves, std::uint32_t& groups) const noexcept {
+        const Root& root = at(side);
+        std::uint32_t seen = 0;
+        std::uint32_t before = kNone;
+        bool has_last = false;
+        std::int64_t last = 0;
+        for (std::uint32_t at_root = 0; at_root < root.groups; ++at_root) {
+            const std::uint32_t at_group = root.group[at_root];
+            const Group& group = groups_[at_group];
+            if (group.count == 0 || group.count > kGroupLeaves || root.low[at_root] != group.low[0] ||
+                (at_root > 0 && groups_[root.group[at_root - 1]].count + group.count <= kMergeLeaves)) {
+                return false;
+            }
+            ++groups;
+            for (std::uint32_t place = 0; place < group.count; ++place) {
+                const std::uint32_t at_leaf = group.leaf[place];
+                const Leaf& leaf = leaves_[at_leaf];
+                if (leaf.group != at_group || leaf.before != before || leaf.count == 0 || leaf.count > kPlaces ||
+                    (before != kNone && (leaves_[before].after != at_leaf || leaves_[before].count + leaf.count <= 7 ||
+                                         group.low[place] <= last || group.low[place] > leaf.keys[leaf.place_at(0)]))) {
+                    return false;
+                }
+                std::uint32_t places = 0;
+                for (std::uint32_t rank = 0; rank < kPlaces; ++rank) {
+                    const std::uint32_t at_place = leaf.place_at(rank);
+                    places |= 1U << at_place;
+                    const std::int64_t key = leaf.keys[at_place];
+                    if (rank >= leaf.count) {
+                        if (key != kGreatest) {
+                            return false;
+                        }
+                        continue;
+                    }
+                    const std::uint32_t where = at_leaf << 5 | at_place << 1 | static_cast<std::uint32_t>(side);
+                    if ((has_last && key <= last) || levels[leaf.levels[at_place]].where != where) {
+                        return false;
+                    }
+                    last = key;
+                    has_last = true;
+                    ++seen;
+                }
+                if (places != 0xFFFF) {
+                    return false;
+                }
+                before = at_leaf;
+                ++leaves;
+            }
         }
-        const Chunk& last = chunks_[order_[directory_ - 1]];
-        best_ = last.levels[last.count - 1];
+        if (seen != root.levels || (root.groups == 0) != (root.levels == 0)) {
+            return false;
+        }
+        if (root.groups == 0) {
+            return root.best == kNone;
+        }
+        const Leaf& leaf = leaves_[before];
+        const Group& group = groups_[leaf.group];
+        const bool is_only = leaf.before == kNone;
+        return root.last_leaf == before && leaf.after == kNone && root.best_key == last &&
+               root.best == leaf.levels[leaf.place_at(leaf.count - 1)] &&
+               root.last_low == (is_only ? std::numeric_limits<std::int64_t>::min() : group.low[group.count - 1]);
     }
 
-    Storage<Chunk> chunks_;
-    /// The directory, worst chunk first: a key that parts each chunk from the one before, and which chunk it is.
-    Storage<std::int64_t> separators_;
-    Storage<std::uint32_t> order_;
-    Storage<std::uint32_t> free_;
-    std::uint32_t directory_ = 0;
-    std::uint32_t used_ = 0;
-    std::uint32_t free_count_ = 0;
-    std::uint32_t levels_ = 0;
-    std::uint32_t best_ = kNone;
+    /// The length of a list of free items, or more than were ever used when it is a ring.
+    template <class T>
+    static std::uint32_t count_free(const Storage<T>& items, std::uint32_t first) noexcept {
+        std::uint32_t count = 0;
+        for (std::uint32_t at = first; at != kNone && count <= items.size(); at = items[at].before) {
+            ++count;
+        }
+        return count;
+    }
+
+    Storage<Leaf> leaves_;
+    Storage<Group> groups_;
+    Root sides_[2];
+    std::uint32_t free_leaf_ = kNone;
+    std::uint32_t free_group_ = kNone;
+    std::uint32_t leaves_used_ = 0;
+    std::uint32_t groups_used_ = 0;
 };
 
 }  // namespace touchline

@@ -40,10 +40,14 @@ public:
     /// The sink must not call the core.
     template <class Sink>
     void submit(const Message& message, Sink&& sink) noexcept {
-        switch (message.action) {
-            case Action::place: return place(message, sink);
-            case Action::cancel: return cancel(message, sink);
-            case Action::modify: return modify(message, sink);
+        if (message.action == Action::place) {
+            return place(message, sink);
+        }
+        if (message.action == Action::cancel) {
+            return cancel(message, sink);
+        }
+        if (message.action == Action::modify) {
+            return modify(message, sink);
         }
         reject(message.id, Reject::malformed, sink);
     }
@@ -62,7 +66,7 @@ public:
 
     /// The quantity resting at a price. O(1), O(log levels) at worst.
     std::int64_t qty_at(Side side, std::int64_t price) const noexcept {
-        const std::uint32_t slot = book_.find_level(side, price);
+        const std::uint32_t slot = book_.find_level(side, price).level;
         return slot == kNone ? 0 : book_.level(slot).qty;
     }
 
@@ -108,7 +112,7 @@ public:
         std::uint32_t at = kNone;
         if (cursor != 0) {
             at = cursor - 1;
-        } else if (const std::uint32_t level = book_.find_level(side, price); level != kNone) {
+        } else if (const std::uint32_t level = book_.find_level(side, price).level; level != kNone) {
             at = book_.level(level).head;
         }
         std::size_t filled = 0;
@@ -131,6 +135,8 @@ public:
 private:
     static constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
     static constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
+    /// No refusal at all.
+    static constexpr Reject kAccepted = static_cast<Reject>(0xFF);
 
     /// An order while it trades.
     struct Taker {
@@ -149,16 +155,31 @@ private:
 
     template <class Sink>
     void place(const Message& message, Sink& sink) noexcept {
-        if (message.side > Side::ask || message.kind > Kind::market || message.stp > SelfTrade::decrement) {
-            return reject(message.id, Reject::malformed, sink);
+        const bool is_malformed = (message.side > Side::ask) | (message.kind > Kind::market) |
+                                  (message.stp > SelfTrade::decrement);
+        if (is_malformed | (message.qty <= 0)) [[unlikely]] {
+            return reject(message.id, is_malformed ? Reject::malformed : Reject::quantity, sink);
         }
-        if (message.qty <= 0) {
-            return reject(message.id, Reject::quantity, sink);
-        }
-        const std::uint32_t hash = IdIndex::hash_of(message.id);
-        if (book_.find(message.id, hash) != kNone) {
+        const std::uint64_t hash = IdIndex::hash_of(message.id);
+        if (book_.find(message.id, hash).slot != kNone) [[unlikely]] {
             return reject(message.id, Reject::duplicate_id, sink);
         }
+        if ((message.kind == Kind::limit_gtc) & !book_.crosses(message.side, message.price)) [[likely]] {
+            LevelIndex::Spot spot;
+            if (const Reject refusal = room_for(message.side, message.price, message.qty, spot); refusal != kAccepted)
+                [[unlikely]] {
+                return reject(message.id, refusal, sink);
+            }
+            emit(sink, Report{.id = message.id, .kind = ReportKind::accepted});
+            return book_.rest(
+                {message.id, message.price, message.qty, hash, message.owner, message.side, message.stp}, spot);
+        }
+        place_otherwise(message, hash, sink);
+    }
+
+    /// Whatever may trade, or is not plain.
+    template <class Sink>
+    [[gnu::noinline]] void place_otherwise(const Message& message, std::uint64_t hash, Sink& sink) noexcept {
         const bool is_market = message.kind == Kind::market;
         const std::int64_t limit = !is_market ? message.price : message.side == Side::bid ? kMax : kMin;
         const bool crosses = book_.crosses(message.side, limit);
@@ -166,16 +187,12 @@ private:
             return reject(message.id, Reject::would_cross, sink);
         }
         const bool may_rest = message.kind == Kind::limit_gtc || message.kind == Kind::post_only;
-        std::uint32_t level = kNone;
+        LevelIndex::Spot spot{kNone, 0, kNone};
         if (may_rest) {
-            // An order that crosses has no level of its own side at its price: the book would be crossed.
-            level = crosses ? kNone : book_.find_level(message.side, message.price);
-            if (level != kNone && book_.level(level).qty > kMax - message.qty) {
-                return reject(message.id, Reject::level_overflow, sink);
-            }
             // Room is made before anything happens, so that what has begun can always end.
-            if ((level == kNone && !book_.room_for_level()) || !book_.room_for_order()) {
-                return reject(message.id, Reject::capacity, sink);
+            const Reject refusal = room_for(message.side, message.price, message.qty, spot);
+            if (refusal != kAccepted) {
+                return reject(message.id, refusal, sink);
             }
         }
 
@@ -192,32 +209,45 @@ private:
             case Kind::limit_gtc:
             case Kind::post_only:
                 return book_.rest({taker.id, message.price, taker.remaining, hash, taker.owner, taker.side, taker.stp},
-                                  level);
+                                  spot);
             case Kind::limit_ioc: return cancelled(taker.id, taker.remaining, CancelReason::ioc_rest, sink);
             case Kind::limit_fok: return cancelled(taker.id, taker.remaining, CancelReason::fok, sink);
             case Kind::market: return cancelled(taker.id, taker.remaining, CancelReason::market_rest, sink);
         }
     }
 
-    template <class Sink>
-    void cancel(const Message& message, Sink& sink) noexcept {
-        const std::uint32_t hash = IdIndex::hash_of(message.id);
-        const std::uint32_t slot = book_.find(message.id, hash);
-        if (slot == kNone) {
-            return reject(message.id, Reject::unknown_order, sink);
+    /// Finds the spot of an order that may rest and makes room for it, or tells why it may not.
+    Reject room_for(Side side, std::int64_t price, std::int64_t qty, LevelIndex::Spot& spot) noexcept {
+        spot = book_.find_level(side, price);
+        if (spot.level != kNone) [[likely]] {
+            if (book_.level(spot.level).qty > kMax - qty) [[unlikely]] {
+                return Reject::level_overflow;
+            }
+        } else if (!book_.room_for_level()) {
+            return Reject::capacity;
         }
-        const std::int64_t remaining = book_.order(slot).qty;
-        book_.remove(slot, hash);
-        cancelled(message.id, remaining, CancelReason::user, sink);
+        return book_.room_for_order() ? kAccepted : Reject::capacity;
     }
 
     template <class Sink>
-    void modify(const Message& message, Sink& sink) noexcept {
+    void cancel(const Message& message, Sink& sink) noexcept {
+        const std::uint64_t hash = IdIndex::hash_of(message.id);
+        const IdIndex::Found found = book_.find(message.id, hash);
+        if (found.slot == kNone) [[unlikely]] {
+            return reject(message.id, Reject::unknown_order, sink);
+        }
+        cancelled(message.id, book_.order(found.slot).qty, CancelReason::user, sink);
+        book_.remove(found, hash);
+    }
+
+    template <class Sink>
+    [[gnu::noinline]] void modify(const Message& message, Sink& sink) noexcept {
         if (message.qty <= 0) {
             return reject(message.id, Reject::quantity, sink);
         }
-        const std::uint32_t hash = IdIndex::hash_of(message.id);
-        const std::uint32_t slot = book_.find(message.id, hash);
+        const std::uint64_t hash = IdIndex::hash_of(message.id);
+        const IdIndex::Found found = book_.find(message.id, hash);
+        const std::uint32_t slot = found.slot;
         if (slot == kNone) {
             return reject(message.id, Reject::unknown_order, sink);
         }
@@ -235,9 +265,9 @@ private:
             return modified(message.id, message.price, message.qty, sink);
         }
 
-        const Side side = old_level.side;
+        const Side side = old_level.side();
         const bool crosses = book_.crosses(side, message.price);
-        const std::uint32_t level = crosses ? kNone : book_.find_level(side, message.price);
+        const std::uint32_t level = book_.find_level(side, message.price).level;
         if (level != kNone && book_.level(level).qty > kMax - message.qty) {
             return reject(message.id, Reject::level_overflow, sink);
         }
@@ -245,7 +275,7 @@ private:
         if (level == kNone && old_level.count > 1 && !book_.room_for_level()) {
             return reject(message.id, Reject::capacity, sink);
         }
-        book_.remove(slot, hash);
+        book_.remove(found, hash);
         modified(message.id, message.price, message.qty, sink);
         Taker taker{message.id,  message.price, message.price, message.qty,
                     order.owner, side,          static_cast<SelfTrade>(order.stp)};
@@ -253,7 +283,9 @@ private:
             match(taker, sink);
         }
         if (taker.remaining != 0) {
-            book_.rest({taker.id, message.price, taker.remaining, hash, taker.owner, side, taker.stp}, level);
+            // Searched anew: the removal has changed the side.
+            book_.rest({taker.id, message.price, taker.remaining, hash, taker.owner, side, taker.stp},
+                       book_.find_level(side, message.price));
         }
     }
 
@@ -263,31 +295,35 @@ private:
     /// price within its limit. `remaining` is zero afterwards when the order is done, however it ended.
     template <class Sink>
     void match(Taker& taker, Sink& sink) noexcept {
+        const Side other = opposite(taker.side);
         while (taker.remaining != 0 && book_.crosses(taker.side, taker.limit)) {
-            const Level& level = book_.level(book_.best(opposite(taker.side)));
-            const std::uint32_t slot = level.head;
-            const Order& maker = book_.order(slot);
-            if (meets_itself(taker, maker)) {
-                prevent(taker, slot, sink);
-                continue;
-            }
-            const std::int64_t qty = std::min(taker.remaining, maker.qty);
-            const std::int64_t maker_remaining = maker.qty - qty;
-            taker.remaining -= qty;
-            emit(sink, Report{.id = maker.id,
-                              .taker_id = taker.id,
-                              .price = level.price,
-                              .qty = qty,
-                              .remaining = maker_remaining,
-                              .taker_remaining = taker.remaining,
-                              .owner = maker.owner,
-                              .kind = ReportKind::trade,
-                              .side = taker.side});
-            if (maker_remaining == 0) {
-                book_.remove(slot);
-            } else {
-                book_.reduce(slot, qty);
-            }
+            const std::uint32_t at_level = book_.best(other);
+            const std::int64_t price = book_.level(at_level).price;
+            std::uint32_t slot = book_.level(at_level).head;
+            do {
+                const Order& maker = book_.order(slot);
+                if (meets_itself(taker, maker)) [[unlikely]] {
+                    prevent(taker, at_level, sink);
+                    break;
+                }
+                const std::int64_t qty = std::min(taker.remaining, maker.qty);
+                const std::int64_t maker_remaining = maker.qty - qty;
+                taker.remaining -= qty;
+                emit(sink, Report{.id = maker.id,
+                                  .taker_id = taker.id,
+                                  .price = price,
+                                  .qty = qty,
+                                  .remaining = maker_remaining,
+                                  .taker_remaining = taker.remaining,
+                                  .owner = maker.owner,
+                                  .kind = ReportKind::trade,
+                                  .side = taker.side});
+                if (maker_remaining != 0) {
+                    book_.reduce(slot, qty);
+                    return;
+                }
+                slot = book_.take_first(at_level);
+            } while (taker.remaining != 0 && slot != kNone);
         }
     }
 
@@ -295,14 +331,15 @@ private:
         return taker.stp != SelfTrade::none && taker.owner != kNoOwner && taker.owner == maker.owner;
     }
 
-    /// Carries out self-trade prevention between a taker and the resting order in `slot`: the maker's report first.
+    /// Carries out self-trade prevention between a taker and the first order of a level: the maker's report first.
     template <class Sink>
-    void prevent(Taker& taker, std::uint32_t slot, Sink& sink) noexcept {
+    void prevent(Taker& taker, std::uint32_t at_level, Sink& sink) noexcept {
+        const std::uint32_t slot = book_.level(at_level).head;
         const Order maker = book_.order(slot);
         if (taker.stp == SelfTrade::decrement) {
             const std::int64_t qty = std::min(taker.remaining, maker.qty);
             if (qty == maker.qty) {
-                book_.remove(slot);
+                book_.take_first(at_level);
                 cancelled(maker.id, qty, CancelReason::self_trade, sink);
             } else {
                 book_.reduce(slot, qty);
@@ -317,7 +354,7 @@ private:
             return;
         }
         if (taker.stp != SelfTrade::expire_taker) {
-            book_.remove(slot);
+            book_.take_first(at_level);
             cancelled(maker.id, maker.qty, CancelReason::self_trade, sink);
         }
         if (taker.stp != SelfTrade::expire_maker) {
@@ -374,14 +411,14 @@ private:
     }
 
     template <class Sink>
-    void reject(std::uint64_t id, Reject reason, Sink& sink) noexcept {
+    [[gnu::noinline]] void reject(std::uint64_t id, Reject reason, Sink& sink) noexcept {
         emit(sink, Report{.id = id, .kind = ReportKind::rejected, .reason = static_cast<std::uint8_t>(reason)});
     }
 
     OrderView view_of(std::uint32_t slot) const noexcept {
         const Order& order = book_.order(slot);
         const Level& level = book_.level(order.level);
-        return OrderView{order.id, level.price, order.qty, order.owner, level.side, {}};
+        return OrderView{order.id, level.price, order.qty, order.owner, level.side(), {}};
     }
 
     Book book_;

@@ -1,7 +1,8 @@
 // A zeroed array of plain data that can grow without throwing.
 //
 // The one place where the core asks for memory. Indexes into it stay valid when it grows; pointers do not, so nothing
-// keeps a pointer across a `grow`.
+// keeps a pointer across a `grow`. Memory starts at a cache line and is touched when it is had, so that no message pays
+// for a page fault; arrays of megabytes ask for large pages, because a book of a million orders is walked at random.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +12,15 @@
 #include <type_traits>
 #include <utility>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace touchline {
 
 template <class T>
 class Storage {
-    static_assert(std::is_trivially_copyable_v<T>);
+    static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= 64);
 
 public:
     Storage() noexcept = default;
@@ -33,17 +38,18 @@ public:
         if (size <= size_) {
             return true;
         }
-        if (size > SIZE_MAX / sizeof(T)) {
+        if (size > (SIZE_MAX - kLargePage) / sizeof(T)) {
             return false;
         }
-        // calloc and not realloc: fresh pages from the system are zero already and stay untouched until used.
-        T* data = static_cast<T*>(std::calloc(size, sizeof(T)));
-        if (data == nullptr) {
+        void* const memory = allocate(size * sizeof(T));
+        if (memory == nullptr) {
             return false;
         }
+        T* const data = static_cast<T*>(memory);
         if (size_ != 0) {
-            std::memcpy(data, data_, size_ * sizeof(T));
+            std::memcpy(memory, data_, size_ * sizeof(T));
         }
+        std::memset(static_cast<void*>(data + size_), 0, (size - size_) * sizeof(T));
         std::free(data_);
         data_ = data;
         size_ = size;
@@ -63,6 +69,21 @@ public:
     std::size_t bytes() const noexcept { return size_ * sizeof(T); }
 
 private:
+    static constexpr std::size_t kLine = 64;
+    static constexpr std::size_t kLargePage = std::size_t{2} << 20;
+
+    static void* allocate(std::size_t bytes) noexcept {
+        const std::size_t alignment = bytes >= kLargePage ? kLargePage : kLine;
+        void* const memory = std::aligned_alloc(alignment, (bytes + kLine - 1) / kLine * kLine);
+#if defined(__linux__)
+        if (memory != nullptr && bytes >= kLargePage) {
+            // Advice only: without large pages everything still works. The last, partial one is left out.
+            (void)::madvise(memory, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);
+        }
+#endif
+        return memory;
+    }
+
     T* data_ = nullptr;
     std::size_t size_ = 0;
 };

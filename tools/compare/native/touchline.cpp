@@ -1,8 +1,5 @@
 // Our core behind the same calls: untrusted bytes in, every check of the library on.
 
-#include <bit>
-#include <cstring>
-
 #include "engine.hpp"
 #include "touchline/matching_core.hpp"
 
@@ -24,7 +21,7 @@ touchline::Message message_of(const CompareMessage& message) {
 struct RingSink {
     CompareRing& ring;
     void operator()(const touchline::Report& report) const noexcept {
-        std::memcpy(static_cast<void*>(&next_report(ring)), &report, sizeof report);
+        *reinterpret_cast<touchline::Report*>(&next_report(ring)) = report;
     }
 };
 
