@@ -3,4 +3,8 @@
 //! Used by features, estimators, KPIs, reports and the table of oracles. Nothing here knows a market, a clock or a
 //! random source of its own: seeds are handed in. What cannot be known is `None` or has a type, never NaN.
 
+pub mod bootstrap;
+pub mod cvar;
 pub mod normal;
+pub mod psr;
+pub mod sharpe;
