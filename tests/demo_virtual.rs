@@ -115,7 +115,7 @@ fn informed_takers_make_the_mid_run_against_our_fills() {
         );
         assert_eq!(code, 0, "{summary}");
         let five = &summary["markouts"]["5s"];
-        (five["mean_ticks"].as_f64().unwrap(), five["error_ticks"].as_f64().unwrap())
+        (five["mean_ticks"].as_f64().unwrap(), five["error_ticks"].as_f64().expect("600 s have blocks enough"))
     };
     let ((calm, calm_error), (toxic, toxic_error)) = (markout("0"), markout("0.5"));
     // Without information the mid does not follow our fills; with it, it runs on against us.

@@ -38,6 +38,8 @@ enum Verb {
     Record(crate::run::record::RecordArgs),
     /// Make Parquet tables from journals.
     Convert(ConvertArgs),
+    /// Make the report of a session from its journal.
+    Report(crate::run::report::ReportArgs),
     /// Run a session's decisions again and compare them with what was recorded.
     Replay(ReplayArgs),
     /// Fit the models to recorded data (not built yet).
@@ -77,6 +79,7 @@ impl Verb {
             Verb::Run(args) => crate::run::live::run(args),
             Verb::Record(args) => crate::run::record::run(args),
             Verb::Convert(args) => convert::run(args),
+            Verb::Report(args) => crate::run::report::run(args),
             Verb::Replay(args) => replay::run(args),
             Verb::Train(_) => not_built::run("train"),
             Verb::Model(_) => not_built::run("model"),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kpi::KpiRules;
 use crate::pipeline::{
     ConfigError, EstimatorsConfig, FeaturesConfig, OrdersConfig, PipelineConfig, QuoterConfig, RiskConfig,
 };
@@ -35,6 +36,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// The optional Redis sink.
     pub redis: RedisConfig,
+    /// What the KPIs' definitions leave open.
+    pub report: KpiRules,
     /// /metrics and the dashboard.
     pub metrics: MetricsConfig,
     /// Logging.
@@ -282,6 +285,15 @@ impl Config {
         }
         if !self.redis.url.is_empty() {
             return Some(("redis.url", "the Redis sink is not built yet; leave it empty".into()));
+        }
+        if !(0.01..=10_000.0).contains(&self.report.uptime_band_bps) {
+            return Some((
+                "report.uptime_band_bps",
+                "0.01 to 10000 basis points: a hundredth of one to the whole price".into(),
+            ));
+        }
+        if !(-100.0..=1000.0).contains(&self.report.taker_fee_bps) {
+            return Some(("report.taker_fee_bps", "-100 to 1000 basis points, a rebate below nought".into()));
         }
         if self.journal.segment_mb == 0 || self.journal.segment_mb > 4096 {
             return Some(("journal.segment_mb", "a segment has 1 to 4096 MiB".into()));

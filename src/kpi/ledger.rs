@@ -126,36 +126,9 @@ impl Ledger {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::samples::{fill, instrument};
     use super::*;
-    use crate::types::{Filters, InstrumentId, InstrumentSpec, Price, Qty, Side, Symbol, TradeId};
-
-    fn instrument(tick_e8: i64, lot_e8: i64) -> Instrument {
-        Instrument::new(
-            InstrumentId(0),
-            InstrumentSpec {
-                symbol: Symbol::new("BTCUSDT").unwrap(),
-                base: Symbol::new("BTC").unwrap(),
-                quote: Symbol::new("USDT").unwrap(),
-                tick_e8,
-                lot_e8,
-                filters: Filters::default(),
-            },
-        )
-    }
-
-    fn fill(side: Side, price: i64, lots: i64, fee_e8: i64, fee_asset: FeeAsset) -> Fill {
-        Fill {
-            trade_id: TradeId(1),
-            side,
-            price: Price::from_ticks(price),
-            qty: Qty::from_lots(lots),
-            cum_qty: Qty::from_lots(lots),
-            order_qty: Qty::from_lots(lots),
-            fee_e8,
-            fee_asset,
-            is_maker: true,
-        }
-    }
+    use crate::types::Side;
 
     #[test]
     fn a_round_trip_by_hand() {

@@ -213,6 +213,7 @@ impl Lane {
             room: left,
         };
         let sides = bound(&wanted, &bounds);
+        self.counters.modelled += 1;
         self.counters.floor_bound += u64::from(wanted.floor_bound);
         self.counters.clamped += sides.iter().filter(|side| side.reason == SideReason::PostOnlyClamp).count() as u64;
         Side::BOTH.map(|side| self.limit_side(now, desk, side, sides[side.index()], book.mid, &room))

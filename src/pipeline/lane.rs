@@ -361,6 +361,7 @@ impl Lane {
             half_spread_ticks: self.half_spread_ticks,
             own_bid: self.orders.live_price(Side::Bid),
             own_ask: self.orders.live_price(Side::Ask),
+            own_qty: Side::BOTH.map(|side| self.orders.live(side).map_or(Qty::ZERO, Order::remaining)),
             working_orders: self.orders.iter().filter(open).count() as u32,
             unknown_orders: self.orders.iter().filter(|order| order.state().is_in_doubt()).count() as u32,
             counters: self.counters,

@@ -71,7 +71,9 @@ pub struct Counters {
     pub stale_pulls: u64,
     /// Times that quotes were pulled because the book was not live, one-sided or crossed.
     pub book_pulls: u64,
-    /// Quotes whose half-spread was held up by its floor.
+    /// Quotes that the model made, before limits; two sides each.
+    pub modelled: u64,
+    /// Of them, those whose half-spread was held up by its floor.
     pub floor_bound: u64,
     /// Quote sides moved by the post-only clamp.
     pub clamped: u64,
@@ -86,6 +88,11 @@ impl Counters {
     /// Orders refused, for whatever reason.
     pub fn rejected_total(&self) -> u64 {
         self.rejected.iter().sum()
+    }
+
+    /// Share of the model's quotes whose half-spread was held up by its floor; `None` before the first.
+    pub fn floor_bound_ratio(&self) -> Option<f64> {
+        (self.modelled > 0).then(|| self.floor_bound as f64 / self.modelled as f64)
     }
 
     /// Post-only orders refused because they would have traded.
@@ -169,6 +176,8 @@ pub struct PipelineSnapshot {
     pub own_bid: Option<Price>,
     /// Our working ask, if one is alive.
     pub own_ask: Option<Price>,
+    /// What is left of the working bid and ask; nought without one.
+    pub own_qty: [Qty; 2],
     /// Orders alive or in doubt.
     pub working_orders: u32,
     /// Orders in doubt.

@@ -1,60 +1,108 @@
 //! The report for people: one HTML file that needs nothing from anywhere.
+//!
+//! Owns the words and tables; the drawings are in `charts`. Everything that it says comes from the [`Kpis`] of the
+//! record, so that it cannot say another figure than `summary.json`.
 
 use std::fmt::Write;
 use std::path::Path;
 
-use plotly::common::{Line, LineShape, Marker, MarkerSymbol, Mode};
-use plotly::layout::{Axis, Layout, Margin};
-use plotly::{Plot, Scatter};
+use plotly::Plot;
 
-use super::record::{MARKOUT_HORIZONS, SessionRecord};
-use super::summary::Summary;
+use super::charts::{Chart, charts};
+use super::record::SessionRecord;
+use super::summary::{Latency, Summary};
 use super::{ReportError, write_whole};
-use crate::types::{Money, Side, TimestampNs};
+use crate::kpi::Kpis;
+use crate::kpi::markout::{MARKOUT_HORIZONS, horizon_name};
+use crate::stats::bootstrap::Estimate;
+use crate::stats::sharpe::SharpeWord;
+
+/// What a page says besides its record: it differs by the verb that made the session.
+#[derive(Clone, Debug, Default)]
+pub struct PageHead {
+    /// The heading.
+    pub title: String,
+    /// One sentence on where the figures come from.
+    pub facts: String,
+    /// Counts of what happened, by name.
+    pub activity: Vec<(String, String)>,
+    /// Heading of the latencies.
+    pub latency_caption: String,
+    /// Latencies, where there are any.
+    pub latency: Option<Latency>,
+    /// From the program's start to its first quote, in milliseconds.
+    pub first_quote_ms: Option<f64>,
+}
+
+impl From<&Summary> for PageHead {
+    fn from(summary: &Summary) -> PageHead {
+        let mut activity: Vec<(String, String)> = [
+            ("market updates", summary.ticks),
+            ("quote changes", summary.quotes),
+            ("orders sent", summary.orders_sent),
+            ("orders accepted", summary.orders_accepted),
+            ("orders refused", summary.orders_rejected),
+            ("cancels sent", summary.cancels_sent),
+            ("orders in doubt for a while", summary.orders_unknown),
+            ("fills", summary.fills),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_string()))
+        .to_vec();
+        for (cause, count) in &summary.fills_by_cause {
+            activity.push((format!("fills by {cause}"), count.to_string()));
+        }
+        activity.push(("own orders open at the end".into(), summary.open_orders_at_exit.to_string()));
+        activity.push(("books that lost sync".into(), summary.book_desyncs.to_string()));
+        let caption = if summary.clock == "virtual" {
+            "Tick to order, \u{b5}s (virtual time: decisions take none)"
+        } else {
+            "Tick to order, \u{b5}s"
+        };
+        PageHead {
+            title: format!("{} on {}", summary.symbol, summary.source),
+            facts: format!(
+                "Session {}, {:.1} s on the {} clock, seed {}. Maker commission assumed: {} bp of the notional. The net \
+                 profit agrees with the venue's balances.",
+                summary.session, summary.seconds, summary.clock, summary.seed, summary.fee_bps
+            ),
+            activity,
+            latency_caption: caption.to_owned(),
+            latency: Some(summary.tick_to_order_ns),
+            first_quote_ms: summary.first_quote_ms,
+        }
+    }
+}
 
 /// Writes the report.
 ///
 /// # Errors
 /// When the folder or the disk refuses.
-pub fn write_page(path: &Path, summary: &Summary, record: &SessionRecord) -> Result<(), ReportError> {
-    write_whole(path, page(summary, record).as_bytes())
+pub fn write_page(path: &Path, head: &PageHead, record: &SessionRecord) -> Result<(), ReportError> {
+    write_whole(path, page(head, record).as_bytes())
 }
 
-/// The report as text. The same summary and rows give the same bytes.
-pub fn page(summary: &Summary, record: &SessionRecord) -> String {
-    let mut body = String::new();
-    // Writing to a String cannot fail, so the results are dropped here and below.
-    let _ = write!(
-        body,
-        "<h1>Touchline: {} on {}</h1>\n<p>{}</p>\n",
-        escape(&summary.symbol),
-        escape(&summary.source),
-        escape(&format!(
-            "Session {}, {:.1} s on the {} clock, seed {}. Maker commission assumed: {} bp of the notional.",
-            summary.session, summary.seconds, summary.clock, summary.seed, summary.fee_bps
-        ))
-    );
-    body.push_str(&money_table(summary));
-    body.push_str(&activity_table(summary));
-    body.push_str(&latency_table(summary));
-    body.push_str(&markout_table(summary));
-    if record.pnl.is_empty() {
+/// The report as text. The same head and rows give the same bytes.
+pub fn page(head: &PageHead, record: &SessionRecord) -> String {
+    let kpis = &record.kpis;
+    let mut body = format!("<h1>Touchline: {}</h1>\n<p>{}</p>\n", escape(&head.title), escape(&head.facts));
+    if let Some(sentence) = inert_sentence(kpis) {
+        let _ = writeln!(body, "<p class=\"warn\">{}</p>", escape(&sentence));
+    }
+    body.push_str("<div class=\"tables\">\n");
+    body.push_str(&money_table(record));
+    body.push_str(&significance_table(kpis));
+    body.push_str(&quoting_table(kpis));
+    body.push_str(&inventory_table(record));
+    body.push_str(&table("Activity", &head.activity));
+    body.push_str(&latency_table(head));
+    body.push_str("</div>\n");
+    body.push_str(&markout_table(kpis));
+    let drawn = charts(record);
+    if drawn.is_empty() {
         body.push_str("<p>The book was never live, so there is nothing to draw.</p>\n");
-    } else {
-        let start = record.pnl[0].ts;
-        for (title, plot) in [
-            ("Profit and loss", pnl_plot(record, start)),
-            ("Mid, quotes and fills", price_plot(record, start)),
-            ("Inventory", inventory_plot(record, start)),
-            ("Markouts of the fills after 5 s", markout_plot(record, start)),
-        ] {
-            let id: String = title.chars().filter(char::is_ascii_alphanumeric).collect();
-            let _ = write!(
-                body,
-                "<h2>{title}</h2>\n<div class=\"plot\">{}</div>\n",
-                plot.to_inline_html(Some(id.as_str()))
-            );
-        }
+    }
+    for chart in &drawn {
+        body.push_str(&figure(chart));
     }
     let sources = Plot::offline_js_sources();
     // The crate appends a formula renderer of 2 MB that nothing here uses.
@@ -65,67 +113,154 @@ pub fn page(summary: &Summary, record: &SessionRecord) -> String {
     )
 }
 
-const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#1b1f24}\
-    table{border-collapse:collapse;margin:1em 2em 1em 0;display:inline-table;vertical-align:top}\
+const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:1160px;margin:2em auto;padding:0 1em;color:#1b1f24}\
+    table{border-collapse:collapse}.tables{display:flex;flex-wrap:wrap;gap:1em 2.5em;margin:1em 0}\
     caption{text-align:left;font-weight:600;padding-bottom:.3em}\
     td,th{padding:.15em .9em .15em 0;border-bottom:1px solid #d8dee4;text-align:left}\
-    td+td{text-align:right;font-variant-numeric:tabular-nums}.plot{height:380px}";
+    td+td,th+th{text-align:right;font-variant-numeric:tabular-nums}\
+    .warn{border-left:4px solid #cf222e;background:#ffebe9;padding:.6em 1em}\
+    figure{margin:1.2em 0 0;width:100%;display:inline-block;vertical-align:top}figure.small{width:50%}\
+    figcaption{font-weight:600;font-size:1.1em}figcaption small{display:block;font-weight:400;color:#57606a}\
+    .plot{height:360px}.small .plot{height:290px}@media(max-width:800px){figure.small{width:100%}}";
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+fn figure(chart: &Chart) -> String {
+    let id: String = chart.title.chars().filter(char::is_ascii_alphanumeric).collect();
+    let note = if chart.note.is_empty() { String::new() } else { format!("<small>{}</small>", escape(chart.note)) };
+    let class = if chart.is_small { " class=\"small\"" } else { "" };
+    format!(
+        "<figure{class}><figcaption>{}{note}</figcaption><div class=\"plot\">{}</div></figure>\n",
+        escape(chart.title),
+        chart.plot.to_inline_html(Some(id.as_str()))
+    )
+}
+
+/// Says that the quotes are the floor's and not the model's, when they are.
+fn inert_sentence(kpis: &Kpis) -> Option<String> {
+    kpis.is_inert().then(|| {
+        format!(
+            "The model is inert: the floor of the half-spread decided {} of its quotes. Volatility and toxicity changed \
+             nothing in them; lower the floor or raise the model's coefficients before judging the model by this session.",
+            percent(kpis.floor_bound_ratio)
+        )
+    })
+}
+
+const UNKNOWN: &str = "n/a";
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or(UNKNOWN.to_owned(), |value| format!("{value:.digits$}"))
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or(UNKNOWN.to_owned(), |value| format!("{:.2} %", value * 100.0))
+}
+
+/// An estimate with its interval and what it proves.
+fn interval(estimate: Option<Estimate>, scale: f64, digits: usize) -> String {
+    let Some(Estimate { low, high, .. }) = estimate else { return "n/a (insufficient)".to_owned() };
+    let word = if low > 0.0 || high < 0.0 { "" } else { ", not significant" };
+    format!("[{:.digits$}, {:.digits$}]{word}", low * scale, high * scale)
+}
+
 fn table(caption: &str, rows: &[(String, String)]) -> String {
     let mut out = format!("<table><caption>{}</caption>\n", escape(caption));
     for (name, value) in rows {
+        // Writing to a String cannot fail, so the results are dropped here and below.
         let _ = writeln!(out, "<tr><td>{}</td><td>{}</td></tr>", escape(name), escape(value));
     }
     out.push_str("</table>\n");
     out
 }
 
-fn money_table(summary: &Summary) -> String {
-    let pnl = &summary.pnl;
-    let row = |name: &str, value: &super::Decimal| (name.to_owned(), value.as_str().to_owned());
-    table(
-        &format!("Profit and loss, {}", summary.quote_asset),
-        &[
-            row("spread captured", &pnl.spread),
-            row("inventory", &pnl.inventory),
-            row("gross", &pnl.gross),
-            row("commissions", &pnl.fees),
-            row("net (from the venue's balances)", &pnl.total),
-            ("position at the end".into(), summary.position.as_str().to_owned()),
-        ],
-    )
+fn pairs<const N: usize>(rows: [(&str, String); N]) -> Vec<(String, String)> {
+    rows.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
-fn activity_table(summary: &Summary) -> String {
-    let mut rows: Vec<(String, String)> = [
-        ("market updates", summary.ticks),
-        ("quote changes", summary.quotes),
-        ("orders sent", summary.orders_sent),
-        ("orders accepted", summary.orders_accepted),
-        ("orders refused", summary.orders_rejected),
-        ("cancels sent", summary.cancels_sent),
-        ("orders in doubt for a while", summary.orders_unknown),
-        ("fills", summary.fills),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_string()))
-    .to_vec();
-    for (cause, count) in &summary.fills_by_cause {
-        rows.push((format!("fills by {cause}"), count.to_string()));
-    }
-    if let Some(ratio) = summary.fill_ratio {
-        rows.push(("fills per accepted order".into(), format!("{ratio:.4}")));
-    }
-    rows.push(("own orders open at the end".into(), summary.open_orders_at_exit.to_string()));
-    rows.push(("books that lost sync".into(), summary.book_desyncs.to_string()));
-    table("Activity", &rows)
+fn money_table(record: &SessionRecord) -> String {
+    let pnl = &record.kpis.pnl;
+    let rows = pairs([
+        ("spread captured", pnl.spread.to_string()),
+        ("inventory", pnl.inventory.to_string()),
+        ("gross", pnl.gross.to_string()),
+        ("commissions", pnl.fees.to_string()),
+        ("net", pnl.total.to_string()),
+        ("realised, at average cost", pnl.realised.to_string()),
+        ("unrealised", pnl.unrealised.to_string()),
+        ("net if liquidated now", pnl.liquidated.map_or(UNKNOWN.to_owned(), |money| money.to_string())),
+        ("turnover", record.kpis.turnover.to_string()),
+        ("cost of toxicity (5 s)", record.kpis.toxicity_cost.to_string()),
+    ]);
+    table(&format!("Profit and loss, {}", record.instrument.spec.quote.as_str()), &rows)
 }
 
-fn latency_table(summary: &Summary) -> String {
-    let latency = summary.tick_to_order_ns;
+fn significance_table(kpis: &Kpis) -> String {
+    let sharpe = &kpis.sharpe;
+    let (annual_error, psr) = match sharpe.word {
+        SharpeWord::Known(known) => (Some(known.annual_error), known.psr),
+        SharpeWord::Insufficient | SharpeWord::Flat => (sharpe.annual_error, None),
+    };
+    let rows = pairs([
+        ("Sharpe ratio, a year", sharpe.text()),
+        ("its standard error after this sample", number(annual_error, 1)),
+        ("chance that it is above 0 (PSR)", psr.map_or("n/a (insufficient)".to_owned(), |psr| format!("{psr:.4}"))),
+        ("sample: one-minute changes", sharpe.count.to_string()),
+        ("days", format!("{:.4}", sharpe.days)),
+        ("net a minute", number(kpis.pnl_per_minute.map(|estimate| estimate.value), 6)),
+        ("its 95 % interval", interval(kpis.pnl_per_minute, 1.0, 6)),
+        ("deepest drawdown", kpis.drawdown.deepest.to_string()),
+        ("longest drawdown, s", format!("{:.1}", kpis.drawdown.longest_s)),
+        ("CVaR 95 % of losses a minute", number(kpis.loss_cvar95, 6)),
+    ]);
+    table("Is it skill?", &rows)
+}
+
+fn quoting_table(kpis: &Kpis) -> String {
+    let captured = &kpis.spread_captured;
+    let band = format!("a quote within {} bp of the mid", kpis.uptime_band_bps);
+    let mut rows = pairs([
+        ("spread captured a fill, ticks", number(captured.mean_ticks, 3)),
+        ("in bp", number(captured.mean_bps, 4)),
+        ("per spread of the market", number(captured.quoted_ratio, 3)),
+        ("fills without a market spread", captured.without_touch.to_string()),
+        ("orders filled per order accepted", percent(kpis.fill_ratio)),
+        ("quantity filled per quantity placed", percent(kpis.fill_ratio_qty)),
+        ("messages per fill", kpis.order_to_trade.map_or("endless".to_owned(), |ratio| format!("{ratio:.2}"))),
+        ("messages", kpis.order_messages.to_string()),
+        (band.as_str(), percent(kpis.quote_uptime)),
+        ("both sides quoted", percent(kpis.two_sided)),
+        ("quotes held up by the floor", percent(kpis.floor_bound_ratio)),
+        ("sides moved by the post-only clamp", percent(kpis.clamp_ratio)),
+        ("orders refused as crossing", percent(kpis.post_only_reject_ratio)),
+        ("warm-up, s", number(kpis.warmup_s, 3)),
+    ]);
+    for capture in &kpis.realised_capture {
+        rows.push((format!("realised per half market spread, {} s", capture.horizon_s), percent(capture.ratio)));
+        rows.push(("its 95 % interval".to_owned(), interval(capture.interval, 100.0, 1)));
+    }
+    table("Quoting", &rows)
+}
+
+fn inventory_table(record: &SessionRecord) -> String {
+    let kpis = &record.kpis;
+    let position = record.fills.last().map_or(0, |fill| fill.position.get());
+    let mut position_text = String::new();
+    crate::types::format_e8(position, &mut position_text);
+    let rows = pairs([
+        ("position at the end", format!("{position_text} {}", record.instrument.spec.base.as_str())),
+        ("CVaR 95 % of its value", number(kpis.inventory_cvar95, 2)),
+        ("time below the limit", percent(kpis.time_below_limit)),
+        ("time above half of it", percent(kpis.time_above_half)),
+        ("time above nine tenths of it", percent(kpis.time_above_nine_tenths)),
+    ]);
+    table("Inventory", &rows)
+}
+
+fn latency_table(head: &PageHead) -> String {
+    let Some(latency) = head.latency else { return String::new() };
     let us = |ns: u64| format!("{:.1}", ns as f64 / 1e3);
     let mut rows: Vec<(String, String)> = [
         ("p50", latency.p50),
@@ -138,105 +273,77 @@ fn latency_table(summary: &Summary) -> String {
     .map(|(name, ns)| (name.to_owned(), us(ns)))
     .to_vec();
     rows.push(("samples".into(), latency.count.to_string()));
-    if let Some(ms) = summary.first_quote_ms {
+    if let Some(ms) = head.first_quote_ms {
         rows.push(("start to first quote, ms".into(), format!("{ms:.0}")));
     }
-    let caption = if summary.clock == "virtual" {
-        "Tick to order, \u{b5}s (virtual time: decisions take none)"
-    } else {
-        "Tick to order, \u{b5}s"
-    };
-    table(caption, &rows)
+    table(&head.latency_caption, &rows)
 }
 
-fn markout_table(summary: &Summary) -> String {
-    let text = |value: Option<super::MarkoutText>| {
-        value.map_or("not enough fills".to_owned(), |m| {
-            format!("{:+.3} \u{b1} {:.3} ({} fills)", m.mean_ticks, 1.96 * m.error_ticks, m.fills)
-        })
-    };
-    let mut rows = vec![("against the mid at the fill".to_owned(), text(summary.effective_half_spread))];
-    for horizon in MARKOUT_HORIZONS {
-        let name = format!("{}s", horizon.nanos() / 1_000_000_000);
-        rows.push((format!("after {name}"), text(summary.markouts.get(&name).copied().flatten())));
+fn markout_table(kpis: &Kpis) -> String {
+    let mut out = String::from(
+        "<table><caption>Markouts, ticks: where the mid went after our fills (half-spreads, weighted by quantity; block \
+         bootstrap)</caption>\n<tr><th>after</th><th>fills</th><th>realised</th><th>95 % interval</th><th>impact</th>\
+         <th></th></tr>\n",
+    );
+    for (point, horizon) in kpis.markouts.iter().zip(MARKOUT_HORIZONS) {
+        let interval = match point.mean_ticks.zip(point.error_ticks) {
+            Some((_, error)) => format!("\u{b1} {:.3}", 1.96 * error),
+            None => "n/a (insufficient)".to_owned(),
+        };
+        let word = if point.significant == Some(false) { "not significant" } else { "" };
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{interval}</td><td>{}</td><td>{word}</td></tr>",
+            horizon_name(horizon),
+            point.fills,
+            number(point.mean_ticks, 3),
+            number(point.impact_ticks, 3),
+        );
     }
-    table("Mean half-spread realised, ticks (95 %, fills taken as independent)", &rows)
+    out.push_str("</table>\n");
+    out
 }
 
-fn seconds(ts: TimestampNs, start: TimestampNs) -> f64 {
-    ts.since(start).secs_f64()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kpi::{KpiAccumulator, KpiRules, OrderCounts};
+    use crate::types::{Filters, Instrument, InstrumentId, InstrumentSpec, Symbol, TimestampNs};
 
-fn layout(y_title: &str) -> Layout {
-    Layout::new()
-        .x_axis(Axis::new().title("seconds"))
-        .y_axis(Axis::new().title(y_title))
-        .margin(Margin::new().top(20).bottom(45).left(75).right(20))
-        .height(380)
-}
-
-fn pnl_plot(record: &SessionRecord, start: TimestampNs) -> Plot {
-    let x: Vec<f64> = record.pnl.iter().map(|row| seconds(row.ts, start)).collect();
-    let line = |name: &str, pick: &dyn Fn(usize) -> Money| {
-        let y: Vec<f64> = (0..record.pnl.len()).map(|index| pick(index).to_f64()).collect();
-        Scatter::new(x.clone(), y).mode(Mode::Lines).name(name)
-    };
-    let mut plot = Plot::new();
-    plot.add_trace(line("net", &|at| record.pnl[at].total));
-    plot.add_trace(line("gross", &|at| record.pnl[at].spread + record.pnl[at].inventory));
-    plot.add_trace(line("spread", &|at| record.pnl[at].spread));
-    plot.add_trace(line("inventory", &|at| record.pnl[at].inventory));
-    plot.add_trace(line("commissions", &|at| -record.pnl[at].fees));
-    plot.set_layout(layout(record.instrument.spec.quote.as_str()));
-    plot
-}
-
-fn price_plot(record: &SessionRecord, start: TimestampNs) -> Plot {
-    let tick = record.instrument.tick_f64();
-    let x: Vec<f64> = record.pnl.iter().map(|row| seconds(row.ts, start)).collect();
-    let mut plot = Plot::new();
-    let mids: Vec<f64> = record.pnl.iter().map(|row| row.mid.ticks_f64() * tick).collect();
-    plot.add_trace(Scatter::new(x.clone(), mids).mode(Mode::Lines).name("mid"));
-    for (side, name) in [(Side::Bid, "our bid"), (Side::Ask, "our ask")] {
-        let quotes: Vec<Option<f64>> =
-            record.pnl.iter().map(|row| row.quotes[side.index()].map(|price| price.ticks() as f64 * tick)).collect();
-        let line = Line::new().shape(LineShape::Hv).width(1.0);
-        plot.add_trace(Scatter::new(x.clone(), quotes).mode(Mode::Lines).line(line).name(name));
+    fn record(counts: OrderCounts) -> SessionRecord {
+        let spec = InstrumentSpec {
+            symbol: Symbol::new("BTCUSDT").unwrap(),
+            base: Symbol::new("BTC").unwrap(),
+            quote: Symbol::new("USDT").unwrap(),
+            tick_e8: 1_000_000,
+            lot_e8: 1_000,
+            filters: Filters::default(),
+        };
+        let instrument = Instrument::new(InstrumentId(0), spec);
+        let mut kpis = KpiAccumulator::new(instrument, KpiRules::default(), TimestampNs::ZERO);
+        let kpis = kpis.finish(TimestampNs::from_millis(1000), counts, None);
+        SessionRecord { instrument, fills: Vec::new(), pnl: Vec::new(), mids: Default::default(), kpis }
     }
-    for (side, name, symbol) in
-        [(Side::Bid, "bought", MarkerSymbol::TriangleUp), (Side::Ask, "sold", MarkerSymbol::TriangleDown)]
-    {
-        let fills = record.fills.iter().filter(|fill| fill.side == side);
-        let (times, prices): (Vec<f64>, Vec<f64>) =
-            fills.map(|fill| (seconds(fill.recv_ts, start), fill.price.ticks() as f64 * tick)).unzip();
-        let marker = Marker::new().symbol(symbol).size(8);
-        plot.add_trace(Scatter::new(times, prices).mode(Mode::Markers).marker(marker).name(name));
-    }
-    plot.set_layout(layout("price"));
-    plot
-}
 
-fn inventory_plot(record: &SessionRecord, start: TimestampNs) -> Plot {
-    let x: Vec<f64> = record.pnl.iter().map(|row| seconds(row.ts, start)).collect();
-    let y: Vec<f64> = record.pnl.iter().map(|row| row.position.get() as f64 / 1e8).collect();
-    let mut plot = Plot::new();
-    let line = Line::new().shape(LineShape::Hv);
-    plot.add_trace(Scatter::new(x, y).mode(Mode::Lines).line(line).name("position"));
-    plot.set_layout(layout(record.instrument.spec.base.as_str()));
-    plot
-}
-
-fn markout_plot(record: &SessionRecord, start: TimestampNs) -> Plot {
-    let mut plot = Plot::new();
-    for (side, name) in [(Side::Bid, "bought"), (Side::Ask, "sold")] {
-        let (x, y): (Vec<f64>, Vec<f64>) = record
-            .fills
-            .iter()
-            .filter(|fill| fill.side == side)
-            .filter_map(|fill| Some((seconds(fill.recv_ts, start), fill.markouts[1]? as f64 / 2.0)))
-            .unzip();
-        plot.add_trace(Scatter::new(x, y).mode(Mode::Markers).name(name));
+    #[test]
+    fn a_session_without_anything_says_so_and_invents_nothing() {
+        let text =
+            page(&PageHead { title: "a <b>".to_owned(), ..PageHead::default() }, &record(OrderCounts::default()));
+        for part in ["a &lt;b&gt;", "n/a (insufficient)", "endless", "never live"] {
+            assert!(text.contains(part), "{part}");
+        }
+        // The drawing library's own text knows both words.
+        let (_, text) = text.rsplit_once("</head><body>").unwrap();
+        assert!(!text.contains("inert"));
+        assert!(!text.contains("NaN"));
     }
-    plot.set_layout(layout("ticks"));
-    plot
+
+    #[test]
+    fn a_floor_that_decides_nearly_all_quotes_is_told() {
+        let told = |floor_bound| {
+            let counts = OrderCounts { modelled: 100, floor_bound, ..OrderCounts::default() };
+            page(&PageHead::default(), &record(counts)).contains("The model is inert")
+        };
+        assert!(told(91) && !told(90));
+    }
 }

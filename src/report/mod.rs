@@ -4,13 +4,14 @@
 //! `run` on the main thread once the session has ended, with plain rows; it knows neither tiles nor the journal, so that
 //! a live session, a replay and a backtest all get the same report.
 
+mod charts;
 mod html;
 mod record;
 mod summary;
 mod tables;
 
-pub use html::{page, write_page};
-pub use record::{FillRow, MARKOUT_HORIZONS, PnlRow, SessionRecord};
+pub use html::{PageHead, page, write_page};
+pub use record::{FillRow, ModelFigures, PnlRow, SessionRecord};
 pub use summary::{Decimal, Latency, MarkoutText, PnlText, Summary};
 pub use tables::{write_fills, write_pnl};
 

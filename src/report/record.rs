@@ -1,32 +1,20 @@
 //! The rows that a report is made of, in typed units.
 
-use crate::kpi::markout::{MeanMarkout, mean_markout};
-use crate::types::{
-    BaseAtoms, ClientOrderId, DurationNs, FeeAsset, HalfTicks, Instrument, Money, Price, Qty, Side, TimestampNs,
-    TradeId,
-};
-
-/// How long after a fill its markout is taken.
-pub const MARKOUT_HORIZONS: [DurationNs; 4] =
-    [DurationNs::from_secs(1), DurationNs::from_secs(5), DurationNs::from_secs(30), DurationNs::from_secs(60)];
+use crate::kpi::Kpis;
+use crate::kpi::markout::{FillSample, MidSeries};
+use crate::types::{BaseAtoms, ClientOrderId, FeeAsset, HalfTicks, Instrument, Money, Price, TimestampNs, TradeId};
 
 /// One fill.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FillRow {
     /// The venue's time of the trade.
     pub event_ts: TimestampNs,
-    /// When we knew.
-    pub recv_ts: TimestampNs,
     /// The venue's number of the trade.
     pub trade_id: TradeId,
     /// Our order.
     pub client_id: ClientOrderId,
-    /// Side of our order.
-    pub side: Side,
-    /// Price.
-    pub price: Price,
-    /// Quantity.
-    pub qty: Qty,
+    /// Side, price, quantity, when we knew, and the market that it is measured against.
+    pub sample: FillSample,
     /// Whether we were the maker.
     pub is_maker: bool,
     /// Why it filled, when the venue tells.
@@ -37,15 +25,32 @@ pub struct FillRow {
     pub fee_asset: FeeAsset,
     /// The commission in quote currency, valued at the mid when it was taken in base.
     pub fee: Money,
-    /// The mid that the fill is measured against.
-    pub mid: HalfTicks,
     /// Position after it.
     pub position: BaseAtoms,
-    /// Realised half-spread at each of [`MARKOUT_HORIZONS`], in half ticks.
-    pub markouts: [Option<i64>; MARKOUT_HORIZONS.len()],
 }
 
-/// The account at one time.
+/// The model's figures at one time; `None` while they are not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ModelFigures {
+    /// Price volatility, in ticks per square root of a second.
+    pub sigma_ticks: Option<f64>,
+    /// Toxicity, de-biased, 0 to 1.
+    pub tau: Option<f64>,
+    /// Toxicity as measured, 0 to 1.
+    pub tau_raw: Option<f64>,
+    /// Signed toxicity, -1 to 1.
+    pub tau_signed: Option<f64>,
+    /// Toxicity coefficient in use, in ticks.
+    pub k_ticks: Option<f64>,
+    /// Risk aversion in use, per quote unit.
+    pub gamma: Option<f64>,
+    /// Skew per unit of base, in ticks.
+    pub kappa_ticks: Option<f64>,
+    /// Half-spread before rounding, in ticks.
+    pub half_spread_ticks: Option<f64>,
+}
+
+/// The account, the market and the model at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PnlRow {
     /// When.
@@ -64,6 +69,8 @@ pub struct PnlRow {
     pub inventory: Money,
     /// Commissions.
     pub fees: Money,
+    /// The model.
+    pub model: ModelFigures,
 }
 
 /// Everything that a report shows of one instrument.
@@ -75,20 +82,8 @@ pub struct SessionRecord {
     pub fills: Vec<FillRow>,
     /// The account at regular times.
     pub pnl: Vec<PnlRow>,
-}
-
-impl SessionRecord {
-    /// Mean markout of all fills at a horizon, by its index.
-    pub fn mean_markout(&self, horizon: usize) -> Option<MeanMarkout> {
-        mean_markout(self.fills.iter().filter_map(|fill| Some((fill.markouts[horizon]?, fill.qty))))
-    }
-
-    /// Mean effective half-spread of all fills: what each earned against the mid of its moment.
-    pub fn mean_effective(&self) -> Option<MeanMarkout> {
-        mean_markout(
-            self.fills
-                .iter()
-                .map(|fill| (fill.side.sign() * (fill.mid.get() - HalfTicks::from(fill.price).get()), fill.qty)),
-        )
-    }
+    /// Every mid.
+    pub mids: MidSeries,
+    /// What the session is judged by.
+    pub kpis: Kpis,
 }

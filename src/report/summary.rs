@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
+use crate::kpi::Kpis;
+use crate::kpi::markout::CurvePoint;
 use crate::metrics::LatencySummary;
 use crate::types::{Instrument, Money, Qty, format_e8};
 
@@ -86,10 +88,18 @@ impl From<LatencySummary> for Latency {
 pub struct MarkoutText {
     /// Mean in ticks, weighted by quantity; positive when the mid stayed on our side.
     pub mean_ticks: f64,
-    /// Its standard error, as if fills were independent.
-    pub error_ticks: f64,
+    /// Its standard error by the block bootstrap; `None` for a session with too few blocks.
+    pub error_ticks: Option<f64>,
     /// Fills with a mid at that horizon.
     pub fills: u64,
+}
+
+impl MarkoutText {
+    /// A point of the curve; `None` without fills.
+    pub fn of(point: &CurvePoint) -> Option<MarkoutText> {
+        let mean_ticks = point.mean_ticks?;
+        Some(MarkoutText { mean_ticks, error_ticks: point.error_ticks, fills: point.fills })
+    }
 }
 
 /// What a session did, in numbers.
@@ -151,10 +161,12 @@ pub struct Summary {
     pub tick_to_order_ns: Latency,
     /// From the program's start to its first quote, in milliseconds.
     pub first_quote_ms: Option<f64>,
-    /// Mean effective half-spread of the fills.
+    /// Mean effective half-spread of the fills: the markout after no time at all.
     pub effective_half_spread: Option<MarkoutText>,
-    /// Mean markouts by horizon: `1s`, `5s`, …
+    /// Mean markouts by horizon: `0s`, `0.1s`, `1s`, …
     pub markouts: BTreeMap<String, Option<MarkoutText>>,
+    /// What the session is judged by.
+    pub kpis: Kpis,
     /// Market-data gaps that were noticed and repaired.
     pub book_desyncs: u64,
     /// The tiles' seats.

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::record::{FillRow, MARKOUT_HORIZONS, SessionRecord};
+use super::record::{FillRow, SessionRecord};
 use super::{ReportError, write_whole};
+use crate::kpi::markout::{MARKOUT_HORIZONS, MidSeries, horizon_name};
 use crate::types::{FeeAsset, HalfTicks, Instrument, Side, TimestampNs, format_e8};
 
 fn e8_text(e8: i64) -> String {
@@ -41,38 +42,37 @@ fn utc_text(ts: TimestampNs) -> String {
     )
 }
 
-fn fill_cells(instrument: &Instrument, fill: &FillRow) -> Vec<String> {
+fn fill_cells(instrument: &Instrument, fill: &FillRow, mids: &MidSeries) -> Vec<String> {
+    let sample = &fill.sample;
     let fee_asset = match fill.fee_asset {
         FeeAsset::None => "",
         FeeAsset::Base => instrument.spec.base.as_str(),
         FeeAsset::Quote => instrument.spec.quote.as_str(),
         FeeAsset::Other => "other",
     };
-    let spread = instrument.value(
-        HalfTicks::new(fill.side.sign() * (fill.mid.get() - HalfTicks::from(fill.price).get())),
-        instrument.atoms(fill.qty),
-    );
+    let spread = instrument.value(HalfTicks::new(sample.effective()), instrument.atoms(sample.qty));
     let mut cells = vec![
         fill.event_ts.nanos().to_string(),
         utc_text(fill.event_ts),
         instrument.symbol().to_owned(),
         fill.trade_id.0.to_string(),
         fill.client_id.to_string(),
-        if fill.side == Side::Bid { "buy" } else { "sell" }.to_owned(),
-        instrument.price_text(fill.price),
-        instrument.qty_text(fill.qty),
+        if sample.side == Side::Bid { "buy" } else { "sell" }.to_owned(),
+        instrument.price_text(sample.price),
+        instrument.qty_text(sample.qty),
         if fill.is_maker { "maker" } else { "taker" }.to_owned(),
         fill.cause.unwrap_or("").to_owned(),
         e8_text(fill.fee_e8),
         fee_asset.to_owned(),
         fill.fee.to_string(),
-        mid_text(instrument, fill.mid),
+        mid_text(instrument, sample.mid),
         spread.to_string(),
         e8_text(fill.position.get()),
     ];
-    for markout in fill.markouts {
+    for horizon in MARKOUT_HORIZONS {
         // Half ticks are exact in a float; the text is the shortest that reads back the same.
-        cells.push(markout.map_or(String::new(), |half_ticks| (half_ticks as f64 / 2.0).to_string()));
+        let spread = sample.spread(mids, horizon);
+        cells.push(spread.map_or(String::new(), |spread| (spread.realised as f64 / 2.0).to_string()));
     }
     cells
 }
@@ -103,9 +103,9 @@ pub fn write_fills(path: &Path, record: &SessionRecord) -> Result<(), ReportErro
     .map(str::to_owned)
     .to_vec();
     for horizon in MARKOUT_HORIZONS {
-        header.push(format!("markout_{}s_ticks", horizon.nanos() / 1_000_000_000));
+        header.push(format!("markout_{}_ticks", horizon_name(horizon)));
     }
-    write_table(path, &header, record.fills.iter().map(|fill| fill_cells(&record.instrument, fill)))
+    write_table(path, &header, record.fills.iter().map(|fill| fill_cells(&record.instrument, fill, &record.mids)))
 }
 
 /// Writes one row for each time at which the account was looked at.
@@ -113,13 +113,35 @@ pub fn write_fills(path: &Path, record: &SessionRecord) -> Result<(), ReportErro
 /// # Errors
 /// When the folder or the disk refuses.
 pub fn write_pnl(path: &Path, record: &SessionRecord) -> Result<(), ReportError> {
-    let header = ["ts_ns", "time", "mid", "bid", "ask", "position", "total", "gross", "spread", "inventory", "fees"]
-        .map(str::to_owned);
+    let header = [
+        "ts_ns",
+        "time",
+        "mid",
+        "bid",
+        "ask",
+        "position",
+        "total",
+        "gross",
+        "spread",
+        "inventory",
+        "fees",
+        "sigma_ticks",
+        "tau",
+        "tau_raw",
+        "tau_signed",
+        "k_ticks",
+        "gamma",
+        "kappa_ticks",
+        "half_spread_ticks",
+    ]
+    .map(str::to_owned);
     let price = |price: Option<_>| price.map_or(String::new(), |price| record.instrument.price_text(price));
+    let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
     write_table(
         path,
         &header,
         record.pnl.iter().map(|row| {
+            let model = &row.model;
             vec![
                 row.ts.nanos().to_string(),
                 utc_text(row.ts),
@@ -132,6 +154,14 @@ pub fn write_pnl(path: &Path, record: &SessionRecord) -> Result<(), ReportError>
                 row.spread.to_string(),
                 row.inventory.to_string(),
                 row.fees.to_string(),
+                number(model.sigma_ticks),
+                number(model.tau),
+                number(model.tau_raw),
+                number(model.tau_signed),
+                number(model.k_ticks),
+                number(model.gamma),
+                number(model.kappa_ticks),
+                number(model.half_spread_ticks),
             ]
         }),
     )

@@ -15,6 +15,7 @@ use super::{Failure, exit};
 use crate::config::{ApiKeys, Config};
 use crate::gateway::GatewayConfig;
 use crate::journal::SessionEnd;
+use crate::kpi::RunningPoint;
 use crate::metrics::{Board, Count, Hop, LatencySummary, LatencyTable, LatestReader};
 use crate::pipeline::PipelineSnapshot;
 use crate::tiles::control::Recent;
@@ -136,6 +137,12 @@ impl Live {
     pub fn fills(&self) -> Vec<ExecReport> {
         let recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.fills.iter().copied().collect()
+    }
+
+    /// Where the mid went after the fills of an instrument.
+    pub fn markouts(&self, instrument: InstrumentId) -> Vec<RunningPoint> {
+        let recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.markouts.get(instrument.index()).map(|markouts| markouts.points().to_vec()).unwrap_or_default()
     }
 
     /// Asks for the end, as [`Engine::stop`].

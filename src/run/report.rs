@@ -2,19 +2,26 @@
 //!
 //! Re-runs books and decisions over the recorded inputs, as a replay does, and looks at the figures after each: the
 //! report then shows exactly what the session counted, and needs nothing that the journal does not hold. Called by
-//! `demo` after its session has ended, on the main thread.
+//! `demo` after its session has ended and by `touchline report`, on the main thread.
+
+mod verb;
+
+pub use verb::{ReportArgs, run};
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::failure::{Failure, exit};
 use crate::journal::{JournalError, JournalReader, StreamReader};
-use crate::kpi::markout::MidSeries;
+use crate::kpi::{KpiAccumulator, KpiRules, OrderCounts, Resting, Standing};
+use crate::metrics::LatencySummary;
 use crate::pipeline::market::MarketStage;
 use crate::pipeline::sync::SyncRule;
 use crate::pipeline::{Pipeline, PipelineConfig, PipelineSnapshot};
-use crate::report::{FillRow, MARKOUT_HORIZONS, PnlRow, SessionRecord};
-use crate::types::{Actions, DurationNs, ExecKind, Input, Instrument, MarketUpdate, TimestampNs};
+use crate::report::{FillRow, ModelFigures, PnlRow, SessionRecord};
+use crate::types::{
+    Action, Actions, DurationNs, ExecKind, ExecReport, Input, Instrument, MarketUpdate, Side, TimestampNs,
+};
 use crate::wire::{FeedEvent, Flags, InputEvent, Kind, QuoteEvent, RecordError, Stream};
 
 /// What the journal tells, one record an instrument, and the last figures of each.
@@ -31,11 +38,27 @@ pub struct Told {
 /// Why the venue says that a trade of ours happened, by instrument index and trade number.
 pub type Causes = BTreeMap<(usize, i64), &'static str>;
 
-/// Reads a session's journal; the account is looked at every `interval`.
+/// How a journal is read.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Why the venue says that trades happened, where it was asked.
+    pub causes: Causes,
+    /// What the KPIs' definitions leave open.
+    pub rules: KpiRules,
+    /// Tick to order, where it was measured.
+    pub latency: Option<LatencySummary>,
+}
+
+/// How often the account is looked at, to begin with.
+const ROW_INTERVAL: DurationNs = DurationNs::from_millis(250);
+/// Rows kept: when there are more, every second one goes and the interval doubles. An hour keeps its quarter seconds.
+const ROWS_MAX: usize = 16_384;
+
+/// Reads a session's journal.
 ///
 /// # Errors
 /// When the journal cannot be read, or has no decisions.
-pub fn read_session(session_dir: &Path, interval: DurationNs, causes: &Causes) -> Result<Told, Failure> {
+pub fn read_session(session_dir: &Path, options: &ReadOptions) -> Result<Told, Failure> {
     let reader = JournalReader::open(session_dir).map_err(|error| unreadable(session_dir, &error))?;
     let info = reader.info();
     let instruments = info.instruments().map_err(|why| not_a_session(session_dir, why))?;
@@ -53,11 +76,11 @@ pub fn read_session(session_dir: &Path, interval: DurationNs, causes: &Causes) -
         market: MarketStage::new(&instruments, rule),
         feed,
         feed_seq: 0,
-        tracks: instruments.iter().map(|instrument| Track::new(*instrument)).collect(),
+        tracks: Vec::new(),
+        instruments,
         pipeline,
         actions: Actions::new(),
-        interval,
-        causes,
+        options,
         first_order: None,
     };
     let mut quote = reader.stream(Stream::Quote).map_err(|error| unreadable(session_dir, &error))?;
@@ -76,19 +99,25 @@ pub fn read_session(session_dir: &Path, interval: DurationNs, causes: &Causes) -
 }
 
 struct Track {
-    record: SessionRecord,
-    mids: MidSeries,
+    instrument: Instrument,
+    kpis: KpiAccumulator,
+    fills: Vec<FillRow>,
+    rows: Vec<PnlRow>,
+    interval: DurationNs,
     next_row: TimestampNs,
-    before: Option<PipelineSnapshot>,
+    fills_before: u64,
 }
 
 impl Track {
-    fn new(instrument: Instrument) -> Track {
+    fn new(instrument: Instrument, rules: &KpiRules, start: TimestampNs) -> Track {
         Track {
-            record: SessionRecord { instrument, fills: Vec::new(), pnl: Vec::new() },
-            mids: MidSeries::default(),
-            next_row: TimestampNs::ZERO,
-            before: None,
+            instrument,
+            kpis: KpiAccumulator::new(instrument, rules.clone(), start),
+            fills: Vec::new(),
+            rows: Vec::new(),
+            interval: ROW_INTERVAL,
+            next_row: start,
+            fills_before: 0,
         }
     }
 }
@@ -99,15 +128,18 @@ struct Retelling<'a> {
     feed: StreamReader,
     feed_seq: u64,
     tracks: Vec<Track>,
+    instruments: Vec<Instrument>,
     pipeline: Pipeline,
     actions: Actions,
-    interval: DurationNs,
-    causes: &'a Causes,
+    options: &'a ReadOptions,
     first_order: Option<TimestampNs>,
 }
 
 impl Retelling<'_> {
     fn take(&mut self, now: TimestampNs, event: InputEvent) -> Result<(), Failure> {
+        if self.tracks.is_empty() {
+            self.start(now);
+        }
         let input = match event {
             InputEvent::Market { feed_seq } => Input::Market(self.update_of(feed_seq)?),
             InputEvent::Exec(report) => Input::Exec(report),
@@ -117,19 +149,27 @@ impl Retelling<'_> {
         };
         self.actions.clear();
         self.pipeline.on_event(now, &input, &mut self.actions);
-        for index in 0..self.tracks.len() {
-            let instrument = self.tracks[index].record.instrument;
-            let concerns = match &input {
-                Input::Market(update) => update.instrument() == instrument.id,
-                Input::Exec(report) => report.instrument == instrument.id,
-                _ => false,
-            };
-            if concerns {
-                let snapshot = self.pipeline.snapshot(instrument.id);
-                self.look(index, now, &input, snapshot);
+        for action in self.actions.as_slice() {
+            if let Action::Command(command) = action {
+                self.tracks[command.instrument().index()].kpis.on_command(now, command);
             }
         }
+        let concerned = match &input {
+            Input::Market(update) => Some(update.instrument()),
+            Input::Exec(report) => Some(report.instrument),
+            _ => None,
+        };
+        if let Some(id) = concerned {
+            let snapshot = self.pipeline.snapshot(id);
+            let report = if let Input::Exec(report) = &input { Some(report) } else { None };
+            self.look(id.index(), now, report, &snapshot);
+        }
         Ok(())
+    }
+
+    fn start(&mut self, now: TimestampNs) {
+        let rules = &self.options.rules;
+        self.tracks = self.instruments.iter().map(|instrument| Track::new(*instrument, rules, now)).collect();
     }
 
     /// The market update that a feed record gives rise to: the books are stepped up to it.
@@ -155,63 +195,87 @@ impl Retelling<'_> {
         Err(not_a_session(self.session_dir, format!("the feed record {feed_seq} gives no market update")))
     }
 
-    fn look(&mut self, index: usize, now: TimestampNs, input: &Input, snapshot: PipelineSnapshot) {
+    fn look(&mut self, index: usize, now: TimestampNs, report: Option<&ExecReport>, snapshot: &PipelineSnapshot) {
         let track = &mut self.tracks[index];
-        if let Some(mark) = snapshot.mark {
-            track.mids.push(now, mark);
+        let counted = std::mem::replace(&mut track.fills_before, snapshot.counters.fills);
+        match report.map(|report| (report, report.kind)) {
+            Some((report, ExecKind::Fill(fill))) if snapshot.counters.fills > counted => {
+                let fees_before = track.kpis.ledger().pnl().fees;
+                let sample = track.kpis.on_fill(now, report.client_id, &fill);
+                track.fills.push(FillRow {
+                    event_ts: report.event_ts,
+                    trade_id: fill.trade_id,
+                    client_id: report.client_id,
+                    sample,
+                    is_maker: fill.is_maker,
+                    cause: self.options.causes.get(&(index, fill.trade_id.0)).copied(),
+                    fee_e8: fill.fee_e8,
+                    fee_asset: fill.fee_asset,
+                    fee: track.kpis.ledger().pnl().fees - fees_before,
+                    position: track.kpis.ledger().atoms(),
+                });
+            }
+            Some((report, ExecKind::Rejected(_))) => track.kpis.on_rejected(report.client_id),
+            _ => {}
         }
-        track.mids.extend_to(now);
-        let counted = track.before.map_or(0, |before| before.counters.fills);
-        if let Input::Exec(report) = input
-            && let ExecKind::Fill(fill) = report.kind
-            && snapshot.counters.fills > counted
-            && let Some(mid) = snapshot.mark
-        {
-            let fees_before = track.before.map_or_else(Default::default, |before| before.pnl.fees);
-            track.record.fills.push(FillRow {
-                event_ts: report.event_ts,
-                recv_ts: now,
-                trade_id: fill.trade_id,
-                client_id: report.client_id,
-                side: fill.side,
-                price: fill.price,
-                qty: fill.qty,
-                is_maker: fill.is_maker,
-                cause: self.causes.get(&(index, fill.trade_id.0)).copied(),
-                fee_e8: fill.fee_e8,
-                fee_asset: fill.fee_asset,
-                fee: snapshot.pnl.fees - fees_before,
-                mid,
-                position: snapshot.position_atoms,
-                markouts: [None; MARKOUT_HORIZONS.len()],
-            });
-        }
+        track.kpis.on_standing(now, standing_of(snapshot));
         if now >= track.next_row
-            && let Some(row) = row_of(now, &snapshot)
+            && let Some(row) = row_of(now, snapshot)
         {
-            track.record.pnl.push(row);
-            track.next_row = now.plus(self.interval);
+            track.rows.push(row);
+            if track.rows.len() > ROWS_MAX {
+                let mut keeps = false;
+                track.rows.retain(|_| {
+                    keeps = !keeps;
+                    keeps
+                });
+                track.interval = DurationNs::from_nanos(track.interval.nanos() * 2);
+            }
+            track.next_row = now.plus(track.interval);
         }
-        track.before = Some(snapshot);
     }
 
     fn finish(mut self) -> Told {
-        let mut last = Vec::new();
-        for track in &mut self.tracks {
-            let instrument = track.record.instrument;
-            let snapshot = self.pipeline.snapshot(instrument.id);
-            if let Some(row) = row_of(snapshot.now, &snapshot) {
-                track.record.pnl.push(row);
-            }
-            for fill in &mut track.record.fills {
-                for (markout, horizon) in fill.markouts.iter_mut().zip(MARKOUT_HORIZONS) {
-                    *markout = track.mids.markout(fill.recv_ts, fill.side, fill.price, horizon);
-                }
-            }
-            last.push((instrument, snapshot));
+        let (mut last, mut records) = (Vec::new(), Vec::new());
+        if self.tracks.is_empty() {
+            self.start(TimestampNs::ZERO);
         }
-        let records = self.tracks.into_iter().map(|track| track.record).collect();
+        for mut track in self.tracks {
+            let snapshot = self.pipeline.snapshot(track.instrument.id);
+            track.rows.extend(row_of(snapshot.now, &snapshot));
+            let counters = snapshot.counters;
+            let counts = OrderCounts {
+                accepted: counters.accepted,
+                rejected: counters.rejected_total(),
+                post_only_rejected: counters.post_only_rejects(),
+                modelled: counters.modelled,
+                floor_bound: counters.floor_bound,
+                clamped: counters.clamped,
+            };
+            let kpis = track.kpis.finish(snapshot.now, counts, self.options.latency);
+            records.push(SessionRecord {
+                instrument: track.instrument,
+                fills: track.fills,
+                pnl: track.rows,
+                mids: track.kpis.mids().clone(),
+                kpis,
+            });
+            last.push((track.instrument, snapshot));
+        }
         Told { records, last, first_order: self.first_order }
+    }
+}
+
+fn standing_of(snapshot: &PipelineSnapshot) -> Standing {
+    let resting = |side: Side| {
+        let price = if side == Side::Bid { snapshot.own_bid } else { snapshot.own_ask };
+        price.map(|price| Resting { price, qty: snapshot.own_qty[side.index()] })
+    };
+    Standing {
+        mid: snapshot.mark,
+        touch: snapshot.best_bid.zip(snapshot.best_ask).map(|(bid, ask)| [bid, ask]),
+        own: Side::BOTH.map(resting),
+        position_max: snapshot.position_max,
     }
 }
 
@@ -225,6 +289,16 @@ fn row_of(now: TimestampNs, snapshot: &PipelineSnapshot) -> Option<PnlRow> {
         spread: snapshot.pnl.spread,
         inventory: snapshot.pnl.inventory,
         fees: snapshot.pnl.fees,
+        model: ModelFigures {
+            sigma_ticks: snapshot.sigma_ticks,
+            tau: snapshot.tau,
+            tau_raw: snapshot.tau_raw,
+            tau_signed: snapshot.tau_signed,
+            k_ticks: Some(snapshot.k_ticks),
+            gamma: snapshot.gamma,
+            kappa_ticks: snapshot.kappa_ticks,
+            half_spread_ticks: snapshot.half_spread_ticks,
+        },
     })
 }
 

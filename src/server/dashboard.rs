@@ -221,6 +221,16 @@ fn instrument_state(view: &dyn SessionView, instrument: &Instrument) -> Value {
         },
         "sigma_ticks": snapshot.sigma_ticks,
         "toxicity": snapshot.tau,
+        "toxicity_raw": snapshot.tau_raw,
+        "toxicity_signed": snapshot.tau_signed,
+        "k_ticks": snapshot.k_ticks,
+        "gamma": snapshot.gamma,
+        "kappa_ticks": snapshot.kappa_ticks,
+        "floor_bound_ratio": snapshot.counters.floor_bound_ratio(),
+        "markouts": view.markouts(instrument.id).iter().map(|point| json!({
+            "horizon": format!("{}s", point.horizon_s), "fills": point.fills,
+            "mean_ticks": point.mean_ticks, "error_ticks": point.error_ticks,
+        })).collect::<Vec<_>>(),
         "half_spread_ticks": snapshot.half_spread_ticks,
         "working_orders": snapshot.working_orders,
         "unknown_orders": snapshot.unknown_orders,
@@ -244,9 +254,10 @@ mod tests {
     use std::net::TcpStream;
 
     use super::*;
+    use crate::kpi::{RunningMarkouts, RunningPoint};
     use crate::metrics::{Board, LatencyTable};
     use crate::pipeline::PipelineSnapshot;
-    use crate::types::{Filters, InstrumentId, InstrumentSpec, QuoteDecision, Symbol};
+    use crate::types::{Filters, InstrumentId, InstrumentSpec, Price, Qty, QuoteDecision, Symbol, TimestampNs};
 
     #[derive(Debug)]
     struct OneSymbol {
@@ -284,6 +295,15 @@ mod tests {
         }
         fn fills(&self) -> Vec<ExecReport> {
             Vec::new()
+        }
+        fn markouts(&self, _: InstrumentId) -> Vec<RunningPoint> {
+            let mut markouts = RunningMarkouts::default();
+            markouts.on_mid(TimestampNs::from_millis(1), HalfTicks::new(200));
+            for price in [99, 98] {
+                let (price, qty) = (Price::from_ticks(price), Qty::from_lots(1));
+                markouts.on_fill(TimestampNs::from_millis(2), Side::Bid, price, qty);
+            }
+            markouts.points().to_vec()
         }
     }
 
@@ -324,6 +344,10 @@ mod tests {
         let state: Value = serde_json::from_str(body).unwrap();
         assert_eq!(state["ticks"], 7);
         assert_eq!(state["instruments"][0]["symbol"], "BTCUSDT");
+        assert_eq!(state["instruments"][0]["markouts"][0]["mean_ticks"], 1.5);
+        assert_eq!(state["instruments"][0]["markouts"][5]["mean_ticks"], Value::Null);
+        // Nothing was quoted: no share, rather than nought.
+        assert_eq!(state["instruments"][0]["floor_bound_ratio"], Value::Null);
         let metrics = fetch(&url, "/metrics");
         for line in [
             "touchline_ticks_total 7",
@@ -333,6 +357,10 @@ mod tests {
             "touchline_orders_total{symbol=\"BTCUSDT\",outcome=\"would_cross\"} 0",
             "touchline_book_live{symbol=\"BTCUSDT\"} 0",
             "touchline_tile_longest_step_ns{tile=\"feed\"} 0",
+            "touchline_markout_ticks{symbol=\"BTCUSDT\",horizon=\"0s\"} 1.5",
+            "touchline_markout_error_ticks{symbol=\"BTCUSDT\",horizon=\"0s\"} 0.5",
+            "touchline_markout_fills{symbol=\"BTCUSDT\",horizon=\"60s\"} 0",
+            "touchline_k_ticks{symbol=\"BTCUSDT\"} ",
             "touchline_latency_samples_total{hop=\"tick_to_order\"} 1",
             "# EOF",
         ] {

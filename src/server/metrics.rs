@@ -12,6 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::view::SessionView;
+use crate::kpi::RunningPoint;
 use crate::metrics::{Count, Gauge, Hop};
 use crate::pipeline::{PipelineSnapshot, TradingState};
 use crate::types::{BookState, Instrument, RejectReason};
@@ -183,6 +184,7 @@ impl SessionCollector {
                 labelled(&mut metric, &vec![("symbol", instrument.symbol()), ("part", part)], value.to_f64())?;
             }
         }
+        self.encode_markouts(encoder, &snapshots)?;
         let help = "Orders by outcome";
         let mut metric = encoder.encode_descriptor("orders", help, None, MetricType::Counter)?;
         for (instrument, snapshot) in &snapshots {
@@ -203,10 +205,37 @@ impl SessionCollector {
     }
 }
 
+impl SessionCollector {
+    fn encode_markouts(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        snapshots: &[(&Instrument, PipelineSnapshot)],
+    ) -> Result<(), Error> {
+        type Read = fn(&RunningPoint) -> Option<f64>;
+        let rows: [(&str, &str, Read); 3] = [
+            ("markout_ticks", "Mean realised half-spread of the fills by horizon, in ticks", |point| point.mean_ticks),
+            ("markout_error_ticks", "Its standard error as if fills were independent", |point| point.error_ticks),
+            ("markout_fills", "Fills whose horizon has passed", |point| Some(point.fills as f64)),
+        ];
+        for (name, help, read) in rows {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (instrument, _) in snapshots {
+                for point in self.view.markouts(instrument.id) {
+                    let horizon = format!("{}s", point.horizon_s);
+                    if let Some(value) = read(&point) {
+                        labelled(&mut metric, &vec![("symbol", instrument.symbol()), ("horizon", &horizon)], value)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 type InstrumentGauge = fn(&Instrument, &PipelineSnapshot) -> Option<f64>;
 
 /// One value an instrument; nothing is shown for what is not known.
-fn instrument_gauges() -> [(&'static str, &'static str, InstrumentGauge); 11] {
+fn instrument_gauges() -> [(&'static str, &'static str, InstrumentGauge); 18] {
     [
         ("open_orders", "Own orders alive or in doubt", |_, s| Some(f64::from(s.working_orders))),
         ("unknown_orders", "Own orders in doubt", |_, s| Some(f64::from(s.unknown_orders))),
@@ -221,5 +250,14 @@ fn instrument_gauges() -> [(&'static str, &'static str, InstrumentGauge); 11] {
         ("trading_state", "0 active, 1 reducing, 2 halted, 3 stopping", |_, s| Some(f64::from(s.state as u8))),
         ("sigma_ticks", "Price volatility in ticks per square root of a second", |_, s| s.sigma_ticks),
         ("toxicity", "Toxicity of the flow, 0 to 1, de-biased", |_, s| s.tau),
+        ("toxicity_raw", "Toxicity of the flow as measured, 0 to 1", |_, s| s.tau_raw),
+        ("toxicity_signed", "Toxicity with its side, -1 (sellers) to 1 (buyers)", |_, s| s.tau_signed),
+        ("k_ticks", "Toxicity coefficient in use, in ticks", |_, s| Some(s.k_ticks)),
+        ("gamma", "Risk aversion in use, per quote unit", |_, s| s.gamma),
+        ("kappa_ticks", "Inventory skew per unit of base, in ticks", |_, s| s.kappa_ticks),
+        ("half_spread_ticks", "Half-spread of the model before rounding, in ticks", |_, s| s.half_spread_ticks),
+        ("floor_bound_ratio", "Share of the model's quotes whose half-spread was held up by its floor", |_, s| {
+            s.counters.floor_bound_ratio()
+        }),
     ]
 }

@@ -1,5 +1,6 @@
 //! What the cold servers may see of an engine: readings, never a handle that could stop or slow it.
 
+use crate::kpi::RunningPoint;
 use crate::metrics::{Board, LatencyTable};
 use crate::pipeline::PipelineSnapshot;
 use crate::types::{ExecReport, Instrument, InstrumentId, QuoteDecision};
@@ -23,4 +24,6 @@ pub trait SessionView: std::fmt::Debug + Send + Sync + 'static {
     fn quote(&self, instrument: InstrumentId) -> Option<QuoteDecision>;
     /// The newest fills, oldest first.
     fn fills(&self) -> Vec<ExecReport>;
+    /// Where the mid went after the fills of an instrument so far.
+    fn markouts(&self, instrument: InstrumentId) -> Vec<RunningPoint>;
 }

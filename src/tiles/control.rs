@@ -14,14 +14,27 @@ use tracing::{info, warn};
 use super::Tile;
 use super::fate::Fate;
 use super::message::Telemetry;
-use crate::metrics::{Board, Gauge, LatencyTable};
+use crate::kpi::RunningMarkouts;
+use crate::metrics::{Board, Gauge, LatencyTable, LatestReader};
+use crate::pipeline::PipelineSnapshot;
 use crate::topology::tile;
-use crate::types::{Control, ExecReport, Instrument, QuoteDecision, QuoteSide, TimestampNs};
+use crate::types::{Control, ExecKind, ExecReport, Instrument, QuoteDecision, QuoteSide, TimestampNs};
 
 /// How many fills people may look back on.
 const FILLS_KEPT: usize = 256;
 /// Messages taken in one step.
 const MESSAGES_A_STEP: usize = 4096;
+
+impl Recent {
+    /// Nothing yet, for so many instruments.
+    pub fn new(instruments: usize) -> Recent {
+        Recent {
+            fills: VecDeque::new(),
+            quotes: vec![None; instruments],
+            markouts: vec![RunningMarkouts::default(); instruments],
+        }
+    }
+}
 
 /// The newest things that happened, for people.
 #[derive(Debug, Default)]
@@ -30,6 +43,8 @@ pub struct Recent {
     pub fills: VecDeque<ExecReport>,
     /// The newest decision of each instrument.
     pub quotes: Vec<Option<QuoteDecision>>,
+    /// Where the mid went after the fills of each instrument.
+    pub markouts: Vec<RunningMarkouts>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +64,8 @@ pub struct ControlParts {
     pub latencies: Arc<LatencyTable>,
     /// What people look at.
     pub recent: Arc<Mutex<Recent>>,
+    /// The newest figures of each instrument.
+    pub snapshots: Vec<LatestReader<PipelineSnapshot>>,
     /// The session's instruments.
     pub instruments: Vec<Instrument>,
     /// Where a dry run prints its quotes.
@@ -67,12 +84,15 @@ pub struct ControlParts {
 pub struct ControlTile {
     parts: ControlParts,
     phase: Phase,
+    /// The time of the last figures seen, of each instrument.
+    seen: Vec<TimestampNs>,
 }
 
 impl ControlTile {
     /// A tile of a running session.
     pub fn new(parts: ControlParts) -> ControlTile {
-        ControlTile { parts, phase: Phase::Running }
+        let seen = vec![TimestampNs::ZERO; parts.snapshots.len()];
+        ControlTile { parts, phase: Phase::Running, seen }
     }
 
     fn see_to_the_end(&mut self) {
@@ -126,6 +146,20 @@ impl ControlTile {
         work
     }
 
+    /// Mids for the running markouts: a quote tells them when it moves, the figures also while it does not.
+    fn take_mids(&mut self) {
+        for (index, reader) in self.parts.snapshots.iter().enumerate() {
+            let Some(snapshot) = reader.get() else { continue };
+            if let Some(mark) = snapshot.mark.filter(|_| snapshot.now > self.seen[index]) {
+                self.seen[index] = snapshot.now;
+                let mut recent = self.parts.recent.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(markouts) = recent.markouts.get_mut(index) {
+                    markouts.on_mid(snapshot.now, mark);
+                }
+            }
+        }
+    }
+
     fn keep(&mut self, message: Telemetry) {
         match message {
             Telemetry::Sample(hop, ns) => self.parts.latencies.record(hop, ns),
@@ -135,11 +169,19 @@ impl ControlTile {
                     recent.fills.pop_front();
                 }
                 recent.fills.push_back(report);
+                if let ExecKind::Fill(fill) = report.kind
+                    && let Some(markouts) = recent.markouts.get_mut(report.instrument.index())
+                {
+                    markouts.on_fill(report.recv_ts, fill.side, fill.price, fill.qty);
+                }
             }
             Telemetry::Quote(now, decision) => {
                 let mut recent = self.parts.recent.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(slot) = recent.quotes.get_mut(decision.instrument.index()) {
                     *slot = Some(decision);
+                }
+                if let Some(markouts) = recent.markouts.get_mut(decision.instrument.index()) {
+                    markouts.on_mid(now, decision.mid);
                 }
                 drop(recent);
                 if let Some(lines) = &mut self.parts.lines {
@@ -185,7 +227,9 @@ impl Tile for ControlTile {
 
     fn step(&mut self) -> usize {
         self.see_to_the_end();
-        self.take_telemetry()
+        let work = self.take_telemetry();
+        self.take_mids();
+        work
     }
 
     fn is_done(&self) -> bool {

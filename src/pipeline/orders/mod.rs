@@ -111,8 +111,13 @@ impl OrderTable {
 
     /// The price of a side's order that rests, as far as we know.
     pub fn live_price(&self, side: Side) -> Option<Price> {
+        self.live(side).map(|order| order.price)
+    }
+
+    /// The newest live order of a side, if there is one.
+    pub fn live(&self, side: Side) -> Option<&Order> {
         let live = |order: &&Order| order.side == side && !order.is_orphan && order.state() == OrderState::Live;
-        self.orders.iter().rev().find(live).map(|order| order.price)
+        self.orders.iter().rev().find(live)
     }
 
     /// Whether an order's placement is in doubt on that side.

@@ -4,25 +4,27 @@ use std::collections::BTreeMap;
 
 use super::session::{Ended, Plan};
 use crate::archive::{ConvertOptions, convert};
-use crate::kpi::markout::MeanMarkout;
+use crate::kpi::markout::{MARKOUT_HORIZONS, horizon_name};
 use crate::pipeline::PipelineSnapshot;
 use crate::report::{
-    Decimal, Latency, MARKOUT_HORIZONS, MarkoutText, PnlText, Summary, write_fills, write_page, write_pnl, write_whole,
+    Decimal, Latency, MarkoutText, PageHead, PnlText, Summary, write_fills, write_page, write_pnl, write_whole,
 };
 use crate::run::{Failure, exit, output, report};
 use crate::server::metrics::REJECT_NAMES;
 use crate::sim::FillCause;
-use crate::types::{BaseAtoms, DurationNs, Instrument, Money};
-
-/// How often the tables look at the account.
-const ROW_INTERVAL: DurationNs = DurationNs::from_millis(250);
+use crate::types::{BaseAtoms, Instrument, Money};
 
 /// Writes everything into the output folder and returns the summary.
 ///
 /// # Errors
 /// When a file cannot be written or the journal cannot be read.
 pub fn write_out(plan: &Plan, ended: &Ended) -> Result<Summary, Failure> {
-    let told = report::read_session(&ended.journal, ROW_INTERVAL, &ended.causes())?;
+    let mut rules = ended.rules.clone();
+    // The embedded venue takes the same from makers and takers.
+    rules.taker_fee_bps = plan.fee_bps();
+    // Decisions take no virtual time: there is nothing to tell.
+    let latency = (ended.clock == "wall").then_some(ended.latency);
+    let told = report::read_session(&ended.journal, &report::ReadOptions { causes: ended.causes(), rules, latency })?;
     let parquet = plan.out.join("parquet");
     convert(&ended.journal, &parquet, &ConvertOptions::default()).map_err(|error| {
         Failure::new(
@@ -44,7 +46,7 @@ pub fn write_out(plan: &Plan, ended: &Ended) -> Result<Summary, Failure> {
         .map_err(|error| Failure::bug(format!("the summary has no text: {error}")))?;
     text.push('\n');
     write_whole(&plan.out.join("summary.json"), text.as_bytes()).map_err(output::report_failure)?;
-    write_page(&report_path, &summary, record).map_err(output::report_failure)?;
+    write_page(&report_path, &PageHead::from(&summary), record).map_err(output::report_failure)?;
     Ok(summary)
 }
 
@@ -58,10 +60,6 @@ fn balance_total(instrument: &Instrument, snapshot: &PipelineSnapshot, change: (
     let (base, quote) = change;
     let held = snapshot.mark.map_or(Money::ZERO, |mark| instrument.value(mark, BaseAtoms::new(base)));
     Money::from_e8(quote) + held
-}
-
-fn markout(mean: Option<MeanMarkout>) -> Option<MarkoutText> {
-    mean.map(|mean| MarkoutText { mean_ticks: mean.mean_ticks, error_ticks: mean.error_ticks, fills: mean.fills })
 }
 
 fn summarise(
@@ -78,18 +76,14 @@ fn summarise(
     for fill in &record.fills {
         *fills_by_cause.entry(fill.cause.unwrap_or("unknown")).or_default() += 1;
     }
-    let mut filled: Vec<_> = record.fills.iter().map(|fill| fill.client_id).collect();
-    filled.sort();
-    filled.dedup();
     let change = ended.venue.balance_changes.first().copied().unwrap_or_default();
     let source = match plan.args.data.as_slice() {
         [] => "synthetic".to_owned(),
         files => files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" "),
     };
-    let mut markouts = BTreeMap::new();
-    for (index, horizon) in MARKOUT_HORIZONS.iter().enumerate() {
-        markouts.insert(format!("{}s", horizon.nanos() / 1_000_000_000), markout(record.mean_markout(index)));
-    }
+    let points = &record.kpis.markouts;
+    let markouts = MARKOUT_HORIZONS.iter().zip(points);
+    let markouts = markouts.map(|(horizon, point)| (horizon_name(*horizon), MarkoutText::of(point))).collect();
     Summary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         mode: "demo".to_owned(),
@@ -114,7 +108,7 @@ fn summarise(
         orders_unknown: counters.unknowns,
         fills: counters.fills,
         fills_by_cause,
-        fill_ratio: (counters.accepted > 0).then(|| filled.len() as f64 / counters.accepted as f64),
+        fill_ratio: record.kpis.fill_ratio,
         position_lots: snapshot.position.lots(),
         position: Decimal::e8(snapshot.position_atoms.get()),
         fee_bps: plan.fee_bps(),
@@ -129,8 +123,9 @@ fn summarise(
         open_orders_at_exit: ended.venue.open_orders as u64,
         tick_to_order_ns: Latency::from(ended.latency),
         first_quote_ms: ended.first_quote_ms,
-        effective_half_spread: markout(record.mean_effective()),
+        effective_half_spread: points.first().and_then(MarkoutText::of),
         markouts,
+        kpis: record.kpis.clone(),
         book_desyncs: ended.desyncs,
         plan: ended.plan.clone(),
         journal: ended.journal.clone(),

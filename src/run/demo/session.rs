@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::DemoArgs;
 use super::screen::Screen;
 use crate::config::{ApiKeys, Config};
+use crate::kpi::KpiRules;
 use crate::metrics::{Count, LatencySummary};
 use crate::pipeline::PipelineSnapshot;
 use crate::run::engine::{self, EngineMode, EngineSummary};
@@ -67,6 +68,8 @@ pub struct Ended {
     pub desyncs: u64,
     /// The tiles' seats.
     pub plan: Option<String>,
+    /// What the KPIs' definitions leave open.
+    pub rules: KpiRules,
     /// Why the engine ended, when it was not asked to.
     pub failure: Option<Failure>,
 }
@@ -159,6 +162,7 @@ pub fn run_virtual(plan: &Plan) -> Result<Ended, Failure> {
         first_quote_ms: outcome.first_quote_after.map(|after| after.nanos() as f64 / 1e6),
         desyncs: 0,
         plan: None,
+        rules: config.report,
         failure: None,
     })
 }
@@ -220,6 +224,7 @@ pub fn run_live(plan: &Plan) -> Result<Ended, Failure> {
         first_quote_ms,
         desyncs: board.count(Count::Desyncs),
         plan: Some(seats),
+        rules: config.report,
         failure,
     })
 }

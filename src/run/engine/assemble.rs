@@ -415,7 +415,7 @@ pub fn assemble(
 
     // control and keeper
     let latencies = Arc::new(LatencyTable::default());
-    let recent = Arc::new(Mutex::new(Recent { quotes: vec![None; venue.instruments.len()], ..Recent::default() }));
+    let recent = Arc::new(Mutex::new(Recent::new(venue.instruments.len())));
     match print {
         Some(receiver) => {
             let lines = lines.unwrap_or(Lines { out: Box::new(std::io::sink()), count: 0, ends: false });
@@ -429,6 +429,7 @@ pub fn assemble(
                 telemetry,
                 latencies: Arc::clone(&latencies),
                 recent: Arc::clone(&recent),
+                snapshots: shown.clone(),
                 instruments: venue.instruments.clone(),
                 lines: lines.map(|lines| lines.out),
                 // Two answers in turn, a query and its answer: four times the patience covers the slowest honest end.

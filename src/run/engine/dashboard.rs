@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::Live;
+use crate::kpi::RunningPoint;
 use crate::pipeline::PipelineSnapshot;
 use crate::server::dashboard::Dashboard;
 use crate::server::view::SessionView;
@@ -45,5 +46,8 @@ impl SessionView for Live {
     }
     fn fills(&self) -> Vec<ExecReport> {
         Live::fills(self)
+    }
+    fn markouts(&self, instrument: InstrumentId) -> Vec<RunningPoint> {
+        Live::markouts(self, instrument)
     }
 }

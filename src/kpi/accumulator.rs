@@ -1,0 +1,300 @@
+//! From events to KPIs: the one place where they are computed.
+//!
+//! Owns [`KpiAccumulator`] of one instrument. Fed in the order of time, on a cold thread, by the report with what a
+//! journal tells and by the backtest as it goes; the figures are a function of what was fed. Time between two events
+//! belongs to what was seen at the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cost::AverageCost;
+use super::drawdown::DrawdownTracker;
+use super::figures::{Attribution, KpiRules, Kpis, LatencyKpi, OrderCounts};
+use super::ledger::Ledger;
+use super::markout::{self, FillSample, MAIN_HORIZON, MidSeries};
+use crate::metrics::LatencySummary;
+use crate::stats::bootstrap::Bootstrap;
+use crate::stats::cvar::upper_tail_mean;
+use crate::stats::sharpe::Sharpe;
+use crate::types::{
+    BaseAtoms, ClientOrderId, Command, DurationNs, Fill, HalfTicks, Instrument, Money, Price, Qty, TimestampNs,
+};
+
+const SECOND: DurationNs = DurationNs::from_secs(1);
+const MINUTE: DurationNs = DurationNs::from_secs(60);
+/// Minutes in a block of the bootstrap over profits.
+const PNL_BLOCK: usize = 10;
+
+/// An order of ours that rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resting {
+    /// Its price.
+    pub price: Price,
+    /// What is left of it.
+    pub qty: Qty,
+}
+
+/// What holds from one event to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// The mid that the position is marked to.
+    pub mid: Option<HalfTicks>,
+    /// Best bid and ask of others.
+    pub touch: Option<[Price; 2]>,
+    /// Our best resting bid and ask.
+    pub own: [Option<Resting>; 2],
+    /// Greatest position; nought while it is not known.
+    pub position_max: Qty,
+}
+
+/// Time spent in each condition.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
+    whole: u64,
+    near: u64,
+    both: u64,
+    limited: u64,
+    below_limit: u64,
+    above_half: u64,
+    above_nine_tenths: u64,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct KpiAccumulator {
+    instrument: Instrument,
+    rules: KpiRules,
+    start: TimestampNs,
+    now: TimestampNs,
+    standing: Standing,
+    ledger: Ledger,
+    cost: AverageCost,
+    mids: MidSeries,
+    fills: Vec<FillSample>,
+    turnover: Money,
+    placed: BTreeMap<ClientOrderId, Qty>,
+    placed_count: u64,
+    filled: BTreeSet<ClientOrderId>,
+    filled_qty: i128,
+    messages: u64,
+    first_order: Option<TimestampNs>,
+    spent: Spent,
+    drawdown: DrawdownTracker,
+    inventory: Vec<f64>,
+    next_second: TimestampNs,
+    minutes: Vec<f64>,
+    minute_equity: Money,
+    next_minute: TimestampNs,
+}
+
+impl KpiAccumulator {
+    /// An accumulator of a session that starts at `start`.
+    pub fn new(instrument: Instrument, rules: KpiRules, start: TimestampNs) -> KpiAccumulator {
+        KpiAccumulator {
+            instrument,
+            rules,
+            start,
+            now: start,
+            standing: Standing::default(),
+            ledger: Ledger::new(instrument),
+            cost: AverageCost::new(instrument),
+            mids: MidSeries::default(),
+            fills: Vec::new(),
+            turnover: Money::ZERO,
+            placed: BTreeMap::new(),
+            placed_count: 0,
+            filled: BTreeSet::new(),
+            filled_qty: 0,
+            messages: 0,
+            first_order: None,
+            spent: Spent::default(),
+            drawdown: DrawdownTracker::new(start, Money::ZERO),
+            inventory: Vec::new(),
+            next_second: start.plus(SECOND),
+            minutes: Vec::new(),
+            minute_equity: Money::ZERO,
+            next_minute: start.plus(MINUTE),
+        }
+    }
+
+    /// Time has come to `now`: what stood until now is counted.
+    pub fn advance(&mut self, now: TimestampNs) {
+        if now <= self.now {
+            return;
+        }
+        let span = now.since(self.now).nanos();
+        let standing = self.standing;
+        self.spent.whole += span;
+        if standing.own.iter().flatten().any(|order| self.is_near(order.price)) {
+            self.spent.near += span;
+        }
+        let least = self.instrument.spec.filters.qty_min.max(Qty::from_lots(1));
+        if standing.own.iter().all(|order| order.is_some_and(|order| order.qty >= least)) {
+            self.spent.both += span;
+        }
+        let limit = self.instrument.atoms(standing.position_max).get().unsigned_abs();
+        if limit > 0 {
+            let held = self.ledger.atoms().get().unsigned_abs();
+            self.spent.limited += span;
+            self.spent.below_limit += if held < limit { span } else { 0 };
+            self.spent.above_half += if held * 2 > limit { span } else { 0 };
+            self.spent.above_nine_tenths += if held * 10 > limit * 9 { span } else { 0 };
+        }
+        // A sample at a grid time sees what stood before it; an event at that very time comes after it.
+        while self.next_second <= now {
+            if let Some(mid) = standing.mid {
+                let size = BaseAtoms::new(self.ledger.atoms().get().abs());
+                self.inventory.push(self.instrument.value(mid, size).to_f64());
+            }
+            self.next_second = self.next_second.plus(SECOND);
+        }
+        while self.next_minute <= now {
+            let equity = self.ledger.equity();
+            self.minutes.push((equity - self.minute_equity).to_f64());
+            self.minute_equity = equity;
+            self.next_minute = self.next_minute.plus(MINUTE);
+        }
+        self.now = now;
+        self.mids.extend_to(now);
+    }
+
+    fn is_near(&self, price: Price) -> bool {
+        let Some(mid) = self.standing.mid else { return false };
+        let away = (HalfTicks::from(price).get() - mid.get()).unsigned_abs() as f64;
+        away <= mid.get() as f64 * self.rules.uptime_band_bps / 1e4
+    }
+
+    /// What holds from `now` on. Call after the fills of the same event: they are measured against what was before.
+    pub fn on_standing(&mut self, now: TimestampNs, standing: Standing) {
+        self.advance(now);
+        if let Some(mid) = standing.mid {
+            self.ledger.on_mid(mid);
+            self.mids.push(self.now, mid);
+            self.drawdown.on_equity(self.now, self.ledger.equity());
+        }
+        self.standing = standing;
+    }
+
+    /// A fill that was not counted before. Returns what it was measured against.
+    pub fn on_fill(&mut self, now: TimestampNs, order: ClientOrderId, fill: &Fill) -> FillSample {
+        self.advance(now);
+        let mid = self.ledger.mid().unwrap_or(HalfTicks::from(fill.price));
+        let touch_ticks = self.standing.touch.map(|[bid, ask]| ask.ticks_above(bid));
+        let sample = FillSample { at: self.now, side: fill.side, price: fill.price, qty: fill.qty, mid, touch_ticks };
+        self.ledger.on_fill(fill);
+        self.cost.on_fill(fill, mid);
+        self.drawdown.on_equity(self.now, self.ledger.equity());
+        self.turnover += self.instrument.notional(fill.price, fill.qty);
+        self.filled.insert(order);
+        self.filled_qty += i128::from(fill.qty.lots());
+        self.fills.push(sample);
+        sample
+    }
+
+    /// A request that was handed out. Queries are not orders.
+    pub fn on_command(&mut self, now: TimestampNs, command: &Command) {
+        match command {
+            Command::Place(order) => {
+                self.first_order.get_or_insert(now);
+                self.placed.insert(order.client_id, order.qty);
+                self.placed_count += 1;
+                self.messages += 1;
+            }
+            Command::Cancel { .. } | Command::Amend { .. } => self.messages += 1,
+            Command::Query { .. } => {}
+        }
+    }
+
+    /// An order was refused: it never was in the market.
+    pub fn on_rejected(&mut self, order: ClientOrderId) {
+        self.placed.remove(&order);
+    }
+
+    /// Profit and loss so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Fills so far, each with what it was measured against.
+    pub fn fills(&self) -> &[FillSample] {
+        &self.fills
+    }
+
+    /// Mids so far.
+    pub fn mids(&self) -> &MidSeries {
+        &self.mids
+    }
+
+    /// The figures of the session that ends at `end`.
+    pub fn finish(&mut self, end: TimestampNs, counts: OrderCounts, latency: Option<LatencySummary>) -> Kpis {
+        self.advance(end);
+        let markouts = markout::curve(&self.instrument, self.start, &self.fills, &self.mids);
+        let fills = self.fills.len() as u64;
+        let placed_qty: i128 = self.placed.values().map(|qty| i128::from(qty.lots())).sum();
+        let mut losses: Vec<f64> = self.minutes.iter().map(|change| -change).collect();
+        let spent = self.spent;
+        let time = |part: u64| ratio(part, spent.whole);
+        let limited = |part: u64| ratio(part, spent.limited);
+        let pnl_per_minute = Bootstrap::moving(PNL_BLOCK).mean(&self.minutes);
+        Kpis {
+            seconds: self.now.since(self.start).secs_f64(),
+            fills,
+            pnl: self.attribution(),
+            sharpe: Sharpe::of(&self.minutes, MINUTE.secs_f64()),
+            pnl_per_minute,
+            pnl_significant: pnl_per_minute.map(|estimate| estimate.is_significant()),
+            drawdown: self.drawdown.total(self.now),
+            spread_captured: markout::captured(&self.fills),
+            realised_capture: markout::captures(self.start, &self.fills, &self.mids),
+            toxicity_cost: markouts[MAIN_HORIZON].impact_cost,
+            markouts,
+            turnover: self.turnover,
+            fill_ratio: ratio(self.filled.len() as u64, counts.accepted),
+            fill_ratio_qty: (placed_qty > 0).then(|| self.filled_qty as f64 / placed_qty as f64),
+            orders_rejected: counts.rejected,
+            order_messages: self.messages,
+            order_to_trade: ratio(self.messages, fills),
+            inventory_cvar95: upper_tail_mean(&mut self.inventory.clone(), 5),
+            loss_cvar95: upper_tail_mean(&mut losses, 5),
+            time_below_limit: limited(spent.below_limit),
+            time_above_half: limited(spent.above_half),
+            time_above_nine_tenths: limited(spent.above_nine_tenths),
+            quote_uptime: time(spent.near),
+            uptime_band_bps: self.rules.uptime_band_bps,
+            two_sided: time(spent.both),
+            floor_bound_ratio: ratio(counts.floor_bound, counts.modelled),
+            clamp_ratio: ratio(counts.clamped, 2 * counts.modelled),
+            post_only_reject_ratio: ratio(counts.post_only_rejected, self.placed_count),
+            warmup_s: self.first_order.map(|first| first.since(self.start).secs_f64()),
+            latency: latency.filter(|latency| latency.count > 0).map(|latency| LatencyKpi {
+                p50_ns: latency.p50,
+                p99_ns: latency.p99,
+                max_ns: latency.max,
+                count: latency.count,
+            }),
+        }
+    }
+
+    fn attribution(&self) -> Attribution {
+        let unrealised = self.ledger.mid().map_or(Money::ZERO, |mid| self.cost.unrealised(mid));
+        Attribution::of(self.ledger.pnl(), self.cost.realised(), unrealised, self.liquidated())
+    }
+
+    /// Equity if the position were closed against the best prices of others.
+    fn liquidated(&self) -> Option<Money> {
+        let atoms = self.ledger.atoms();
+        if atoms == BaseAtoms::ZERO {
+            return Some(self.ledger.cash());
+        }
+        let [bid, ask] = self.standing.touch?;
+        let price = if atoms.get() > 0 { bid } else { ask };
+        let value = self.instrument.value(HalfTicks::from(price), atoms);
+        // A hundredth of a basis point is the finest commission that venues know.
+        let fee_e6 = (self.rules.taker_fee_bps * 100.0).round() as i128;
+        let fee = Money::from_attos(value.abs().attos() / 1_000_000 * fee_e6);
+        Some(self.ledger.cash() + value - fee)
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
