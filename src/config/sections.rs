@@ -308,7 +308,9 @@ impl Config {
         match self.pipeline().check() {
             Ok(()) => {}
             Err(error @ ConfigError::NotBuilt(_)) => return Some(("quoter.kind", error.to_string())),
-            Err(error @ ConfigError::Range { key, .. }) => return Some((key, error.to_string())),
+            Err(error @ (ConfigError::Range { key, .. } | ConfigError::Conflict { key, .. })) => {
+                return Some((key, error.to_string()));
+            }
         }
         ring("topology.book_quote_depth", self.topology.book_quote_depth)
             .or_else(|| ring("topology.quote_gateway_depth", self.topology.quote_gateway_depth))

@@ -403,6 +403,10 @@ impl Lane {
         if let Some(due) = self.estimators.next_due() {
             at(due);
         }
+        if let Some(due) = self.features.due_at() {
+            // What is due is done by the timer alone, so a deadline that another event has met comes again at once.
+            at(due.max(now.plus(DurationNs::from_nanos(1))));
+        }
         if desk.sends {
             for order in self.orders.iter() {
                 if let Some(due) = order.due_at(&self.rules) {

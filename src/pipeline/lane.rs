@@ -154,6 +154,11 @@ impl Lane {
         }
     }
 
+    /// Does what is too expensive for a market event: fits.
+    pub(super) fn on_timer(&mut self, now: TimestampNs) {
+        self.features.on_timer(now);
+    }
+
     /// Takes a report about one of our orders. Returns whether it may change a decision.
     pub(super) fn on_exec(&mut self, now: TimestampNs, report: &ExecReport, desk: &mut Desk) -> bool {
         if !desk.is_ours(report.client_id.session) {

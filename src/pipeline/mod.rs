@@ -26,7 +26,7 @@ pub use crate::kpi::PnlSplit;
 pub use amount::Amount;
 pub use config::{
     ConfigError, EstimatorsConfig, FeaturesConfig, KRegressor, LearnKind, OrdersConfig, PipelineConfig, QuoterConfig,
-    QuoterKind, ReferenceKind, RequoteKind, RiskConfig, SigmaKind, VpinMode,
+    QuoterKind, ReferenceKind, RequoteKind, RiskConfig, SigmaKind, VpinMode, VpinSign,
 };
 pub use digest::Digester;
 pub use reference::OthersBook;
@@ -90,7 +90,12 @@ impl Pipeline {
                 self.on_balance(balance);
                 None
             }
-            Input::Timer => None,
+            Input::Timer => {
+                for lane in &mut self.lanes {
+                    lane.on_timer(now);
+                }
+                None
+            }
             Input::Control(control) => {
                 self.desk.on_control(control);
                 if let Control::Orphan { instrument, client_id } = control

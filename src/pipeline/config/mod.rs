@@ -10,7 +10,7 @@ mod quoter;
 mod risk;
 
 pub use estimators::{EstimatorsConfig, KRegressor, LearnKind};
-pub use features::{FeaturesConfig, SigmaKind, VpinMode};
+pub use features::{FeaturesConfig, SigmaKind, VpinMode, VpinSign};
 pub use orders::OrdersConfig;
 pub use quoter::{QuoterConfig, QuoterKind, ReferenceKind, RequoteKind};
 pub use risk::RiskConfig;
@@ -40,6 +40,14 @@ pub enum ConfigError {
     /// The model is planned but not built.
     #[error("quoter.kind `{0}` is not built yet; use `naive` or `hybrid`")]
     NotBuilt(&'static str),
+    /// A value that another one rules out.
+    #[error("{key}: {must}")]
+    Conflict {
+        /// The key.
+        key: &'static str,
+        /// What it needs.
+        must: &'static str,
+    },
     /// A number outside its range.
     #[error("{key} must be {must}, not {value}")]
     Range {
@@ -115,6 +123,15 @@ mod tests {
             assert!(error.to_string().contains("not built yet"), "{error}");
             assert!(error.to_string().contains(kind), "{error}");
         }
+    }
+
+    #[test]
+    fn bulk_classification_needs_buckets_of_volume() {
+        let mut config = PipelineConfig::default();
+        config.features.vpin_sign = VpinSign::Bvc;
+        assert!(matches!(config.check(), Err(ConfigError::Conflict { key: "features.vpin_sign", .. })));
+        config.features.vpin_mode = VpinMode::Volume;
+        assert_eq!(config.check(), Ok(()));
     }
 
     #[test]

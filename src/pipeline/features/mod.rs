@@ -3,14 +3,22 @@
 //! Owns [`Features`] of one instrument. The lane feeds it the book of others and the tape; quoters read it. Floats
 //! live here and in the quoters only. A feature that cannot be known is `None`: nothing is invented.
 
+mod bulk;
+mod chance;
 mod flow;
+mod micro;
+mod micro_fit;
 mod shape;
 mod toxicity;
 mod volatility;
 
+pub use bulk::{BulkBar, BulkClassifier, bought_share};
+pub use chance::{Chance, expected_vpin};
 pub use flow::OrderFlow;
+pub use micro::{MicroPrice, MicroState};
+pub use micro_fit::{MicroCounts, MicroFit, MicroShape};
 pub use shape::{Imbalance, imbalance, weighted_mid_ticks};
-pub use toxicity::{Toxicity, Vpin};
+pub use toxicity::{Toxicity, Vpin, VpinState};
 pub use volatility::Sigma;
 
 use super::config::FeaturesConfig;
@@ -37,6 +45,7 @@ pub struct Features {
     flow: OrderFlow,
     sigma: Sigma,
     vpin: Vpin,
+    micro: MicroPrice,
 }
 
 impl Features {
@@ -47,44 +56,56 @@ impl Features {
             book: None,
             flow: OrderFlow::new(config.ofi_window_ms),
             sigma: Sigma::new(config),
-            vpin: Vpin::new(config.vpin_mode, config.vpin_trades, volume, config.vpin_buckets, config.gap_ms),
+            vpin: Vpin::new(config, volume),
+            micro: MicroPrice::new(config),
         }
     }
 
     /// Takes a book of others. One that may not be quoted from withdraws the book's features.
     pub fn on_book(&mut self, ts: TimestampNs, others: &OthersBook) {
-        let (Some(bid), Some(ask)) = (others.best(Side::Bid), others.best(Side::Ask)) else {
+        let best = others.best(Side::Bid).zip(others.best(Side::Ask));
+        let Some((bid, ask)) = best.filter(|(bid, ask)| bid.price < ask.price) else {
+            // The last mid still stands for volatility; events and transitions need both ends.
             self.book = None;
+            self.flow.on_gap();
+            self.micro.on_gap();
             return;
         };
-        if bid.price >= ask.price {
-            self.book = None;
-            return;
-        }
         let mid = HalfTicks::mid(bid.price, ask.price);
         let (bids, asks) = (others.levels(Side::Bid), others.levels(Side::Ask));
         self.book = Some(BookFeatures {
             mid,
             weighted_mid_ticks: weighted_mid_ticks(bid, ask),
-            micro_ticks: None,
+            micro_ticks: self.micro.ticks(bid, ask),
             imbalance: [1, 2, 5].map(|depth| imbalance(bids, asks, depth)),
         });
         self.flow.on_best(ts, bid, ask);
         self.sigma.on_mid(ts, mid);
+        self.micro.on_best(ts, bid, ask);
     }
 
     /// The book was lost.
     pub fn on_book_lost(&mut self) {
-        if self.book.take().is_some() {
-            self.flow.on_gap();
-            self.sigma.on_gap();
-        }
+        self.book = None;
+        self.flow.on_gap();
+        self.sigma.on_gap();
+        self.micro.on_gap();
     }
 
     /// Takes a print of the tape. Returns whether toxicity was published anew.
     pub fn on_trade(&mut self, trade: &Trade) -> bool {
         let ts = if trade.event_ts == TimestampNs::ZERO { trade.recv_ts } else { trade.event_ts };
-        self.vpin.on_trade(ts, trade.aggressor, trade.qty)
+        self.vpin.on_trade(ts, trade.aggressor, trade.price, trade.qty)
+    }
+
+    /// When [`on_timer`](Self::on_timer) has something to do.
+    pub fn due_at(&self) -> Option<TimestampNs> {
+        self.micro.due_at()
+    }
+
+    /// Fits what is due to be fitted. A new shift is laid on the next book.
+    pub fn on_timer(&mut self, now: TimestampNs) {
+        self.micro.on_timer(now);
     }
 
     /// What the book says, while it may be quoted from.
@@ -113,5 +134,6 @@ impl Features {
         self.flow.digest(digester);
         self.sigma.digest(digester);
         self.vpin.digest(digester);
+        self.micro.digest(digester);
     }
 }

@@ -1,30 +1,48 @@
 //! Toxicity from the tape: VPIN in buckets of trades or volume, de-biased and signed.
 //!
 //! Owns [`Vpin`]. Values are those of completed buckets only and change at a bucket's closing trade: anything else
-//! would look ahead. Formulas: quant.md 3.
+//! would look ahead. Work is O(1) a trade, and bounded by the window for a trade that closes many buckets.
+//! Source: Easley, López de Prado, O'Hara (2012); formulas: quant.md 3.
 
 use std::collections::VecDeque;
 
-use crate::pipeline::config::VpinMode;
-use crate::pipeline::digest::Digester;
-use crate::types::{Qty, Side, TimestampNs};
+use serde::{Deserialize, Serialize};
 
-/// Trade counts for which the coin-flip baseline is tabulated; beyond, its asymptote is exact to 1e-4.
-const BASELINE_TABLE: usize = 1025;
+use super::bulk::BulkClassifier;
+use super::chance::Chance;
+use crate::pipeline::config::{FeaturesConfig, VpinMode, VpinSign};
+use crate::pipeline::digest::Digester;
+use crate::types::{Price, Qty, Side, TimestampNs};
 
 /// What closes a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum BucketEnd {
     Trades(u64),
     Lots(i64),
 }
 
-#[derive(Clone, Copy, Default)]
+/// Volume of a bucket, in lots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Bucket {
     bought: i64,
     sold: i64,
+    /// Sum of the squares of its parts.
     squares: f64,
-    trades: u64,
+    parts: u64,
+}
+
+impl Bucket {
+    fn lots(&self) -> i64 {
+        self.bought + self.sold
+    }
+
+    fn add(&mut self, bought: i64, sold: i64) {
+        let part = (bought + sold) as f64;
+        self.bought += bought;
+        self.sold += sold;
+        self.squares += part * part;
+        self.parts += 1;
+    }
 }
 
 /// The published toxicity.
@@ -47,83 +65,139 @@ pub struct Vpin {
     end: BucketEnd,
     window: usize,
     gap_ns: u64,
+    chance: Chance,
+    bulk: Option<BulkClassifier>,
     open: Bucket,
+    /// Bought and sold lots of the completed buckets, oldest first, and their running sums: whole numbers, so nothing
+    /// drifts.
     closed: VecDeque<(i64, i64)>,
-    effective_trades: Option<f64>,
+    imbalance: i64,
+    net: i64,
+    all: i64,
+    effective_parts: Option<f64>,
     decay: f64,
-    baseline: Vec<f64>,
     last_ts: TimestampNs,
     published: Option<Toxicity>,
 }
 
+/// What survives a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VpinState {
+    end: BucketEnd,
+    window: usize,
+    closed: Vec<(i64, i64)>,
+    effective_parts: Option<f64>,
+    bulk: Option<BulkClassifier>,
+}
+
 impl Vpin {
-    /// Before the first trade. `trades` is used in trade mode, `volume` in volume mode.
-    pub fn new(mode: VpinMode, trades: u32, volume: Qty, buckets: u32, gap_ms: u64) -> Vpin {
-        let window = buckets.max(1) as usize;
+    /// Before the first trade. `volume` is what a bucket holds in volume mode.
+    pub fn new(config: &FeaturesConfig, volume: Qty) -> Vpin {
+        let window = config.vpin_buckets.max(1) as usize;
+        let bar_ns = u64::from(config.bvc_bar_s) * 1_000_000_000;
+        let (chance, bulk) = match config.vpin_sign {
+            VpinSign::Aggressor => (Chance::coin_flips(), None),
+            VpinSign::Bvc => (Chance::UniformShares, Some(BulkClassifier::new(bar_ns, config.bvc_bars as usize))),
+        };
         Vpin {
-            end: match mode {
-                VpinMode::Trades => BucketEnd::Trades(u64::from(trades.max(1))),
+            end: match config.vpin_mode {
+                VpinMode::Trades => BucketEnd::Trades(u64::from(config.vpin_trades.max(1))),
                 VpinMode::Volume => BucketEnd::Lots(volume.lots().max(1)),
             },
             window,
-            gap_ns: gap_ms.saturating_mul(1_000_000),
+            gap_ns: config.gap_ms.saturating_mul(1_000_000),
+            chance,
+            bulk,
             open: Bucket::default(),
             closed: VecDeque::with_capacity(window + 1),
-            effective_trades: None,
-            decay: (-1.0 / f64::from(buckets.max(1))).exp2(),
-            baseline: baseline_table(BASELINE_TABLE),
+            imbalance: 0,
+            net: 0,
+            all: 0,
+            effective_parts: None,
+            decay: (-1.0 / window as f64).exp2(),
             last_ts: TimestampNs::ZERO,
             published: None,
         }
     }
 
-    /// Takes a print of the tape. Returns whether a bucket closed.
-    pub fn on_trade(&mut self, ts: TimestampNs, aggressor: Side, qty: Qty) -> bool {
+    /// Takes a print of the tape. Returns whether a bucket closed. Prints without quantity are ignored.
+    pub fn on_trade(&mut self, ts: TimestampNs, aggressor: Side, price: Price, qty: Qty) -> bool {
         if self.last_ts != TimestampNs::ZERO && ts.since(self.last_ts).nanos() > self.gap_ns {
-            self.open = Bucket::default();
+            self.on_gap();
         }
         self.last_ts = self.last_ts.max(ts);
-        let mut rest = qty.lots();
-        if rest <= 0 {
+        let lots = qty.lots();
+        if lots <= 0 {
             return false;
         }
-        match self.end {
-            BucketEnd::Trades(limit) => {
-                self.fill(aggressor, rest);
-                if self.open.trades >= limit {
-                    self.close();
-                    self.publish();
-                    return true;
-                }
-                false
-            }
-            BucketEnd::Lots(limit) => {
-                let mut any = false;
-                // A print larger than the whole window closes more buckets than are kept: only the last ones matter.
-                let whole = (rest / limit) as usize;
-                if whole > self.window + 1 {
-                    rest -= (whole - self.window - 1) as i64 * limit;
-                }
-                while rest > 0 {
-                    let part = rest.min(limit - self.open.bought - self.open.sold);
-                    self.fill(aggressor, part);
-                    rest -= part;
-                    if self.open.bought + self.open.sold >= limit {
-                        self.close();
-                        any = true;
-                    }
-                }
-                if any {
-                    self.publish();
-                }
-                any
-            }
+        let is_closed = match (&mut self.bulk, aggressor) {
+            (Some(bulk), _) => match bulk.on_trade(self.last_ts.nanos(), price.ticks(), lots) {
+                Some(bar) => self.pour(bar.lots, |lots| (bar.bought_share * lots as f64).round() as i64),
+                None => false,
+            },
+            (None, Side::Bid) => self.pour(lots, |lots| lots),
+            (None, Side::Ask) => self.pour(lots, |_| 0),
+        };
+        if is_closed {
+            self.publish();
+        }
+        is_closed
+    }
+
+    /// The tape broke off: what the open bucket holds and what comes next do not belong together.
+    pub fn on_gap(&mut self) {
+        self.open = Bucket::default();
+        if let Some(bulk) = &mut self.bulk {
+            bulk.on_gap();
         }
     }
 
     /// The toxicity of the last completed buckets; `None` until there are enough of them.
     pub fn value(&self) -> Option<Toxicity> {
         self.published
+    }
+
+    /// What survives a restart: completed buckets. The open one does not, as after any gap.
+    pub fn state(&self) -> VpinState {
+        VpinState {
+            end: self.end,
+            window: self.window,
+            closed: self.closed.iter().copied().collect(),
+            effective_parts: self.effective_parts,
+            bulk: self.bulk.clone(),
+        }
+    }
+
+    /// Takes the buckets that an earlier session has completed. Returns false, and changes nothing, when those were
+    /// other buckets.
+    pub fn restore(&mut self, state: &VpinState) -> bool {
+        let fits = state.end == self.end
+            && state.window == self.window
+            && state.closed.len() <= self.window
+            && state.closed.iter().all(|(bought, sold)| *bought >= 0 && *sold >= 0 && bought + sold > 0)
+            && state.effective_parts.is_some() != state.closed.is_empty()
+            && state.effective_parts.is_none_or(|parts| parts.is_finite() && parts > 0.0);
+        let bulk_fits = match (&self.bulk, &state.bulk) {
+            (Some(own), Some(other)) => own.has_shape_of(other),
+            (None, None) => true,
+            _ => false,
+        };
+        if !(fits && bulk_fits) {
+            return false;
+        }
+        self.open = Bucket::default();
+        (self.imbalance, self.net, self.all) = (0, 0, 0);
+        self.closed.clear();
+        for bucket in &state.closed {
+            self.keep(*bucket);
+        }
+        self.effective_parts = state.effective_parts;
+        if let (Some(own), Some(other)) = (&mut self.bulk, &state.bulk) {
+            own.restore(other);
+        }
+        self.published = None;
+        self.publish();
+        true
     }
 
     /// Adds its state to a digest.
@@ -133,49 +207,87 @@ impl Vpin {
             digester.i64(*sold);
         }
         digester.f64(self.open.squares);
-        digester.u64(self.open.trades);
-        digester.option_f64(self.effective_trades);
+        digester.u64(self.open.parts);
+        digester.option_f64(self.effective_parts);
         digester.time(self.last_ts);
+        if let Some(bulk) = &self.bulk {
+            bulk.digest(digester);
+        }
     }
 
-    fn fill(&mut self, aggressor: Side, lots: i64) {
-        match aggressor {
-            Side::Bid => self.open.bought += lots,
-            Side::Ask => self.open.sold += lots,
+    /// Pours volume into buckets; `bought` says how much of the first so many lots was bought. Returns whether a
+    /// bucket closed.
+    fn pour(&mut self, lots: i64, bought: impl Fn(i64) -> i64) -> bool {
+        let limit = match self.end {
+            BucketEnd::Trades(limit) => {
+                let bought = bought(lots);
+                self.open.add(bought, lots - bought);
+                let is_full = self.open.parts >= limit;
+                if is_full {
+                    self.close();
+                }
+                return is_full;
+            }
+            BucketEnd::Lots(limit) => limit,
+        };
+        let mut is_any_closed = false;
+        let mut done = 0;
+        while done < lots {
+            let part = (lots - done).min(limit - self.open.lots());
+            let part_bought = bought(done + part) - bought(done);
+            self.open.add(part_bought, part - part_bought);
+            done += part;
+            if self.open.lots() < limit {
+                break;
+            }
+            self.close();
+            is_any_closed = true;
+            // Of more whole buckets than are kept only the last ones matter; each of the others holds one part.
+            let skipped = (lots - done) / limit - self.window as i64;
+            if skipped > 0 {
+                done += skipped * limit;
+                let kept = self.decay.powi(i32::try_from(skipped).unwrap_or(i32::MAX));
+                self.effective_parts = self.effective_parts.map(|parts| kept * parts + (1.0 - kept));
+            }
         }
-        self.open.squares += lots as f64 * lots as f64;
-        self.open.trades += 1;
+        is_any_closed
     }
 
     fn close(&mut self) {
         let bucket = std::mem::take(&mut self.open);
-        let all = (bucket.bought + bucket.sold) as f64;
+        let all = bucket.lots() as f64;
         let effective = all * all / bucket.squares;
-        self.effective_trades = Some(match self.effective_trades {
+        self.effective_parts = Some(match self.effective_parts {
             Some(before) => self.decay * before + (1.0 - self.decay) * effective,
             None => effective,
         });
-        if self.closed.len() == self.window {
-            self.closed.pop_front();
+        self.keep((bucket.bought, bucket.sold));
+    }
+
+    fn keep(&mut self, (bought, sold): (i64, i64)) {
+        if self.closed.len() == self.window
+            && let Some((bought, sold)) = self.closed.pop_front()
+        {
+            self.imbalance -= (bought - sold).abs();
+            self.net -= bought - sold;
+            self.all -= bought + sold;
         }
-        self.closed.push_back((bucket.bought, bucket.sold));
+        self.closed.push_back((bought, sold));
+        self.imbalance += (bought - sold).abs();
+        self.net += bought - sold;
+        self.all += bought + sold;
     }
 
     fn publish(&mut self) {
-        if self.closed.len() < self.window {
-            return;
-        }
-        let (mut imbalance, mut net, mut all) = (0_i64, 0_i64, 0_i64);
-        for (bought, sold) in &self.closed {
-            imbalance += (bought - sold).abs();
-            net += bought - sold;
-            all += bought + sold;
-        }
-        let raw = imbalance as f64 / all as f64;
-        let signed = net as f64 / all as f64;
-        let effective = self.effective_trades.unwrap_or(1.0);
-        let chance = self.baseline_of(effective);
-        let chance_net = self.baseline_of(effective * self.window as f64);
+        let Some(effective) = self.effective_parts.filter(|_| self.closed.len() == self.window) else { return };
+        let raw = self.imbalance as f64 / self.all as f64;
+        let signed = self.net as f64 / self.all as f64;
+        let chance = self.chance.imbalance(effective);
+        let chance_net = match self.chance {
+            Chance::CoinFlips(_) => self.chance.imbalance(effective * self.window as f64),
+            // A bar may reach over several buckets, which are not independent then: the value of one is the safe one.
+            Chance::UniformShares => chance,
+        };
         // One effective trade a bucket has a baseline of 1: nothing can be told from chance.
         let tau = if chance < 1.0 { ((raw - chance) / (1.0 - chance)).clamp(0.0, 1.0) } else { 0.0 };
         self.published = Some(Toxicity {
@@ -186,124 +298,8 @@ impl Vpin {
             tau_ask: (signed - chance_net).max(0.0),
         });
     }
-
-    fn baseline_of(&self, trades: f64) -> f64 {
-        let count = trades.round().max(1.0);
-        self.baseline.get(count as usize).copied().unwrap_or_else(|| (2.0 / (std::f64::consts::PI * count)).sqrt())
-    }
-}
-
-/// What VPIN shows when every trade's side is a coin flip: E|2 Bin(N, 1/2) - N| / N for N from 0 on.
-fn baseline_table(len: usize) -> Vec<f64> {
-    let mut table = vec![1.0; len];
-    // C(2m, m) / 4^m, which serves both N = 2m and N = 2m + 1.
-    let mut central = 1.0;
-    for half in 1..len.div_ceil(2) {
-        central *= (2 * half - 1) as f64 / (2 * half) as f64;
-        table[2 * half] = central;
-        if 2 * half + 1 < len {
-            table[2 * half + 1] = central;
-        }
-    }
-    table
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn now(step: usize) -> TimestampNs {
-        TimestampNs::from_millis(1000 + step as u64)
-    }
-
-    #[test]
-    fn volume_bucket_oracle() {
-        let mut vpin = Vpin::new(VpinMode::Volume, 0, Qty::from_lots(5), 4, 60_000);
-        let tape = [(Side::Bid, 3), (Side::Ask, 1), (Side::Bid, 2), (Side::Bid, 6), (Side::Ask, 4), (Side::Ask, 4)];
-        let mut values = Vec::new();
-        for (step, (side, lots)) in tape.into_iter().enumerate() {
-            let before = vpin.closed.len();
-            vpin.on_trade(now(step), side, Qty::from_lots(lots));
-            for (bought, sold) in vpin.closed.iter().skip(before) {
-                values.push((bought - sold).abs() as f64 / 5.0);
-            }
-        }
-        assert_eq!(values, [0.6, 1.0, 0.2, 1.0]);
-        assert!((vpin.value().unwrap().raw - 0.7).abs() < 1e-15);
-    }
-
-    #[test]
-    fn baseline_oracles() {
-        let table = baseline_table(BASELINE_TABLE);
-        for (trades, want) in [
-            (10, 0.246_094),
-            (20, 0.176_197),
-            (25, 0.161_180),
-            (50, 0.112_275),
-            (100, 0.079_589),
-            (200, 0.056_348),
-            (1000, 0.025_225),
-        ] {
-            assert!((table[trades] - want).abs() < 5e-7, "{trades}: {}", table[trades]);
-        }
-    }
-
-    /// One-sided informed share a in buckets of N trades, against E|2 Bin(N, (1+a)/2) - N| / N.
-    #[test]
-    fn persistent_flow_oracle() {
-        for (per_bucket, informed, want) in
-            [(50_u32, 0.0, 0.112_275), (50, 0.2, 0.209_43), (50, 0.5, 0.5), (200, 0.2, 0.200_09)]
-        {
-            let mut vpin = Vpin::new(VpinMode::Trades, per_bucket, Qty::ZERO, 4000, 60_000);
-            let mut state: u64 = 7;
-            for step in 0..4000 * per_bucket as usize {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let uniform = (state >> 11) as f64 / (1_u64 << 53) as f64;
-                let side = if uniform < (1.0 + informed) / 2.0 { Side::Bid } else { Side::Ask };
-                vpin.on_trade(now(step), side, Qty::from_lots(3));
-            }
-            let raw = vpin.value().unwrap().raw;
-            // The s.d. of one bucket is below 0.1 at N = 50: 4000 buckets give 0.0016; four of those.
-            assert!((raw - want).abs() < 0.0064, "N={per_bucket} a={informed}: {raw}");
-        }
-    }
-
-    #[test]
-    fn coin_flips_are_not_toxic_and_one_sided_flow_is() {
-        let mut vpin = Vpin::new(VpinMode::Trades, 50, Qty::ZERO, 10, 60_000);
-        for step in 0..499 {
-            vpin.on_trade(now(step), Side::Bid, Qty::from_lots(1));
-            assert_eq!(vpin.value(), None, "published before enough buckets had closed");
-        }
-        assert!(vpin.on_trade(now(499), Side::Bid, Qty::from_lots(1)));
-        let toxicity = vpin.value().unwrap();
-        assert_eq!((toxicity.raw, toxicity.tau, toxicity.signed), (1.0, 1.0, 1.0));
-        assert!(toxicity.tau_ask > 0.9 && toxicity.tau_bid == 0.0, "buyers threaten the ask");
-        for step in 500..549 {
-            vpin.on_trade(now(step), Side::Ask, Qty::from_lots(1));
-            assert_eq!(vpin.value(), Some(toxicity), "an open bucket must not show");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_value_is_in_its_range(
-            tape in prop::collection::vec((any::<bool>(), 0_i64..10_000), 1..600),
-            volume_mode in any::<bool>(),
-        ) {
-            let mode = if volume_mode { VpinMode::Volume } else { VpinMode::Trades };
-            let mut vpin = Vpin::new(mode, 7, Qty::from_lots(1000), 3, 60_000);
-            for (step, (bought, lots)) in tape.into_iter().enumerate() {
-                let side = if bought { Side::Bid } else { Side::Ask };
-                vpin.on_trade(now(step), side, Qty::from_lots(lots));
-                if let Some(toxicity) = vpin.value() {
-                    prop_assert!((0.0..=1.0).contains(&toxicity.raw));
-                    prop_assert!((0.0..=1.0).contains(&toxicity.tau));
-                    prop_assert!(toxicity.signed.abs() <= toxicity.raw + 1e-12);
-                }
-            }
-        }
-    }
-}
+#[path = "toxicity_tests.rs"]
+mod tests;
