@@ -4,6 +4,7 @@
 //! most, so that a report of a day opens as fast as one of a minute.
 
 use plotly::common::{ErrorData, ErrorType, Line, LineShape, Marker, MarkerSymbol, Mode};
+use plotly::configuration::DisplayModeBar;
 use plotly::layout::{Axis, AxisType, Layout, Legend, Margin, Shape, ShapeLine, ShapeType};
 use plotly::{Configuration, Plot, Scatter};
 
@@ -41,23 +42,20 @@ pub fn charts(record: &SessionRecord) -> Vec<Chart> {
             "Mean realised half-spread, weighted by quantity, with 95 % intervals of the block bootstrap.",
             view.markout_curve(),
         ),
-        small("Volatility sigma", "", view.model("ticks / \u{221a}s", &[("sigma", |model| model.sigma_ticks)])),
-        small(
+        view.model("Volatility sigma", "ticks / \u{221a}s", &[("sigma", |model| model.sigma_ticks)]),
+        view.model(
             "Toxicity tau",
-            "",
-            view.model(
-                "tau",
-                &[
-                    ("de-biased", |model| model.tau),
-                    ("as measured", |model| model.tau_raw),
-                    ("signed", |model| model.tau_signed),
-                ],
-            ),
+            "tau",
+            &[
+                ("de-biased", |model| model.tau),
+                ("as measured", |model| model.tau_raw),
+                ("signed", |model| model.tau_signed),
+            ],
         ),
-        small("Toxicity coefficient k", "", view.model("ticks", &[("k", |model| model.k_ticks)])),
-        small("Half-spread of the model", "", view.model("ticks", &[("half-spread", |m| m.half_spread_ticks)])),
-        small("Risk aversion gamma", "", view.model("1 / quote", &[("gamma", |model| model.gamma)])),
-        small("Inventory skew kappa", "", view.model("ticks / base", &[("kappa", |model| model.kappa_ticks)])),
+        view.model("Toxicity coefficient k", "ticks", &[("k", |model| model.k_ticks)]),
+        view.model("Half-spread of the model", "ticks", &[("half-spread", |model| model.half_spread_ticks)]),
+        view.model("Risk aversion gamma", "1 / quote", &[("gamma", |model| model.gamma)]),
+        view.model("Inventory skew kappa", "ticks / base", &[("kappa", |model| model.kappa_ticks)]),
         wide("Markouts of the fills after 5 s", "", view.markouts()),
     ]
 }
@@ -71,6 +69,9 @@ fn thinned(rows: &[PnlRow]) -> Vec<&PnlRow> {
     }
     kept
 }
+
+/// A line's name and the figure that it follows.
+type ModelLine = (&'static str, fn(&ModelFigures) -> Option<f64>);
 
 struct View<'a> {
     record: &'a SessionRecord,
@@ -95,7 +96,7 @@ fn layout(x_title: &str, y_title: &str) -> Layout {
 fn plot(layout: Layout) -> Plot {
     let mut plot = Plot::new();
     plot.set_layout(layout);
-    plot.set_configuration(Configuration::new().responsive(true).display_logo(false));
+    plot.set_configuration(Configuration::new().responsive(true).display_mode_bar(DisplayModeBar::False));
     plot
 }
 
@@ -159,14 +160,19 @@ impl View<'_> {
         plot
     }
 
-    fn model(&self, y_title: &str, lines: &[(&str, fn(&ModelFigures) -> Option<f64>)]) -> Plot {
+    /// Lines of the model; a chart without a single point says so.
+    fn model(&self, title: &'static str, y_title: &str, lines: &[ModelLine]) -> Chart {
         let mut plot = plot(layout("seconds", y_title).show_legend(lines.len() > 1));
+        let mut is_known = false;
         for (name, pick) in lines {
             let y: Vec<Option<f64>> = self.rows.iter().map(|row| pick(&row.model)).collect();
+            is_known |= y.iter().any(Option::is_some);
             let line = Line::new().width(1.5);
             plot.add_trace(Scatter::new(self.times(), y).mode(Mode::Lines).line(line).name(*name));
         }
-        plot
+        let note =
+            if is_known { "" } else { "Not known in this session: its window was never full, or it is not in use." };
+        Chart { title, note, is_small: true, plot }
     }
 
     fn markout_curve(&self) -> Plot {

@@ -101,9 +101,11 @@ pub fn page(head: &PageHead, record: &SessionRecord) -> String {
     if drawn.is_empty() {
         body.push_str("<p>The book was never live, so there is nothing to draw.</p>\n");
     }
+    body.push_str("<div class=\"charts\">\n");
     for chart in &drawn {
         body.push_str(&figure(chart));
     }
+    body.push_str("</div>\n");
     let sources = Plot::offline_js_sources();
     // The crate appends a formula renderer of 2 MB that nothing here uses.
     let script = sources.split_inclusive("</script>").next().unwrap_or_default();
@@ -114,12 +116,12 @@ pub fn page(head: &PageHead, record: &SessionRecord) -> String {
 }
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:1160px;margin:2em auto;padding:0 1em;color:#1b1f24}\
-    table{border-collapse:collapse}.tables{display:flex;flex-wrap:wrap;gap:1em 2.5em;margin:1em 0}\
-    caption{text-align:left;font-weight:600;padding-bottom:.3em}\
+    table{border-collapse:collapse}.tables{display:flex;flex-wrap:wrap;align-items:flex-start;gap:1em 2.5em;margin:1em 0}.charts{display:flex;flex-wrap:wrap}\
+    caption{text-align:left;font-weight:600;padding-bottom:.3em;white-space:nowrap}\
     td,th{padding:.15em .9em .15em 0;border-bottom:1px solid #d8dee4;text-align:left}\
     td+td,th+th{text-align:right;font-variant-numeric:tabular-nums}\
     .warn{border-left:4px solid #cf222e;background:#ffebe9;padding:.6em 1em}\
-    figure{margin:1.2em 0 0;width:100%;display:inline-block;vertical-align:top}figure.small{width:50%}\
+    figure{margin:1.2em 0 0;width:100%}figure.small{width:50%}\
     figcaption{font-weight:600;font-size:1.1em}figcaption small{display:block;font-weight:400;color:#57606a}\
     .plot{height:360px}.small .plot{height:290px}@media(max-width:800px){figure.small{width:100%}}";
 
