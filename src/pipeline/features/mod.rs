@@ -5,9 +5,14 @@
 
 mod bulk;
 mod chance;
+mod exact_sum;
 mod flow;
 mod micro;
 mod micro_fit;
+mod ranges;
+mod realised;
+mod returns;
+mod rolling_median;
 mod shape;
 mod toxicity;
 mod volatility;
@@ -17,14 +22,18 @@ pub use chance::{Chance, expected_vpin};
 pub use flow::OrderFlow;
 pub use micro::{MicroPrice, MicroState};
 pub use micro_fit::{MicroCounts, MicroFit, MicroShape};
+pub use ranges::{discreteness_factor, parkinson_variance};
+pub use realised::{RealisedVolatility, SigmaComparison, SigmaRow, compare_sigma};
 pub use shape::{Imbalance, imbalance, weighted_mid_ticks};
 pub use toxicity::{Toxicity, Vpin, VpinState};
-pub use volatility::Sigma;
+pub use volatility::{Sigma, SigmaState};
+
+use serde::{Deserialize, Serialize};
 
 use super::config::FeaturesConfig;
 use super::digest::Digester;
 use super::reference::OthersBook;
-use crate::types::{HalfTicks, Instrument, Qty, Side, TimestampNs, Trade};
+use crate::types::{DurationNs, HalfTicks, Instrument, Qty, Side, TimestampNs, Trade};
 
 /// What the book of others says now; present only while it may be quoted from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +46,34 @@ pub struct BookFeatures {
     pub micro_ticks: Option<f64>,
     /// Imbalance of the best 1, 2 and 5 levels.
     pub imbalance: [Option<Imbalance>; 3],
+}
+
+/// Age beyond which a saved volatility and toxicity are of another market; counts of the microprice are of the past
+/// anyway.
+const REWARM_AFTER: DurationNs = DurationNs::from_secs(600);
+
+/// What survives a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeaturesState {
+    /// When it was saved, in nanoseconds.
+    pub saved_ns: u64,
+    /// Volatility.
+    pub sigma: SigmaState,
+    /// Toxicity.
+    pub vpin: VpinState,
+    /// Transitions of the best prices and their last fit.
+    pub micro: MicroState,
+}
+
+/// Which parts of a saved state were taken; the others warm up anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeaturesRestored {
+    /// Volatility.
+    pub sigma: bool,
+    /// Toxicity.
+    pub vpin: bool,
+    /// Microprice.
+    pub micro: bool,
 }
 
 /// Features of one instrument.
@@ -126,6 +163,27 @@ impl Features {
     /// Toxicity of the tape.
     pub fn toxicity(&self) -> Option<Toxicity> {
         self.vpin.value()
+    }
+
+    /// What survives a restart.
+    pub fn state(&self, now: TimestampNs) -> FeaturesState {
+        FeaturesState {
+            saved_ns: now.nanos(),
+            sigma: self.sigma.state(),
+            vpin: self.vpin.state(),
+            micro: self.micro.state(),
+        }
+    }
+
+    /// Takes what an earlier session has seen, before the first event. The time between counts as a gap. A part that
+    /// was made under other settings is not taken, nor volatility and toxicity older than ten minutes.
+    pub fn restore(&mut self, state: &FeaturesState, now: TimestampNs) -> FeaturesRestored {
+        let is_fresh = now.since(TimestampNs::from_nanos(state.saved_ns)) <= REWARM_AFTER;
+        FeaturesRestored {
+            sigma: is_fresh && self.sigma.restore(&state.sigma),
+            vpin: is_fresh && self.vpin.restore(&state.vpin),
+            micro: self.micro.restore(&state.micro),
+        }
     }
 
     /// Adds its state to a digest.
