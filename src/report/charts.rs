@@ -70,6 +70,8 @@ fn thinned(rows: &[PnlRow]) -> Vec<&PnlRow> {
     kept
 }
 
+/// A line's name and the amount that it follows.
+type MoneyLine = (&'static str, fn(&PnlRow) -> Money);
 /// A line's name and the figure that it follows.
 type ModelLine = (&'static str, fn(&ModelFigures) -> Option<f64>);
 
@@ -111,7 +113,7 @@ impl View<'_> {
 
     fn pnl(&self) -> Plot {
         let mut plot = plot(layout("seconds", self.record.instrument.spec.quote.as_str()));
-        let lines: [(&str, fn(&PnlRow) -> Money); 5] = [
+        let lines: [MoneyLine; 5] = [
             ("net", |row| row.total),
             ("gross", |row| row.spread + row.inventory),
             ("spread", |row| row.spread),

@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_of_sums_and_not_a_mean_of_ratios() {
-        let (over, under) = (vec![1.0, 9.0].repeat(20), vec![1.0, 3.0].repeat(20));
+        let (over, under) = ([1.0, 9.0].repeat(20), [1.0, 3.0].repeat(20));
         let ratio = Bootstrap::moving(2).ratio_of_sums(&over, &under).unwrap();
         assert!((ratio.value - 2.5).abs() < 1e-12);
         assert_eq!(Bootstrap::moving(2).ratio_of_sums(&[0.0; 40], &[0.0; 40]), None);
