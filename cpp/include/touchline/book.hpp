@@ -52,6 +52,10 @@ public:
         return ids_.find(hash, [&](std::uint32_t slot) { return orders_[slot].id == id; });
     }
 
+    bool contains(std::uint64_t id, std::uint64_t hash, IdIndex::Vacancy& vacancy) const noexcept {
+        return ids_.contains(hash, vacancy, [&](std::uint32_t slot) { return orders_[slot].id == id; });
+    }
+
     std::uint32_t find(std::uint64_t id) const noexcept { return find(id, IdIndex::hash_of(id)).slot; }
 
     /// Where the level of a price is, or would be put.
@@ -98,6 +102,60 @@ public:
         return orders_.bytes() + levels_.bytes() + hints_.bytes() + ids_.bytes() + index_.bytes();
     }
 
+    // --- Fetching ahead ----------------------------------------------------------------------------------------------
+    // None of these changes anything, and a wrong guess costs a line of cache.
+
+    /// Whether the orders reach beyond a processor's own caches: below that, fetching ahead only costs.
+    bool is_large() const noexcept { return orders_used_ > kLargeOrders; }
+
+    void prefetch_id(std::uint64_t hash) const noexcept { ids_.prefetch(hash); }
+
+    void prefetch_order(std::uint64_t hash) const noexcept {
+        if (const std::uint32_t slot = ids_.guess(hash); slot < orders_used_) {
+            __builtin_prefetch(&orders_[slot], 1);
+        }
+    }
+
+    /// The orders beside the one with that hash, which its removal writes to.
+    void prefetch_neighbours(std::uint64_t hash) const noexcept {
+        if (const std::uint32_t slot = ids_.guess(hash); slot < orders_used_) {
+            const Order& order = orders_[slot];
+            if (order.prev != kNone) {
+                __builtin_prefetch(&orders_[order.prev], 1);
+            }
+            if (order.next != kNone) {
+                __builtin_prefetch(&orders_[order.next], 1);
+            }
+            __builtin_prefetch(&levels_[order.level], 1);
+        }
+    }
+
+    void prefetch_level(std::int64_t price) const noexcept {
+        if (hint_mask_ != 0) {
+            __builtin_prefetch(&levels_[hints_[hint_of(price)]], 1);
+        }
+    }
+
+    /// The last order of a price's queue, which the next one's arrival writes to.
+    void prefetch_tail(std::int64_t price) const noexcept {
+        if (hint_mask_ != 0) {
+            if (const std::uint32_t tail = levels_[hints_[hint_of(price)]].tail; tail < orders_used_) {
+                __builtin_prefetch(&orders_[tail], 1);
+            }
+        }
+    }
+
+    /// The first order of a side, and the one after it.
+    void prefetch_first(Side side) const noexcept {
+        if (const std::uint32_t level = index_.best(side); level != kNone) {
+            const Order& order = orders_[levels_[level].head];
+            ids_.prefetch(IdIndex::hash_of(order.id));
+            if (order.next != kNone) {
+                __builtin_prefetch(&orders_[order.next], 1);
+            }
+        }
+    }
+
     // --- Room --------------------------------------------------------------------------------------------------------
 
     /// Whether one more order has a slot, after growth where that is allowed.
@@ -129,29 +187,12 @@ public:
 
     /// Puts an order at the end of its price's queue; `spot` is what `find_level` said of that price. There must be room.
     void rest(const Rest& rest, const LevelIndex::Spot& spot) noexcept {
-        const std::uint32_t slot = take_order();
-        std::uint32_t at_level = spot.level;
-        std::uint32_t before = kNone;
-        if (at_level == kNone) [[unlikely]] {
-            at_level = open_level(rest.side, rest.price, spot, slot);
-        } else {
-            before = levels_[at_level].tail;
-            orders_[before].next = slot;
-        }
-        Level& level = levels_[at_level];
-        level.tail = slot;
-        level.qty += rest.qty;
-        ++level.count;
-        Order& order = orders_[slot];
-        order.id = rest.id;
-        order.qty = rest.qty;
-        order.prev = before;
-        order.next = kNone;
-        order.level = at_level & (kSlotsMax * 2 - 1);
-        order.stp = static_cast<std::uint32_t>(rest.stp) & 7;
-        order.owner = rest.owner;
-        ids_.insert(rest.hash, slot);
-        ++order_count_;
+        ids_.insert(rest.hash, put(rest, spot));
+    }
+
+    /// As `rest`, for an id whose place in the index is known.
+    void rest(const Rest& rest, const LevelIndex::Spot& spot, const IdIndex::Vacancy& vacancy) noexcept {
+        ids_.insert(rest.hash, vacancy, put(rest, spot));
     }
 
     /// Takes the order that `find` has found for that hash out, and its level when that was its last.
@@ -174,6 +215,9 @@ public:
         const std::uint32_t slot = level.head;
         const Order& order = orders_[slot];
         const std::uint32_t next = order.next;
+        if (next != kNone) {
+            __builtin_prefetch(&orders_[next], 1);
+        }
         ids_.erase(IdIndex::hash_of(order.id), slot);
         level.qty -= order.qty;
         level.head = next;
@@ -207,6 +251,9 @@ public:
 
 private:
     friend class Checker;
+
+    /// One and a quarter megabytes of orders and index.
+    static constexpr std::uint32_t kLargeOrders = 32'768;
 
     bool grow_orders(std::size_t size) noexcept {
         if (size <= orders_.size()) {
@@ -282,6 +329,32 @@ private:
         index_.erase(levels_.data(), slot);
         levels_[slot].head = free_level_;
         free_level_ = slot;
+    }
+
+    std::uint32_t put(const Rest& rest, const LevelIndex::Spot& spot) noexcept {
+        const std::uint32_t slot = take_order();
+        std::uint32_t at_level = spot.level;
+        std::uint32_t before = kNone;
+        if (at_level == kNone) [[unlikely]] {
+            at_level = open_level(rest.side, rest.price, spot, slot);
+        } else {
+            before = levels_[at_level].tail;
+            orders_[before].next = slot;
+        }
+        Level& level = levels_[at_level];
+        level.tail = slot;
+        level.qty += rest.qty;
+        ++level.count;
+        Order& order = orders_[slot];
+        order.id = rest.id;
+        order.qty = rest.qty;
+        order.prev = before;
+        order.next = kNone;
+        order.level = at_level & (kSlotsMax * 2 - 1);
+        order.stp = static_cast<std::uint32_t>(rest.stp) & 7;
+        order.owner = rest.owner;
+        ++order_count_;
+        return slot;
     }
 
     void append(std::uint32_t slot) noexcept {

@@ -49,20 +49,22 @@ public:
         CheckResult result = broken(Fault::none, 0);
         std::uint32_t orders = 0;
         std::uint32_t levels = 0;
+        std::uint64_t gone_past = 0;
         if (!book.index_.is_sound(book.levels_.data())) {
             return broken(Fault::level_index, 0);
         }
         for (const Side side : {Side::bid, Side::ask}) {
             book.index_.walk(side, [&](std::int64_t key, std::uint32_t slot) {
                 ++levels;
-                result = check_level(book, side, key, slot, orders);
+                result = check_level(book, side, key, slot, orders, gone_past);
                 return result.fault == Fault::none;
             });
             if (result.fault != Fault::none) {
                 return result;
             }
         }
-        if (orders != book.order_count_ || book.ids_.count_entries() != orders) {
+        if (orders != book.order_count_ || book.ids_.count_entries() != orders ||
+            book.ids_.count_gone_past() != gone_past) {
             return broken(Fault::id_index, orders);
         }
         if (orders + count_free_orders(book) != book.orders_used_ || book.orders_used_ > book.orders_.size()) {
@@ -82,7 +84,7 @@ private:
     static CheckResult broken(Fault fault, std::uint32_t slot) noexcept { return CheckResult{slot, fault, {}}; }
 
     static CheckResult check_level(const Book& book, Side side, std::int64_t key, std::uint32_t slot,
-                                   std::uint32_t& orders) noexcept {
+                                   std::uint32_t& orders, std::uint64_t& gone_past) noexcept {
         if (slot >= book.levels_used_) {
             return broken(Fault::level_identity, slot);
         }
@@ -106,9 +108,12 @@ private:
             if (order.qty > std::numeric_limits<std::int64_t>::max() - qty) {
                 return broken(Fault::level_sums, slot);
             }
-            if (book.find(order.id) != at) {
+            const std::uint64_t hash = IdIndex::hash_of(order.id);
+            const IdIndex::Found found = book.find(order.id, hash);
+            if (found.slot != at) {
                 return broken(Fault::id_index, at);
             }
+            gone_past += book.ids_.distance(hash, found);
             qty += order.qty;
             ++count;
             before = at;

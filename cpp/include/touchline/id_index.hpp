@@ -74,6 +74,25 @@ public:
         return find_far(hash, home, is_it);
     }
 
+    /// Where an id that is not there would go; good until the table changes.
+    struct Vacancy {
+        std::uint32_t bucket;
+        /// The entries of the bucket that are free, as bits.
+        std::uint32_t holes;
+    };
+
+    /// Whether `find` would find something; where the id goes is left in `vacancy` when it would not.
+    template <class IsIt>
+    bool contains(std::uint64_t hash, Vacancy& vacancy, IsIt&& is_it) const noexcept {
+        const std::uint32_t home = home_of(hash);
+        const Bucket& bucket = table_[home];
+        vacancy = {home, bucket.holes()};
+        if ((bucket.matching(tag_of(hash), tag_mask_) | bucket.gone_past()) == 0) [[likely]] {
+            return false;
+        }
+        return find_far(hash, home, is_it).slot != kNone;
+    }
+
     /// The first slot whose tag fits, without a look at its order: a guess, good enough to fetch memory early.
     std::uint32_t guess(std::uint64_t hash) const noexcept {
         const Bucket& bucket = table_[home_of(hash)];
@@ -96,6 +115,14 @@ public:
             holes = table_[at].holes();
         }
         table_[at].entries[std::countr_zero(holes)] = tag_of(hash) | (slot + 1);
+    }
+
+    /// Adds the id that `contains` did not find.
+    void insert(std::uint64_t hash, const Vacancy& vacancy, std::uint32_t slot) noexcept {
+        if (vacancy.holes == 0) [[unlikely]] {
+            return insert(hash, slot);
+        }
+        table_[vacancy.bucket].entries[std::countr_zero(vacancy.holes)] = tag_of(hash) | (slot + 1);
     }
 
     /// Removes the entry that `find` has found for that hash.
@@ -154,8 +181,8 @@ public:
 
 private:
     static constexpr std::uint32_t kEntries = 15;
-    /// Entries a bucket when every slot is used: few enough that one in twenty buckets is full.
-    static constexpr std::size_t kMeanEntries = 10;
+    /// Entries a bucket when every slot is used: few enough that one bucket in two hundred is ever full.
+    static constexpr std::size_t kMeanEntries = 8;
 
     struct alignas(64) Bucket {
         static constexpr std::uint32_t kAll = (1U << kEntries) - 1;

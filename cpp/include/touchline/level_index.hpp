@@ -13,14 +13,23 @@
 // groups more than `kMergeLeaves` leaves, so that `n` levels never need more than n/4 + 2 leaves.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <limits>
 
 #include "touchline/message.hpp"
 #include "touchline/storage.hpp"
+
+// Searches have a second body for processors with AVX2, chosen at run time: 64-bit numbers cannot be compared four at a
+// time without it, and a program built for every x86-64 may still use it where it is.
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define TOUCHLINE_AVX2 1
+#include <immintrin.h>
+#endif
 
 namespace touchline {
 
@@ -74,9 +83,14 @@ public:
     /// Where a key is or would go.
     Spot find(Side side, std::int64_t key) const noexcept {
         const Root& root = at(side);
-        if (root.groups == 0) {
+        if (root.groups == 0) [[unlikely]] {
             return {kNone, 0, kNone};
         }
+#if defined(TOUCHLINE_AVX2)
+        if (has_avx2_) [[likely]] {
+            return find_avx2(root, key);
+        }
+#endif
         std::uint32_t leaf = root.last_leaf;
         if (key < root.last_low) {
             const Group& group = groups_[root.group[last_up_to(root.low.data(), root.groups, key)]];
@@ -100,7 +114,7 @@ public:
         const std::int64_t key = key_of(side, levels[slot].price);
         ++root.levels;
         if (spot.leaf == kNone) {
-            spot = {plant(root, key), 0, kNone};
+            spot = {plant(root), 0, kNone};
         } else if (leaves_[spot.leaf].count == kPlaces) [[unlikely]] {
             spot = split(root, levels, spot);
         }
@@ -169,6 +183,7 @@ private:
     /// ... which it does when together they hold no more than this.
     static constexpr std::uint32_t kMergeLevels = 12;
     static constexpr std::uint32_t kMergeLeaves = 32;
+    static constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
     static constexpr std::int64_t kGreatest = std::numeric_limits<std::int64_t>::max();
 
     struct alignas(64) Leaf {
@@ -186,13 +201,16 @@ private:
             return static_cast<std::uint32_t>(order >> (rank * 4)) & 15;
         }
 
-        /// How many keys are below `key`: all places are compared, the dead ones are below nothing.
+        /// How many keys are below `key`: two rounds of comparisons that do not wait for each other.
         std::uint32_t rank_of(std::int64_t key) const noexcept {
-            std::uint32_t rank = 0;
-            for (std::uint32_t place = 0; place < kPlaces; ++place) {
-                rank += keys[place] < key ? 1U : 0U;
-            }
-            return rank;
+            __builtin_prefetch(keys);
+            __builtin_prefetch(keys + 8);
+            const std::uint64_t word = order;
+            const auto is_below = [&](std::uint32_t rank) {
+                return static_cast<std::uint32_t>(keys[word >> (rank * 4) & 15] < key);
+            };
+            const std::uint32_t base = 4 * (is_below(3) + is_below(7) + is_below(11));
+            return base + (is_below(base) + is_below(base + 1)) + (is_below(base + 2) + is_below(base + 3));
         }
 
         /// Gives a free place the rank `rank`, and those from there on the next ones. There must be one.
@@ -235,8 +253,10 @@ private:
     static_assert(sizeof(Leaf) == 256);
 
     struct Group {
-        /// Parts each leaf from the one before: above every key of that, at most the first of its own.
-        std::int64_t low[kGroupLeaves];
+        /// Parts each leaf from the one before: above every key of that, at most the first of its own; the least number
+        /// for the first leaf of a side, which takes whatever is lower. The greatest
+        /// number beyond `count`, and sixteen times beyond the end, for `last_up_to` to read.
+        std::int64_t low[kGroupLeaves + kPlaces];
         std::uint32_t leaf[kGroupLeaves];
         std::uint32_t count;
         /// Leads from a free group to the next.
@@ -251,27 +271,105 @@ private:
         std::uint32_t best = kNone;
         std::uint32_t last_leaf = kNone;
         std::int64_t best_key = 0;
-        /// What parts the last leaf from the one before; the least key when it is the only one.
+        /// What parts the last leaf from the one before.
         std::int64_t last_low = 0;
 
-        [[nodiscard]] bool reserve(std::size_t size) noexcept { return low.grow(size) && group.grow(size); }
+        [[nodiscard]] bool reserve(std::size_t size) noexcept {
+            const std::size_t old = low.size();
+            if (!low.grow(size + kPlaces) || !group.grow(size)) {
+                return false;
+            }
+            std::fill(low.data() + old, low.data() + low.size(), kGreatest);
+            return true;
+        }
         std::size_t bytes() const noexcept { return low.bytes() + group.bytes(); }
     };
 
     Root& at(Side side) noexcept { return sides_[static_cast<std::size_t>(side)]; }
     const Root& at(Side side) const noexcept { return sides_[static_cast<std::size_t>(side)]; }
 
-    /// The last of `count` ascending numbers that is at most `key`; the first when none is.
+    /// The last of `count` ascending numbers that is at most `key`; the first always is. What stands behind them, up to
+    /// a multiple of sixteen, is the greatest number.
     static std::uint32_t last_up_to(const std::int64_t* numbers, std::uint32_t count, std::int64_t key) noexcept {
-        const std::int64_t* first = numbers;
-        while (count > 1) {
-            const std::uint32_t half = count / 2;
-            // A product and not a choice: compilers turn choices in loops into branches, and this one is a coin toss.
-            first += half * static_cast<std::uint32_t>(first[half] <= key);
-            count -= half;
+        std::uint32_t first = 0;
+        std::uint32_t left = count;
+        while (left > 16) {
+            // Four parts at a time: the three comparisons do not wait for each other, and none is a branch.
+            const std::uint32_t part = left / 4;
+            const std::int64_t* const from = numbers + first;
+            const auto is_up_to = [&](std::uint32_t at) { return static_cast<std::uint32_t>(from[at] <= key); };
+            first += part * (is_up_to(part) + is_up_to(2 * part) + is_up_to(3 * part));
+            left -= 3 * part;
         }
-        return static_cast<std::uint32_t>(first - numbers);
+        const auto is_up_to = [&](std::uint32_t at) { return static_cast<std::uint32_t>(numbers[first + at] <= key); };
+        first += 4 * (is_up_to(4) + is_up_to(8) + is_up_to(12));
+        first += is_up_to(1) + is_up_to(2) + is_up_to(3);
+        return std::min(first, count - 1);
     }
+
+#if defined(TOUCHLINE_AVX2)
+    [[gnu::target("avx2,popcnt")]] static std::uint32_t bits_of(__m256i mask) noexcept {
+        return static_cast<std::uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(mask)));
+    }
+
+    /// How many of the first `count` numbers, a multiple of four of them read, are above `key`, negative.
+    [[gnu::target("avx2,popcnt")]] static __m256i count_above(const std::int64_t* numbers, std::uint32_t count,
+                                                       __m256i key) noexcept {
+        __m256i sum = _mm256_setzero_si256();
+        for (std::uint32_t at = 0; at < count; at += 4) {
+            const __m256i four = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers + at));
+            sum = _mm256_add_epi64(sum, _mm256_cmpgt_epi64(four, key));
+        }
+        return sum;
+    }
+
+    /// As `last_up_to`, by comparing all.
+    [[gnu::target("avx2,popcnt")]] static std::uint32_t last_up_to_avx2(const std::int64_t* numbers, std::uint32_t count,
+                                                                 __m256i key) noexcept {
+        const __m256i sum = count_above(numbers, count, key);
+        const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+        const std::int64_t above = -(_mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1));
+        const std::uint32_t read = (count + 3) & ~std::uint32_t{3};
+        const std::uint32_t up_to = read - static_cast<std::uint32_t>(above);
+        // The greatest number stands behind the last: it is above every key but itself.
+        return std::min(up_to - 1, count - 1);
+    }
+
+    [[gnu::target("avx2,popcnt")]] Spot find_avx2(const Root& root, std::int64_t key) const noexcept {
+        const __m256i key4 = _mm256_set1_epi64x(key);
+        std::uint32_t at_leaf = root.last_leaf;
+        if (key < root.last_low) {
+            std::uint32_t from = 0;
+            std::uint32_t left = root.groups;
+            while (left > 32) [[unlikely]] {
+                const std::uint32_t half = left / 2;
+                from += root.low[from + half] <= key ? half : 0;
+                left -= half;
+            }
+            const Group& group = groups_[root.group[from + last_up_to_avx2(root.low.data() + from, left, key4)]];
+            // The sixteen that hold it, then the one.
+            const std::uint32_t part = 16 * (static_cast<std::uint32_t>(group.low[16] <= key) +
+                                             static_cast<std::uint32_t>(group.low[32] <= key) +
+                                             static_cast<std::uint32_t>(group.low[48] <= key));
+            const std::uint32_t place = part + last_up_to_avx2(group.low + part, 16, key4);
+            at_leaf = group.leaf[std::min(place, group.count - 1)];
+        }
+        const Leaf& leaf = leaves_[at_leaf];
+        std::uint32_t below = 0;
+        std::uint32_t equal = 0;
+        for (std::uint32_t four = 0; four < kPlaces; four += 4) {
+            const __m256i keys = _mm256_load_si256(reinterpret_cast<const __m256i*>(leaf.keys + four));
+            below |= bits_of(_mm256_cmpgt_epi64(key4, keys)) << four;
+            equal |= bits_of(_mm256_cmpeq_epi64(keys, key4)) << four;
+        }
+        const auto rank = static_cast<std::uint32_t>(__builtin_popcount(below));
+        if (equal != 0 && rank < leaf.count) {
+            // Dead places hold the greatest key: the rank names the living one.
+            return {at_leaf, rank, leaf.levels[leaf.place_at(rank)]};
+        }
+        return {at_leaf, rank, kNone};
+    }
+#endif
 
     // --- Leaves ------------------------------------------------------------------------------------------------------
 
@@ -287,20 +385,20 @@ private:
     }
 
     /// The first leaf of a side.
-    std::uint32_t plant(Root& root, std::int64_t key) noexcept {
+    std::uint32_t plant(Root& root) noexcept {
         const std::uint32_t leaf = take_leaf();
         const std::uint32_t group = take_group();
         leaves_[leaf].before = kNone;
         leaves_[leaf].after = kNone;
         leaves_[leaf].group = group;
-        groups_[group].low[0] = key;
+        groups_[group].low[0] = kLeast;
         groups_[group].leaf[0] = leaf;
         groups_[group].count = 1;
-        root.low[0] = key;
+        root.low[0] = kLeast;
         root.group[0] = group;
         root.groups = 1;
         root.last_leaf = leaf;
-        root.last_low = std::numeric_limits<std::int64_t>::min();
+        root.last_low = kLeast;
         return leaf;
     }
 
@@ -371,14 +469,10 @@ private:
         unhang(root, at_leaf);
         if (root.last_leaf == at_leaf) {
             root.last_leaf = leaf.before;
-            if (root.last_leaf != kNone) {
-                const Group& group = groups_[leaves_[root.last_leaf].group];
-                const bool is_only = leaves_[root.last_leaf].before == kNone;
-                root.last_low = is_only ? std::numeric_limits<std::int64_t>::min() : group.low[group.count - 1];
-            }
-        } else if (leaf.before == kNone && leaves_[leaf.after].after == kNone) {
-            // The last leaf is now the only one and takes whatever is lower.
-            root.last_low = std::numeric_limits<std::int64_t>::min();
+        }
+        if (root.last_leaf != kNone) {
+            const Group& group = groups_[leaves_[root.last_leaf].group];
+            root.last_low = group.low[group.count - 1];
         }
         leaf.before = free_leaf_;
         free_leaf_ = at_leaf;
@@ -405,6 +499,7 @@ private:
             group = groups_used_++;
         }
         groups_[group].count = 0;
+        std::fill(std::begin(groups_[group].low), std::end(groups_[group].low), kGreatest);
         return group;
     }
 
@@ -470,6 +565,7 @@ private:
             leaves_[source.leaf[at_place]].group = to;
             target.low[target.count] = source.low[at_place];
             target.leaf[target.count++] = source.leaf[at_place];
+            source.low[at_place] = kGreatest;
         }
         source.count = place;
     }
@@ -481,12 +577,14 @@ private:
         const std::uint32_t place = place_of(group, at_leaf);
         close_gap(group.low, place, group.count);
         close_gap(group.leaf, place, group.count);
-        --group.count;
+        group.low[--group.count] = kGreatest;
         const std::uint32_t at = place_of(root, at_group);
         if (group.count == 0) {
             return drop_group(root, at);
         }
-        // What lies between the old first leaf and the new one belongs to the group before now.
+        // The first leaf of all takes whatever is lower. In another group, what lies between the old first leaf and the
+        // new one belongs to the group before now.
+        group.low[0] = at == 0 ? kLeast : group.low[0];
         root.low[at] = group.low[0];
         if (at > 0 && groups_[root.group[at - 1]].count + group.count <= kMergeLeaves) {
             move_leaves(at_group, 0, root.group[at - 1]);
@@ -501,7 +599,11 @@ private:
         const std::uint32_t group = root.group[at];
         close_gap(root.low.data(), at, root.groups);
         close_gap(root.group.data(), at, root.groups);
-        --root.groups;
+        root.low[--root.groups] = kGreatest;
+        if (at == 0 && root.groups != 0) {
+            root.low[0] = kLeast;
+            groups_[root.group[0]].low[0] = kLeast;
+        }
         groups_[group].before = free_group_;
         free_group_ = group;
     }
@@ -525,7 +627,7 @@ private:
             for (std::uint32_t place = 0; place < group.count; ++place) {
                 const std::uint32_t at_leaf = group.leaf[place];
                 const Leaf& leaf = leaves_[at_leaf];
-                if (leaf.group != at_group || leaf.before != before || leaf.count == 0 || leaf.count > kPlaces ||
+                if (leaf.group != at_group || (before == kNone && group.low[place] != kLeast) || leaf.before != before || leaf.count == 0 || leaf.count > kPlaces ||
                     (before != kNone && (leaves_[before].after != at_leaf || leaves_[before].count + leaf.count <= 7 ||
                                          group.low[place] <= last || group.low[place] > leaf.keys[leaf.place_at(0)]))) {
                     return false;
@@ -564,10 +666,9 @@ private:
         }
         const Leaf& leaf = leaves_[before];
         const Group& group = groups_[leaf.group];
-        const bool is_only = leaf.before == kNone;
         return root.last_leaf == before && leaf.after == kNone && root.best_key == last &&
                root.best == leaf.levels[leaf.place_at(leaf.count - 1)] &&
-               root.last_low == (is_only ? std::numeric_limits<std::int64_t>::min() : group.low[group.count - 1]);
+               root.last_low == group.low[group.count - 1];
     }
 
     /// The length of a list of free items, or more than were ever used when it is a ring.
@@ -587,6 +688,9 @@ private:
     std::uint32_t free_group_ = kNone;
     std::uint32_t leaves_used_ = 0;
     std::uint32_t groups_used_ = 0;
+#if defined(TOUCHLINE_AVX2)
+    bool has_avx2_ = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
+#endif
 };
 
 }  // namespace touchline

@@ -52,6 +52,40 @@ public:
         reject(message.id, Reject::malformed, sink);
     }
 
+    /// Carries out `count` messages, `message_at(0)` first, exactly as `submit` would one after the other. When the book is
+    /// larger than a processor's own caches, the memory that later messages will need is fetched meanwhile.
+    template <class MessageAt, class Sink>
+    void submit_batch(std::size_t count, MessageAt&& message_at, Sink&& sink) noexcept {
+        if (!book_.is_large()) {
+            for (std::size_t at = 0; at < count; ++at) {
+                submit(message_at(at), sink);
+            }
+            return;
+        }
+        // Each stage needs what the one before has fetched: the index, then the order, then the orders beside it.
+        for (std::size_t at = 0; at < std::min(count, kFetchId); ++at) {
+            book_.prefetch_id(IdIndex::hash_of(message_at(at).id));
+        }
+        for (std::size_t at = 0; at < std::min(count, kFetchOrder); ++at) {
+            prefetch_order(message_at(at));
+        }
+        for (std::size_t at = 0; at < std::min(count, kFetchQueue); ++at) {
+            prefetch_queue(message_at(at));
+        }
+        for (std::size_t at = 0; at < count; ++at) {
+            if (at + kFetchId < count) {
+                book_.prefetch_id(IdIndex::hash_of(message_at(at + kFetchId).id));
+            }
+            if (at + kFetchOrder < count) {
+                prefetch_order(message_at(at + kFetchOrder));
+            }
+            if (at + kFetchQueue < count) {
+                prefetch_queue(message_at(at + kFetchQueue));
+            }
+            submit(message_at(at), sink);
+        }
+    }
+
     // --- Questions ---------------------------------------------------------------------------------------------------
 
     /// The best level of a side; false when the side is empty. O(1).
@@ -151,6 +185,31 @@ private:
         SelfTrade stp;
     };
 
+    // --- Fetching ahead ----------------------------------------------------------------------------------------------
+
+    /// How many messages ahead each stage of `submit_batch` works.
+    static constexpr std::size_t kFetchId = 18;
+    static constexpr std::size_t kFetchOrder = 12;
+    static constexpr std::size_t kFetchQueue = 6;
+
+    void prefetch_order(const Message& message) const noexcept {
+        if (message.action != Action::place) {
+            book_.prefetch_order(IdIndex::hash_of(message.id));
+        } else {
+            book_.prefetch_level(message.price);
+        }
+    }
+
+    void prefetch_queue(const Message& message) const noexcept {
+        if (message.action != Action::place) {
+            book_.prefetch_neighbours(IdIndex::hash_of(message.id));
+        } else if (message.side <= Side::ask && book_.crosses(message.side, message.price)) {
+            book_.prefetch_first(opposite(message.side));
+        } else {
+            book_.prefetch_tail(message.price);
+        }
+    }
+
     // --- Messages ----------------------------------------------------------------------------------------------------
 
     template <class Sink>
@@ -161,18 +220,24 @@ private:
             return reject(message.id, is_malformed ? Reject::malformed : Reject::quantity, sink);
         }
         const std::uint64_t hash = IdIndex::hash_of(message.id);
-        if (book_.find(message.id, hash).slot != kNone) [[unlikely]] {
+        IdIndex::Vacancy vacancy;
+        if (book_.contains(message.id, hash, vacancy)) [[unlikely]] {
             return reject(message.id, Reject::duplicate_id, sink);
         }
         if ((message.kind == Kind::limit_gtc) & !book_.crosses(message.side, message.price)) [[likely]] {
             LevelIndex::Spot spot;
+            const std::uint32_t capacity = book_.order_capacity();
             if (const Reject refusal = room_for(message.side, message.price, message.qty, spot); refusal != kAccepted)
                 [[unlikely]] {
                 return reject(message.id, refusal, sink);
             }
             emit(sink, Report{.id = message.id, .kind = ReportKind::accepted});
-            return book_.rest(
-                {message.id, message.price, message.qty, hash, message.owner, message.side, message.stp}, spot);
+            const Book::Rest order{message.id,    message.price, message.qty, hash,
+                                   message.owner, message.side,  message.stp};
+            if (book_.order_capacity() != capacity) [[unlikely]] {
+                return book_.rest(order, spot);
+            }
+            return book_.rest(order, spot, vacancy);
         }
         place_otherwise(message, hash, sink);
     }

@@ -36,3 +36,9 @@ extern "C" void compare_touchline_free(void* engine) { delete static_cast<touchl
 extern "C" void compare_touchline_submit(void* engine, const CompareMessage* message, CompareRing* ring) {
     static_cast<touchline::MatchingCore*>(engine)->submit(message_of(*message), RingSink{*ring});
 }
+
+extern "C" void compare_touchline_submit_batch(void* engine, const CompareMessage* messages, std::size_t count,
+                                               CompareRing* ring) {
+    static_cast<touchline::MatchingCore*>(engine)->submit_batch(
+        count, [messages](std::size_t at) { return message_of(messages[at]); }, RingSink{*ring});
+}
