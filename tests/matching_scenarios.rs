@@ -249,3 +249,43 @@ fn arbitrary_bytes_never_break_the_core_under_sanitizers() {
     let messages = if std::env::var_os("TOUCHLINE_LONG").is_some() { "2000000" } else { "100000" };
     print!("{}", assert_passes(Command::new(&program).arg(messages)));
 }
+
+/// libFuzzer on the target in cpp/tests/fuzz.cpp: from the corpus on, ten seconds of what it can think of.
+#[test]
+fn no_input_parts_the_core_from_plain_lists() {
+    if Command::new("clang++").arg("--version").output().is_err() {
+        common::skip("no clang++ on the path, the fuzz target was not built");
+        return;
+    }
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz");
+    let built = Command::new("clang++")
+        .args(["-std=c++20", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-sanitize-recover=all"])
+        .arg("-fsanitize=fuzzer,address,undefined")
+        .arg("-I")
+        .arg(root().join("cpp/include"))
+        .arg(root().join("cpp/tests/fuzz.cpp"))
+        .arg("-o")
+        .arg(&program)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&built.stderr);
+    if !built.status.success() && text.contains("libclang_rt.fuzzer") {
+        common::skip("clang++ has no libFuzzer here, the fuzz target was not linked");
+        return;
+    }
+    assert!(built.status.success(), "clang++ fuzz.cpp:\n{text}");
+    let corpus = root().join("tests/data/fuzz_matching");
+    let seeds = std::fs::read_dir(&corpus).unwrap().count();
+    assert!(seeds > 20, "{seeds} seeds are no corpus");
+    // What it finds goes into a folder of its own: the corpus in the repository changes by hand only.
+    let found = tempfile::tempdir().unwrap();
+    let seconds = std::env::var("TOUCHLINE_FUZZ_SECONDS").unwrap_or_else(|_| "10".to_owned());
+    let text = assert_passes(
+        Command::new(&program)
+            .args([format!("-max_total_time={seconds}"), "-max_len=800".to_owned(), "-timeout=10".to_owned()])
+            .arg(format!("-artifact_prefix={}/", env!("CARGO_TARGET_TMPDIR")))
+            .arg(found.path())
+            .arg(&corpus),
+    );
+    assert!(text.contains("INITED"), "{text}");
+}

@@ -85,7 +85,8 @@ public:
     bool crosses(Side side, std::int64_t price) const noexcept {
         const Side other = opposite(side);
         // Two comparisons and no branch on the side: which one it is, nobody can predict.
-        return (index_.best_key(other) >= LevelIndex::key_of(other, price)) & (index_.count(other) != 0);
+        const int is_within = index_.best_key(other) >= LevelIndex::key_of(other, price) ? 1 : 0;
+        return (is_within & (index_.count(other) != 0 ? 1 : 0)) != 0;
     }
 
     /// Calls `visit(level)` from the side's best level on until it answers false.

@@ -214,9 +214,9 @@ private:
 
     template <class Sink>
     void place(const Message& message, Sink& sink) noexcept {
-        const bool is_malformed = (message.side > Side::ask) | (message.kind > Kind::market) |
-                                  (message.stp > SelfTrade::decrement);
-        if (is_malformed | (message.qty <= 0)) [[unlikely]] {
+        const bool is_malformed =
+            message.side > Side::ask || message.kind > Kind::market || message.stp > SelfTrade::decrement;
+        if (is_malformed || message.qty <= 0) [[unlikely]] {
             return reject(message.id, is_malformed ? Reject::malformed : Reject::quantity, sink);
         }
         const std::uint64_t hash = IdIndex::hash_of(message.id);
@@ -224,7 +224,7 @@ private:
         if (book_.contains(message.id, hash, vacancy)) [[unlikely]] {
             return reject(message.id, Reject::duplicate_id, sink);
         }
-        if ((message.kind == Kind::limit_gtc) & !book_.crosses(message.side, message.price)) [[likely]] {
+        if (message.kind == Kind::limit_gtc && !book_.crosses(message.side, message.price)) [[likely]] {
             LevelIndex::Spot spot;
             const std::uint32_t capacity = book_.order_capacity();
             if (const Reject refusal = room_for(message.side, message.price, message.qty, spot); refusal != kAccepted)
