@@ -110,7 +110,7 @@ impl OrderRecord<'_> {
             }
             ExecKind::PlaceUnknown => "place_unknown",
             ExecKind::CancelUnknown => "cancel_unknown",
-            ExecKind::Status { status, cum_qty } => {
+            ExecKind::Status { status, cum_qty, .. } => {
                 details.reason = Some(word(&status));
                 details.cum_qty = Some(cum_qty);
                 "status"

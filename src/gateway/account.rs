@@ -238,7 +238,7 @@ fn missed_reports(
     for &(row, client_id) in own.values() {
         let open = matches!(row.status, OrderStatus::New | OrderStatus::PartiallyFilled);
         if open || row.update_ts >= since {
-            let kind = ExecKind::Status { status: row.status, cum_qty: row.cum_qty };
+            let kind = ExecKind::Status { status: row.status, cum_qty: row.cum_qty, order_qty: row.qty };
             reports.push(report(client_id, row.venue_id, row.update_ts, kind));
         }
     }

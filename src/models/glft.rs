@@ -149,6 +149,12 @@ impl Table {
         Table { units: 0, base: 0.0, steps: room(), diagonal: room(), vector: room(), next: room(), pivots: room() }
     }
 
+    /// Forgets the quotes.
+    pub fn clear(&mut self) {
+        self.units = 0;
+        self.steps.clear();
+    }
+
     /// Units a side; zero before the first filling.
     pub fn units(&self) -> usize {
         self.units

@@ -6,7 +6,7 @@
 use super::config::ReferenceKind;
 use super::estimators::Surroundings;
 use super::lane::{Lane, Sizes};
-use super::orders::{CANCEL_RETRY, Order, OrderState, SidePlan, may_cancel, plan_side};
+use super::orders::{CANCEL_RETRY, Order, OrderState, SidePlan, Target, may_cancel, plan_side};
 use super::quoter::{Bounds, QuoteInputs, bound};
 use super::risk::Desk;
 use super::snapshot::TradingState;
@@ -166,13 +166,10 @@ impl Lane {
         }
     }
 
-    /// What the model wants, within filters and limits.
-    fn targets(&mut self, now: TimestampNs, desk: &Desk, room: &Room) -> [QuoteSide; 2] {
-        let (Some(book), Some(best_bid), Some(best_ask)) =
-            (self.features.book().copied(), self.others.best(Side::Bid), self.others.best(Side::Ask))
-        else {
-            return [none(SideReason::Book); 2];
-        };
+    /// What a model may know now; `None` while the book may not be quoted from.
+    fn quote_inputs(&mut self, now: TimestampNs, room: &Room) -> Option<(QuoteInputs, Room)> {
+        let book = *self.features.book()?;
+        let (best_bid, best_ask) = (self.others.best(Side::Bid)?, self.others.best(Side::Ask)?);
         let knew_sizes = self.sizes.is_some();
         let sizes = self.sizes(book.mid);
         // The limit has become known just now: room was made without it.
@@ -184,7 +181,14 @@ impl Lane {
             ReferenceKind::Micro => book.micro_ticks.unwrap_or(book.mid.ticks_f64()),
         };
         let inputs = QuoteInputs {
+            now,
+            best_bid,
+            best_ask,
             reference_ticks,
+            book,
+            ofi: self.features.ofi(),
+            position: self.position(),
+            room: room.position,
             position_base: self.ledger.atoms().get() as f64 / 1e8,
             position_max_base: self.instrument.atoms(sizes.position_max).get().max(1) as f64 / 1e8,
             order_qty: sizes.order,
@@ -192,7 +196,19 @@ impl Lane {
             toxicity: self.features.toxicity(),
             estimates: self.estimators.estimates(),
             tick: self.instrument.tick_f64(),
+            lot: self.instrument.spec.lot_e8 as f64 / 1e8,
         };
+        Some((inputs, room))
+    }
+
+    /// What the model wants, within filters and limits.
+    fn targets(&mut self, now: TimestampNs, desk: &Desk, room: &Room) -> [QuoteSide; 2] {
+        let Some((inputs, room)) = self.quote_inputs(now, room) else {
+            return [none(SideReason::Book); 2];
+        };
+        if self.quoter.refresh_at().is_some_and(|at| now >= at) {
+            self.quoter.refresh(&inputs);
+        }
         let Some(wanted) = self.quoter.quote(&inputs) else {
             return [none(SideReason::Warmup); 2];
         };
@@ -203,12 +219,11 @@ impl Lane {
             done.map(Order::unreported).fold(Qty::ZERO, |sum, qty| sum + qty)
         };
         let left = Side::BOTH.map(|side| (room.position[side.index()] - unreported(side)).max(Qty::ZERO));
-        let position = self.position();
         let bounds = Bounds {
             instrument: &self.instrument,
-            best_bid,
-            best_ask,
-            position,
+            best_bid: inputs.best_bid,
+            best_ask: inputs.best_ask,
+            position: inputs.position,
             join_only: self.config.quoter.join_only,
             room: left,
         };
@@ -216,7 +231,7 @@ impl Lane {
         self.counters.modelled += 1;
         self.counters.floor_bound += u64::from(wanted.floor_bound);
         self.counters.clamped += sides.iter().filter(|side| side.reason == SideReason::PostOnlyClamp).count() as u64;
-        Side::BOTH.map(|side| self.limit_side(now, desk, side, sides[side.index()], book.mid, &room))
+        Side::BOTH.map(|side| self.limit_side(now, desk, side, sides[side.index()], inputs.book.mid, &room))
     }
 
     /// What state, doubt, balance and the order limits leave of one side's target.
@@ -251,7 +266,7 @@ impl Lane {
         if !self.is_tradable(price, qty) {
             return none(if short { SideReason::Balance } else { SideReason::Filter });
         }
-        match self.limits.check(&self.instrument, Some(mid), price, qty, qty) {
+        match self.limits.check(&self.instrument, Some(mid), self.last_trade, price, qty, qty) {
             Ok(()) => QuoteSide { price: Some(price), qty, reason: target.reason },
             Err(reason) => none(reason),
         }
@@ -261,6 +276,14 @@ impl Lane {
     fn is_tradable(&self, price: Price, qty: Qty) -> bool {
         let filters = &self.instrument.spec.filters;
         qty > Qty::ZERO && qty >= filters.qty_min && self.instrument.notional(price, qty) >= filters.notional_min
+    }
+
+    /// The least size that the venue takes at a price.
+    fn least_tradable(&self, price: Price) -> Qty {
+        let filters = &self.instrument.spec.filters;
+        let one_lot = self.instrument.notional(price, Qty::from_lots(1)).attos().max(1);
+        let worth = (filters.notional_min.attos() + one_lot - 1) / one_lot;
+        filters.qty_min.max(Qty::from_lots(i64::try_from(worth).unwrap_or(i64::MAX))).max(Qty::from_lots(1))
     }
 
     /// Tells what is wanted, when it changed.
@@ -318,8 +341,12 @@ impl Lane {
         }
         let throttled = !desk.rate.allows(now);
         let plans: [SidePlan; 2] = Side::BOTH.map(|side| {
-            let target = sides[side.index()];
-            let target = target.price.map(|price| (price, target.qty));
+            let side_target = sides[side.index()];
+            let target = side_target.price.map(|price| Target {
+                price,
+                qty: side_target.qty,
+                least: self.least_tradable(price),
+            });
             plan_side(now, &self.orders, side, target, throttled, position_room[side.index()], &self.keep)
         });
         for order in self.orders.iter_mut() {
@@ -328,6 +355,9 @@ impl Lane {
             if planned || orphan {
                 self.has_unsent |= !cancel(self.instrument.id, order, now, actions, &mut self.counters.cancels);
             }
+        }
+        for (client_id, qty) in plans.iter().filter_map(|plan| plan.amend) {
+            self.amend(now, client_id, qty, actions);
         }
         for side in Side::BOTH {
             let (plan, target) = (&plans[side.index()], sides[side.index()]);
@@ -344,6 +374,19 @@ impl Lane {
                     actions,
                 );
             }
+        }
+    }
+
+    /// Asks for an order to be reduced in its place.
+    fn amend(&mut self, now: TimestampNs, client_id: ClientOrderId, qty: Qty, actions: &mut Actions) {
+        let instrument = self.instrument.id;
+        let Some(order) = self.orders.get_mut(client_id) else { return };
+        let command = Command::Amend { instrument, client_id, venue_id: order.venue_id, qty };
+        if actions.push(Action::Command(command)) {
+            order.amend_sent(now, qty);
+            self.counters.amends += 1;
+        } else {
+            self.has_unsent = true;
         }
     }
 
@@ -373,7 +416,9 @@ impl Lane {
         if crosses_own || waits || !self.is_tradable(price, qty) || !desk.rate.allows(now) {
             return;
         }
-        if self.limits.check(&self.instrument, self.mid(), price, qty, net).is_err() || actions.room() == 0 {
+        if self.limits.check(&self.instrument, self.mid(), self.last_trade, price, qty, net).is_err()
+            || actions.room() == 0
+        {
             return;
         }
         let client_id: ClientOrderId = desk.next_id();
@@ -397,6 +442,9 @@ impl Lane {
         if self.view.state == BookState::Live {
             at(self.fresh_at.plus(DurationNs::from_nanos(self.stale_ns())));
         }
+        if let Some(refresh_at) = self.quoter.refresh_at() {
+            at(refresh_at);
+        }
         if self.has_unsent {
             at(now.plus(SOON));
         }
@@ -412,12 +460,15 @@ impl Lane {
                 if let Some(due) = order.due_at(&self.rules) {
                     at(due.max(now.plus(SOON)));
                 }
-                if matches!(order.state(), OrderState::Live | OrderState::PendingNew | OrderState::Unknown)
+                if (order.state().rests() || matches!(order.state(), OrderState::PendingNew | OrderState::Unknown))
                     && let Some(retry) = order.cancel_retry_at(CANCEL_RETRY.nanos())
                 {
                     at(retry);
                 }
-                if order.state() == OrderState::Live {
+                if order.state().rests() {
+                    if let Some(retry) = order.amend_retry_at(CANCEL_RETRY.nanos()) {
+                        at(retry);
+                    }
                     at(order.sent_at.plus(DurationNs::from_nanos(self.keep.age_ns.saturating_add(1))));
                 }
             }

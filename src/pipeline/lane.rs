@@ -3,19 +3,19 @@
 //! Owns [`Lane`]: the market without us, features, orders, position and what has been counted. It takes inputs here;
 //! what it makes of them is in [`decide`](super::decide).
 
-use super::config::{ConfigError, PipelineConfig};
+use super::config::PipelineConfig;
 use super::digest::Digester;
 use super::estimators::Estimators;
 use super::features::Features;
 use super::orders::{DoubtRules, Keep, Order, OrderState, OrderTable, SideBackoff, TradeIds};
-use super::quoter::{self, Quoter};
+use super::quoter::Quoter;
 use super::reference::OthersBook;
 use super::risk::{Desk, OrderLimits};
 use super::snapshot::{Counters, HaltReason, PipelineSnapshot};
 use crate::kpi::Ledger;
 use crate::types::{
     Asset, BookState, BookView, ClientOrderId, DesyncReason, ExecKind, ExecReport, Fill, HalfTicks, Instrument,
-    MarketUpdate, Money, OrderStatus, Qty, QuoteDecision, RejectReason, Side, TimestampNs, Touch,
+    MarketUpdate, Money, OrderStatus, Price, Qty, QuoteDecision, RejectReason, Side, TimestampNs, Touch,
 };
 
 /// Order size and position limit in lots, fixed at the first quotable mid so that limits do not move with the price.
@@ -45,6 +45,8 @@ pub(super) struct Lane {
     pub(super) rules: DoubtRules,
     pub(super) keep: Keep,
     pub(super) sizes: Option<Sizes>,
+    /// Price of the newest print of the tape.
+    pub(super) last_trade: Option<Price>,
     /// When the newest live book or touch was read.
     pub(super) fresh_at: TimestampNs,
     /// The last decision was taken on a stale book, or on none.
@@ -58,9 +60,9 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(instrument: &Instrument, desk: &Desk, config: &PipelineConfig) -> Result<Lane, ConfigError> {
+    pub(super) fn new(instrument: &Instrument, desk: &Desk, config: &PipelineConfig, quoter: Box<dyn Quoter>) -> Lane {
         let index = |asset: Asset| desk.balances.index_of(asset).unwrap_or_default();
-        Ok(Lane {
+        Lane {
             instrument: *instrument,
             config: config.clone(),
             base_index: index(instrument.spec.base),
@@ -70,15 +72,16 @@ impl Lane {
             others: OthersBook::empty(),
             features: Features::new(&config.features, instrument),
             estimators: Estimators::new(&config.estimators, &config.quoter),
-            quoter: quoter::build(&config.quoter)?,
+            quoter,
             orders: OrderTable::new(),
             ledger: Ledger::new(*instrument),
             trade_ids: TradeIds::new(),
             backoff: [SideBackoff::new(config.orders.backoff_ms); 2],
             limits: OrderLimits::new(&config.risk, instrument),
             rules: DoubtRules::new(&config.orders),
-            keep: Keep::new(&config.quoter),
+            keep: Keep::new(&config.quoter, &config.orders),
             sizes: None,
+            last_trade: None,
             fresh_at: TimestampNs::ZERO,
             was_pulled: true,
             last_quote: None,
@@ -86,7 +89,7 @@ impl Lane {
             wake_at: None,
             has_unsent: false,
             counters: Counters::default(),
-        })
+        }
     }
 
     /// Takes a market update. Returns whether it may change a decision.
@@ -98,6 +101,7 @@ impl Lane {
             MarketUpdate::Trade(trade) => {
                 // The markout is regressed on the toxicity before the print.
                 self.estimators.on_trade(trade.recv_ts, trade, self.features.toxicity());
+                self.last_trade = Some(trade.price);
                 return self.features.on_trade(trade);
             }
         }
@@ -180,7 +184,7 @@ impl Lane {
             self.adopt_if_open(now, report);
             return true;
         };
-        let (was, was_alive) = (order.state(), order.is_alive());
+        let (was, was_alive, total) = (order.state(), order.is_alive(), order.total);
         match report.kind {
             ExecKind::NotFound => order.not_found(now, &self.rules),
             ExecKind::QueryFailed => order.query_failed(),
@@ -189,6 +193,11 @@ impl Lane {
                 order.query_answered();
             }
             _ => order.apply(now, report),
+        }
+        if let ExecKind::Amended { qty } = report.kind
+            && qty < total
+        {
+            self.counters.amended += 1;
         }
         order.counted += counted;
         let (is, is_alive, side) = (order.state(), order.is_alive(), order.side);
@@ -199,6 +208,9 @@ impl Lane {
         if is_alive && !was_alive {
             self.counters.accepted += 1;
             self.backoff[side.index()].on_accepted();
+        }
+        if is_alive && !was_alive {
+            desk.on_accepted();
         }
         self.on_refusal(now, report, side, was, is, desk);
         // A fill too small to be an order of its own moves the position and nothing else.
@@ -258,7 +270,7 @@ impl Lane {
     ) {
         let (reason, of_place) = match report.kind {
             ExecKind::Rejected(reason) => (reason, true),
-            ExecKind::CancelRejected(reason) => (reason, false),
+            ExecKind::CancelRejected(reason) | ExecKind::AmendRejected(reason) => (reason, false),
             _ => return,
         };
         match reason {
@@ -270,13 +282,15 @@ impl Lane {
         // A report that comes twice is one refusal.
         if of_place && is != was {
             self.counters.rejected[reason as usize] += 1;
+            desk.on_rejected(reason);
             self.backoff[side.index()].on_reject(now, reason);
         }
     }
 
     /// Counts what a change of an order's state means.
     pub(super) fn count_change(&mut self, was: OrderState, is: OrderState) {
-        let unknown = |state| matches!(state, OrderState::Unknown | OrderState::CancelUnknown);
+        let unknown =
+            |state| matches!(state, OrderState::Unknown | OrderState::CancelUnknown | OrderState::AmendUnknown);
         if unknown(is) && !unknown(was) {
             self.counters.unknowns += 1;
         }
@@ -319,6 +333,15 @@ impl Lane {
         self.config.risk.stale_ms.saturating_mul(1_000_000)
     }
 
+    /// Whether the position should be reduced elsewhere: it is beyond its limit, or it is held while the market has
+    /// not been seen for long. A wish for people to see; nothing is sent.
+    pub(super) fn should_hedge(&self, now: TimestampNs) -> bool {
+        let position = self.ledger.atoms().get();
+        let limit = self.sizes.map(|sizes| self.instrument.atoms(sizes.position_max).get());
+        let blind = now.since(self.fresh_at).nanos() > self.config.risk.hedge_stale_ms.saturating_mul(1_000_000);
+        limit.is_some_and(|limit| position.abs() > limit) || blind && position != 0
+    }
+
     /// The mid of others, while it may be quoted from.
     pub(super) fn mid(&self) -> Option<HalfTicks> {
         self.features.book().map(|book| book.mid)
@@ -343,6 +366,7 @@ impl Lane {
             position: self.position(),
             position_atoms: self.ledger.atoms(),
             position_max: self.sizes.map_or(Qty::ZERO, |sizes| sizes.position_max),
+            should_hedge: self.should_hedge(now),
             pnl: self.ledger.pnl(),
             sigma_ticks: self.features.sigma_ticks(),
             tau: toxicity.map(|toxicity| toxicity.tau),
@@ -397,6 +421,7 @@ impl Lane {
             digester.qty(sizes.order);
             digester.qty(sizes.position_max);
         }
+        digester.option_price(self.last_trade);
         digester.time(self.fresh_at);
         digester.flag(self.was_pulled);
         if let Some(quote) = &self.last_quote {

@@ -25,8 +25,8 @@ pub mod sync;
 pub use crate::kpi::PnlSplit;
 pub use amount::Amount;
 pub use config::{
-    ConfigError, EstimatorsConfig, FeaturesConfig, KRegressor, LearnKind, OrdersConfig, PipelineConfig, QuoterConfig,
-    QuoterKind, ReferenceKind, RequoteKind, RiskConfig, SigmaKind, VpinMode, VpinSign,
+    ConfigError, EstimatorsConfig, FeaturesConfig, GlftForm, KRegressor, LearnKind, OrdersConfig, PipelineConfig,
+    QuoterConfig, QuoterKind, ReferenceKind, RequoteKind, RiskConfig, SigmaKind, ToxicityKind, VpinMode, VpinSign,
 };
 pub use digest::Digester;
 pub use reference::OthersBook;
@@ -59,10 +59,37 @@ impl Pipeline {
         config: &PipelineConfig,
     ) -> Result<Pipeline, ConfigError> {
         config.check()?;
+        let quoters = instruments.iter().map(|_| quoter::build(&config.quoter)).collect::<Result<_, _>>()?;
+        Ok(Pipeline::assemble(session, instruments, config, quoters))
+    }
+
+    /// A pipeline whose quotes come from quoters of the caller's own instead of the one that `quoter.kind` names.
+    /// Everything around the model, orders and risk included, is as configured. A journal does not hold the model: to
+    /// replay the session the caller makes the pipeline in the same way.
+    ///
+    /// # Errors
+    /// What [`PipelineConfig::check`] finds.
+    pub fn with_quoters(
+        session: SessionId,
+        instruments: &[Instrument],
+        config: &PipelineConfig,
+        quoters: &mut quoter::QuoterMaker<'_>,
+    ) -> Result<Pipeline, ConfigError> {
+        config.check()?;
+        let quoters = instruments.iter().map(quoters).collect();
+        Ok(Pipeline::assemble(session, instruments, config, quoters))
+    }
+
+    fn assemble(
+        session: SessionId,
+        instruments: &[Instrument],
+        config: &PipelineConfig,
+        quoters: Vec<Box<dyn quoter::Quoter>>,
+    ) -> Pipeline {
         let desk = Desk::new(session, instruments, config);
-        let lanes =
-            instruments.iter().map(|instrument| Lane::new(instrument, &desk, config)).collect::<Result<_, _>>()?;
-        Ok(Pipeline { config_digest: config.digest(), now: TimestampNs::ZERO, desk, lanes })
+        let lanes = instruments.iter().zip(quoters);
+        let lanes = lanes.map(|(instrument, quoter)| Lane::new(instrument, &desk, config, quoter)).collect();
+        Pipeline { config_digest: config.digest(), now: TimestampNs::ZERO, desk, lanes }
     }
 
     /// Takes one event and appends what it causes to `actions`, which the caller has cleared.
@@ -158,7 +185,7 @@ impl Pipeline {
         let quote_index = self.lanes[id.index()].quote_index;
         let total: Money =
             self.lanes.iter().filter(|lane| lane.quote_index == quote_index).map(|lane| lane.ledger.equity()).sum();
-        self.desk.check_loss(total);
+        self.desk.check_loss(quote_index, total);
     }
 
     fn on_balance(&mut self, balance: &Balance) {

@@ -34,6 +34,10 @@ pub enum HaltReason {
     Auth = 2,
     /// The venue says that the market or account takes no orders.
     MarketClosed = 3,
+    /// The result fell too far below its best.
+    Drawdown = 4,
+    /// The venue refused too many placements in a row.
+    Rejects = 5,
 }
 
 /// Outcomes so far, of one instrument.
@@ -51,6 +55,10 @@ pub struct Counters {
     pub rejected: [u64; REJECT_REASONS],
     /// Cancels handed out.
     pub cancels: u64,
+    /// Amends handed out.
+    pub amends: u64,
+    /// Orders reduced in their place, as first reported.
+    pub amended: u64,
     /// Orders done by cancel.
     pub canceled: u64,
     /// Queries handed out.
@@ -130,6 +138,9 @@ pub struct PipelineSnapshot {
     pub position_atoms: BaseAtoms,
     /// Greatest position; zero until it is known.
     pub position_max: Qty,
+    /// Whether the position is beyond its limit, or held while the market has not been seen for long. A decision that
+    /// sends nothing.
+    pub should_hedge: bool,
     /// Profit and loss.
     pub pnl: PnlSplit,
     /// Price volatility, in ticks per square root of a second.

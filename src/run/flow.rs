@@ -95,6 +95,23 @@ pub struct FlowArgs {
     pub taker_fee_bps: FeeRate,
 }
 
+impl Default for FlowArgs {
+    /// What no flag at all gives.
+    fn default() -> FlowArgs {
+        // Ten basis points, in units of 1e-8.
+        let fee = FeeRate(100_000);
+        FlowArgs {
+            synthetic: 1,
+            replay: Vec::new(),
+            speed: Speed::Times(1),
+            symbols: Vec::new(),
+            informed_share: SyntheticConfig::default().informed_share,
+            maker_fee_bps: fee,
+            taker_fee_bps: fee,
+        }
+    }
+}
+
 /// A market, ready to be served or stepped.
 #[derive(Debug)]
 pub struct FlowPlan {

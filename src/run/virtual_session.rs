@@ -15,8 +15,9 @@ use std::path::PathBuf;
 use super::{Failure, exit};
 use crate::journal::{JournalConfig, LocalJournal, SessionEnd, SessionInfo};
 use crate::pipeline::market::MarketStage;
+use crate::pipeline::quoter::QuoterMaker;
 use crate::pipeline::sync::SyncRule;
-use crate::pipeline::{Pipeline, PipelineConfig, PipelineSnapshot};
+use crate::pipeline::{ConfigError, Pipeline, PipelineConfig, PipelineSnapshot};
 use crate::sim::{AccountId, OrderRef, TradeRow, Venue, VenueMarketEvent, VenueOrder, VenueOrderKind};
 use crate::types::{
     Action, Actions, Balance, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument,
@@ -163,26 +164,55 @@ struct Session<'a> {
 /// # Errors
 /// When the decisions' configuration cannot be used, the journal cannot be written, or own orders do not end.
 pub fn run(config: &VirtualConfig, venue: Venue) -> Result<VirtualOutcome, Failure> {
-    let instruments: Vec<Instrument> = venue.config().symbols.iter().map(|symbol| symbol.instrument).collect();
+    let instruments = instruments_of(&venue);
+    let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(unusable)?;
+    run_pipeline(config, venue, &instruments, pipeline)
+}
+
+/// Runs a session with quoters of the caller's own, as [`Pipeline::with_quoters`] takes them.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with_quoters(
+    config: &VirtualConfig,
+    venue: Venue,
+    quoters: &mut QuoterMaker<'_>,
+) -> Result<VirtualOutcome, Failure> {
+    let instruments = instruments_of(&venue);
+    let pipeline = Pipeline::with_quoters(config.session, &instruments, &config.pipeline, quoters).map_err(unusable)?;
+    run_pipeline(config, venue, &instruments, pipeline)
+}
+
+fn instruments_of(venue: &Venue) -> Vec<Instrument> {
+    venue.config().symbols.iter().map(|symbol| symbol.instrument).collect()
+}
+
+fn unusable(error: ConfigError) -> Failure {
+    Failure::new(
+        "E_CONF_012",
+        exit::CONFIG,
+        "the decisions cannot be made from this configuration",
+        error.to_string(),
+        "`touchline run --print-config` shows each key with its meaning",
+    )
+}
+
+fn run_pipeline(
+    config: &VirtualConfig,
+    venue: Venue,
+    instruments: &[Instrument],
+    pipeline: Pipeline,
+) -> Result<VirtualOutcome, Failure> {
     let start = venue.now();
-    let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(|error| {
-        Failure::new(
-            "E_CONF_012",
-            exit::CONFIG,
-            "the decisions cannot be made from this configuration",
-            error.to_string(),
-            "`touchline run --print-config` shows each key with its meaning",
-        )
-    })?;
     let constants = serde_json::to_value(&config.pipeline)
         .map_err(|error| Failure::bug(format!("the configuration has no text: {error}")))?;
-    let info = SessionInfo::new(config.session, config.mode, "binance", start, &instruments, Some(constants));
+    let info = SessionInfo::new(config.session, config.mode, "binance", start, instruments, Some(constants));
     let journal = LocalJournal::create(&JournalConfig::for_virtual_time(&config.journal_dir), &info)
         .map_err(super::output::journal_failure)?;
     let mut session = Session {
         config,
-        market: MarketStage::new(&instruments, SyncRule::Spot),
-        instruments,
+        market: MarketStage::new(instruments, SyncRule::Spot),
+        instruments: instruments.to_vec(),
         pipeline,
         journal,
         queue: BinaryHeap::new(),
@@ -444,8 +474,8 @@ impl Session<'_> {
                 .map(|done| (ExecKind::Amended { qty }, done.order.order_id, done.transact_ts)),
             Command::Query { .. } => self.venue.order(account, id, reference).map(|order| {
                 let status = wire_up::status_of(order.status);
-                let cum_qty = lots(order.executed_qty_e8);
-                (ExecKind::Status { status, cum_qty }, order.order_id, order.updated_ts)
+                let (cum_qty, order_qty) = (lots(order.executed_qty_e8), lots(order.orig_qty_e8));
+                (ExecKind::Status { status, cum_qty, order_qty }, order.order_id, order.updated_ts)
             }),
         };
         let recv_ts = self.now.plus(self.config.latencies.ack);

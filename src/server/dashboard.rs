@@ -211,6 +211,8 @@ fn instrument_state(view: &dyn SessionView, instrument: &Instrument) -> Value {
         "target_ask": quote.and_then(|quote| price(quote.side(Side::Ask).price)),
         "position": position,
         "position_lots": snapshot.position.lots(),
+        "should_hedge": snapshot.should_hedge,
+        "halt": snapshot.halt.map(|reason| format!("{reason:?}").to_lowercase()),
         "position_max_lots": snapshot.position_max.lots(),
         "pnl": {
             "total": snapshot.pnl.total.to_string(),

@@ -193,6 +193,7 @@ impl SessionCollector {
                 ("placed", counters.placed),
                 ("accepted", counters.accepted),
                 ("canceled", counters.canceled),
+                ("amended", counters.amended),
                 ("unknown", counters.unknowns),
             ];
             outcomes.extend(REJECT_NAMES.map(|(reason, name)| (name, counters.rejected[reason as usize])));
@@ -235,7 +236,7 @@ impl SessionCollector {
 type InstrumentGauge = fn(&Instrument, &PipelineSnapshot) -> Option<f64>;
 
 /// One value an instrument; nothing is shown for what is not known.
-fn instrument_gauges() -> [(&'static str, &'static str, InstrumentGauge); 18] {
+fn instrument_gauges() -> [(&'static str, &'static str, InstrumentGauge); 19] {
     [
         ("open_orders", "Own orders alive or in doubt", |_, s| Some(f64::from(s.working_orders))),
         ("unknown_orders", "Own orders in doubt", |_, s| Some(f64::from(s.unknown_orders))),
@@ -247,6 +248,11 @@ fn instrument_gauges() -> [(&'static str, &'static str, InstrumentGauge); 18] {
             Some(f64::from(u8::from(s.book_state == BookState::Live)))
         }),
         ("book_stale", "1 while the book is too old to quote from", |_, s| Some(f64::from(u8::from(s.stale)))),
+        (
+            "should_hedge",
+            "1 while the position is beyond its limit, or held while the market has not been seen for long",
+            |_, s| Some(f64::from(u8::from(s.should_hedge))),
+        ),
         ("trading_state", "0 active, 1 reducing, 2 halted, 3 stopping", |_, s| Some(f64::from(s.state as u8))),
         ("sigma_ticks", "Price volatility in ticks per square root of a second", |_, s| s.sigma_ticks),
         ("toxicity", "Toxicity of the flow, 0 to 1, de-biased", |_, s| s.tau),

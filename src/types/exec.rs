@@ -142,6 +142,8 @@ pub enum ExecKind {
         status: OrderStatus,
         /// Executed so far.
         cum_qty: Qty,
+        /// The order's whole quantity; zero when the answer did not tell it.
+        order_qty: Qty,
     },
     /// A query's answer: the venue knows no such order (-2013). Not proof of absence soon after a send.
     NotFound,

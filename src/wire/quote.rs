@@ -271,9 +271,11 @@ impl RawExec {
             }
             ExecKind::PlaceUnknown => 8,
             ExecKind::CancelUnknown => 9,
-            ExecKind::Status { status, cum_qty } => {
+            ExecKind::Status { status, cum_qty, order_qty } => {
                 raw.detail = status as u8;
                 raw.cum_qty = cum_qty.lots();
+                // Records of before the first amend hold a zero here, which says that it was not told.
+                raw.order_qty = order_qty.lots();
                 10
             }
             ExecKind::NotFound => 11,
@@ -305,7 +307,11 @@ impl RawExec {
             7 => ExecKind::AmendRejected(reject_reason(self.detail)?),
             8 => ExecKind::PlaceUnknown,
             9 => ExecKind::CancelUnknown,
-            10 => ExecKind::Status { status: order_status(self.detail)?, cum_qty },
+            10 => ExecKind::Status {
+                status: order_status(self.detail)?,
+                cum_qty,
+                order_qty: Qty::from_lots(self.order_qty),
+            },
             11 => ExecKind::NotFound,
             12 => ExecKind::QueryFailed,
             value => return unknown("report kind", value),
@@ -568,8 +574,9 @@ mod tests {
             reason().prop_map(ExecKind::AmendRejected),
             Just(ExecKind::PlaceUnknown),
             Just(ExecKind::CancelUnknown),
-            (0..6_u8, qty())
-                .prop_map(|(status, cum_qty)| ExecKind::Status { status: order_status(status).unwrap(), cum_qty }),
+            (0..6_u8, qty(), qty()).prop_map(|(status, cum_qty, order_qty)| {
+                ExecKind::Status { status: order_status(status).unwrap(), cum_qty, order_qty }
+            }),
             Just(ExecKind::NotFound),
             Just(ExecKind::QueryFailed),
         ]

@@ -12,7 +12,7 @@ mod risk;
 pub use estimators::{EstimatorsConfig, KRegressor, LearnKind};
 pub use features::{FeaturesConfig, SigmaKind, VpinMode, VpinSign};
 pub use orders::OrdersConfig;
-pub use quoter::{QuoterConfig, QuoterKind, ReferenceKind, RequoteKind};
+pub use quoter::{GlftForm, QuoterConfig, QuoterKind, ReferenceKind, RequoteKind, ToxicityKind};
 pub use risk::RiskConfig;
 
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ pub struct PipelineConfig {
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum ConfigError {
     /// The model is planned but not built.
-    #[error("quoter.kind `{0}` is not built yet; use `naive` or `hybrid`")]
+    #[error("quoter.kind `{0}` is not built yet; use `naive`, `hybrid`, `as` or `glft`")]
     NotBuilt(&'static str),
     /// A value that another one rules out.
     #[error("{key}: {must}")]
@@ -117,7 +117,11 @@ mod tests {
 
     #[test]
     fn models_that_are_not_built_say_so() {
-        for kind in ["as", "glft", "ev"] {
+        for kind in ["naive", "hybrid", "as", "glft"] {
+            let config: PipelineConfig = serde_json::from_str(&format!(r#"{{"quoter":{{"kind":"{kind}"}}}}"#)).unwrap();
+            assert_eq!(config.check(), Ok(()));
+        }
+        for kind in ["ev"] {
             let config: PipelineConfig = serde_json::from_str(&format!(r#"{{"quoter":{{"kind":"{kind}"}}}}"#)).unwrap();
             let error = config.check().unwrap_err();
             assert!(error.to_string().contains("not built yet"), "{error}");

@@ -10,6 +10,9 @@ use super::{ConfigError, within};
 pub struct OrdersConfig {
     /// Whether commands are given at all; without, only quotes are decided (a dry run). Default true.
     pub send: bool,
+    /// Whether an order that is only too large is reduced in its place in the queue instead of being replaced; a venue
+    /// that refuses it has the order replaced. Default true.
+    pub amend: bool,
     /// How long a request may stay without any answer before it is in doubt, in milliseconds. Default 5000.
     pub answer_ms: u64,
     /// Time between two queries about one order, in milliseconds. Default and least 500.
@@ -25,7 +28,15 @@ pub struct OrdersConfig {
 
 impl Default for OrdersConfig {
     fn default() -> Self {
-        Self { send: true, answer_ms: 5000, query_ms: 500, not_found_answers: 3, not_found_ms: 2000, backoff_ms: 1000 }
+        Self {
+            send: true,
+            amend: true,
+            answer_ms: 5000,
+            query_ms: 500,
+            not_found_answers: 3,
+            not_found_ms: 2000,
+            backoff_ms: 1000,
+        }
     }
 }
 

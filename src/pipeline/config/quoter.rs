@@ -16,17 +16,20 @@ pub struct QuoterConfig {
     /// The price that quotes are laid around. Default `mid`.
     pub reference: ReferenceKind,
     /// Half-spread, in ticks: the whole of it for `naive`, what toxicity adds to for `hybrid`, where 0 gives the pure
-    /// seed formula. Default 5.
+    /// seed formula; for `as` and `glft` the one until volatility is published. Default 5.
     pub half_spread_ticks: f64,
-    /// Widest half-spread of `hybrid`, in 1e-4 of the mid. Default 50.
+    /// Widest half-spread of every model but `naive`, in 1e-4 of the mid. Default 50.
     pub half_spread_max_bps: f64,
     /// The maker commission that one side pays, in 1e-4 of the notional; negative for a rebate. Default 10, the common
     /// base tier.
     pub maker_fee_bps: f64,
-    /// Whether `hybrid` never quotes a half-spread below the commission, at which a round trip loses. Default true.
+    /// Whether every model but `naive` keeps its half-spread above the commission, below which a round trip loses.
+    /// Default true.
     pub fee_floor: bool,
     /// Least profit of a round trip's half above the commission, in ticks. Default 0.
     pub edge_min_ticks: f64,
+    /// Which toxicity widens the half-spread of `hybrid`. Default `symmetric`, the seed formula.
+    pub toxicity: ToxicityKind,
     /// Toxicity coefficient k: what toxicity of 1 adds to the half-spread, in ticks. Default 20.
     pub k_ticks: f64,
     /// Toxicity assumed until the first buckets have closed; no quotes of `hybrid` before that when it is not set.
@@ -40,10 +43,24 @@ pub struct QuoterConfig {
     pub full_skew_ticks: f64,
     /// Greatest skew, in 1e-4 of the mid. Default 25, half of the widest half-spread.
     pub skew_max_bps: f64,
-    /// Inventory holding horizon, in seconds. Default 10.
+    /// Inventory holding horizon, in seconds; the constant time left of `as`. Default 10.
     pub horizon_s: f64,
-    /// Competing makers n; only gamma / n matters. Default 10.
+    /// Competing makers n of `hybrid`; only gamma / n matters. Default 10.
     pub makers: f64,
+    /// A of the intensity A exp(-k distance) with which orders reach a quote, per second, for `glft`. Default 0.9, that
+    /// of the model's paper.
+    pub intensity_per_s: f64,
+    /// k of that intensity, per tick, for `as` and `glft`. Default 0.3, that of the paper.
+    pub intensity_decay_per_tick: f64,
+    /// Which quotes `glft` takes. Default `exact`.
+    pub glft_form: GlftForm,
+    /// How often `glft` takes new parameters and makes its table anew, in milliseconds. Default 1000, the step of the
+    /// estimators.
+    pub glft_refresh_ms: u64,
+    /// By how much a fill moves the price against us, in ticks, for `glft`: the measured markout. Default 0.
+    pub impact_ticks: f64,
+    /// Drift of the price, in ticks a second, for `glft`. Default 0.
+    pub drift_ticks_per_s: f64,
     /// Order size in base currency; it wins over `order_value`. Default: not set.
     pub order_qty: Option<Amount>,
     /// Order size in quote currency, turned into lots (rounded down) at the first quotable mid. Default 1000.
@@ -74,6 +91,7 @@ impl Default for QuoterConfig {
             maker_fee_bps: 10.0,
             fee_floor: true,
             edge_min_ticks: 0.0,
+            toxicity: ToxicityKind::Symmetric,
             k_ticks: 20.0,
             tau_warm: Some(0.5),
             gamma: None,
@@ -81,6 +99,12 @@ impl Default for QuoterConfig {
             skew_max_bps: 25.0,
             horizon_s: 10.0,
             makers: 10.0,
+            intensity_per_s: 0.9,
+            intensity_decay_per_tick: 0.3,
+            glft_form: GlftForm::Exact,
+            glft_refresh_ms: 1000,
+            impact_ticks: 0.0,
+            drift_ticks_per_s: 0.0,
             order_qty: None,
             order_value: Amount::whole(1000),
             size_skew: 1.0,
@@ -102,9 +126,9 @@ pub enum QuoterKind {
     /// Grossman-Miller inventory skew with Glosten-Milgrom toxicity spread.
     #[default]
     Hybrid,
-    /// Avellaneda-Stoikov; not built yet.
+    /// Avellaneda-Stoikov: skew and spread of a maker with a horizon.
     As,
-    /// Gueant-Lehalle-Fernandez-Tapia; not built yet.
+    /// Gueant-Lehalle-Fernandez-Tapia: the optimal quotes with a position limit.
     Glft,
     /// Expected-value maker; not built yet.
     Ev,
@@ -121,6 +145,30 @@ impl QuoterKind {
             QuoterKind::Ev => "ev",
         }
     }
+}
+
+/// Which toxicity widens the half-spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToxicityKind {
+    /// Both sides alike, by the share of one-sided flow.
+    #[default]
+    Symmetric,
+    /// The threatened side alone, by net flow beyond chance: net buying threatens the ask.
+    Signed,
+    /// None.
+    Off,
+}
+
+/// Which of the model's quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GlftForm {
+    /// The tabulated solution, right up to the position limit.
+    #[default]
+    Exact,
+    /// The closed form, which knows no limit.
+    Closed,
 }
 
 /// When a working order is replaced.
@@ -151,10 +199,8 @@ pub enum ReferenceKind {
 impl QuoterConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         match self.kind {
-            QuoterKind::Naive | QuoterKind::Hybrid => {}
-            kind @ (QuoterKind::As | QuoterKind::Glft | QuoterKind::Ev) => {
-                return Err(ConfigError::NotBuilt(kind.name()));
-            }
+            QuoterKind::Naive | QuoterKind::Hybrid | QuoterKind::As | QuoterKind::Glft => {}
+            QuoterKind::Ev => return Err(ConfigError::NotBuilt(self.kind.name())),
         }
         not_negative("quoter.half_spread_ticks", self.half_spread_ticks)?;
         above_zero("quoter.half_spread_max_bps", self.half_spread_max_bps)?;
@@ -167,6 +213,11 @@ impl QuoterConfig {
         not_negative("quoter.skew_max_bps", self.skew_max_bps)?;
         above_zero("quoter.horizon_s", self.horizon_s)?;
         within("quoter.makers", self.makers, 1.0, 1e6, "1 to 1000000")?;
+        within("quoter.intensity_per_s", self.intensity_per_s, 1e-9, 1e9, "1e-9 to 1e9")?;
+        within("quoter.intensity_decay_per_tick", self.intensity_decay_per_tick, 1e-9, 1e3, "1e-9 to 1000")?;
+        within("quoter.glft_refresh_ms", self.glft_refresh_ms as f64, 100.0, 3_600_000.0, "100 to 3600000")?;
+        within("quoter.impact_ticks", self.impact_ticks, 0.0, 1e6, "0 to 1000000")?;
+        within("quoter.drift_ticks_per_s", self.drift_ticks_per_s, -1e6, 1e6, "-1000000 to 1000000")?;
         above_zero("quoter.order_qty", self.order_qty.map_or(1.0, |amount| amount.e8() as f64))?;
         above_zero("quoter.order_value", self.order_value.e8() as f64)?;
         within("quoter.size_skew", self.size_skew, 0.0, 10.0, "0 to 10")?;

@@ -12,7 +12,7 @@ mod skew;
 mod toxicity_coefficient;
 
 pub use intensity::{Intensity, OrderIntensity, fit};
-pub use risk_aversion::RiskAversion;
+pub use risk_aversion::{RiskAversion, gamma_at_full_skew};
 pub use rls::{InterceptRls, Rls};
 pub use skew::Skew;
 pub use toxicity_coefficient::{MarkoutCounts, ToxicityCoefficient, seed_k};

@@ -71,6 +71,10 @@ impl Order {
                 self.cancel.is_unknown = true;
                 true
             }
+            OrderState::Live if self.amend_expires_at(rules).is_some_and(|at| now >= at) => {
+                self.amend.is_unknown = true;
+                true
+            }
             _ => false,
         }
     }
@@ -81,9 +85,14 @@ impl Order {
         match self.state() {
             OrderState::PendingNew => Some(self.sent_at.plus(rules.answer)),
             OrderState::PendingCancel => Some(self.cancel.sent_at?.plus(rules.answer)),
+            OrderState::Live => self.amend_expires_at(rules),
             state if state.is_in_doubt() => Some(self.query_at(state, rules)),
             _ => None,
         }
+    }
+
+    fn amend_expires_at(&self, rules: &DoubtRules) -> Option<TimestampNs> {
+        self.amend.sent_at.filter(|_| self.amend_under_way()).map(|sent_at| sent_at.plus(rules.answer))
     }
 
     /// Whether to ask the venue now.

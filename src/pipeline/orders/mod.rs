@@ -12,7 +12,7 @@ mod trade_ids;
 pub use backoff::SideBackoff;
 pub use doubt::DoubtRules;
 pub use order::{Order, OrderState};
-pub use reconcile::{Keep, SidePlan, may_cancel, plan_side};
+pub use reconcile::{Keep, SidePlan, Target, may_cancel, plan_side};
 pub use trade_ids::TradeIds;
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use super::digest::Digester;
 use crate::types::{ClientOrderId, DurationNs, Price, Qty, Side, TimestampNs, WORKING_ORDERS_MAX};
 
-/// Pause before a refused cancel is sent again.
+/// Pause before a refused cancel, or an amend that could not be sent, is sent again.
 pub const CANCEL_RETRY: DurationNs = DurationNs::from_millis(250);
 
 /// Orders of one instrument, oldest first.
@@ -114,9 +114,9 @@ impl OrderTable {
         self.live(side).map(|order| order.price)
     }
 
-    /// The newest live order of a side, if there is one.
+    /// The newest resting order of a side, if there is one.
     pub fn live(&self, side: Side) -> Option<&Order> {
-        let live = |order: &&Order| order.side == side && !order.is_orphan && order.state() == OrderState::Live;
+        let live = |order: &&Order| order.side == side && !order.is_orphan && order.state().rests();
         self.orders.iter().rev().find(live)
     }
 

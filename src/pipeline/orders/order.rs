@@ -36,6 +36,8 @@ pub enum OrderState {
     Rejected = 9,
     /// Proven absent: the venue has said so often enough for long enough.
     Absent = 10,
+    /// Resting, whole or reduced: the amend may or may not have happened.
+    AmendUnknown = 11,
 }
 
 impl OrderState {
@@ -49,7 +51,15 @@ impl OrderState {
 
     /// Whether only a query can tell.
     pub fn is_in_doubt(self) -> bool {
-        matches!(self, OrderState::Unknown | OrderState::CancelUnknown | OrderState::AwaitingEnd)
+        matches!(
+            self,
+            OrderState::Unknown | OrderState::CancelUnknown | OrderState::AwaitingEnd | OrderState::AmendUnknown
+        )
+    }
+
+    /// Whether it rests, as far as we know, and no cancel is under way.
+    pub fn rests(self) -> bool {
+        matches!(self, OrderState::Live | OrderState::AmendUnknown)
     }
 }
 
@@ -64,6 +74,21 @@ pub(super) struct CancelFacts {
     pub(super) is_unknown: bool,
     /// A query since the cancel found the order open.
     pub(super) found_open: bool,
+}
+
+/// What is known about the amend that was sent last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct AmendFacts {
+    pub(super) sent_at: Option<TimestampNs>,
+    /// The whole quantity asked for.
+    pub(super) qty: Qty,
+    /// The venue refused it, and when. The order is as it was.
+    pub(super) refused_at: Option<TimestampNs>,
+    /// It never reached the venue, or came at a bad moment: it may be tried again.
+    pub(super) may_repeat: bool,
+    pub(super) is_unknown: bool,
+    /// A query since the amend found the order unchanged.
+    pub(super) found_unchanged: bool,
 }
 
 /// An order of ours.
@@ -97,6 +122,7 @@ pub struct Order {
     pub(super) absent: bool,
     pub(super) place_unknown: bool,
     pub(super) cancel: CancelFacts,
+    pub(super) amend: AmendFacts,
     pub(super) doubt: super::doubt::Doubt,
     changed_event_ts: TimestampNs,
     changed_recv_ts: TimestampNs,
@@ -124,6 +150,7 @@ impl Order {
             absent: false,
             place_unknown: false,
             cancel: CancelFacts::default(),
+            amend: AmendFacts::default(),
             doubt: super::doubt::Doubt::default(),
             changed_event_ts: TimestampNs::ZERO,
             changed_recv_ts: TimestampNs::ZERO,
@@ -160,6 +187,7 @@ impl Order {
             (cancel_under_way && cancel.gone_at.is_some(), OrderState::AwaitingEnd),
             (cancel_under_way && cancel.is_unknown, OrderState::CancelUnknown),
             (cancel_under_way, OrderState::PendingCancel),
+            (self.amend_under_way() && self.amend.is_unknown, OrderState::AmendUnknown),
             (self.alive, OrderState::Live),
         ];
         rest.into_iter().find(|(holds, _)| *holds).map_or(OrderState::PendingNew, |(_, state)| state)
@@ -179,9 +207,7 @@ impl Order {
             ExecKind::Fill(fill) => {
                 self.found_alive();
                 self.executed = self.executed.max(fill.cum_qty);
-                if self.total.is_zero() {
-                    self.total = fill.order_qty;
-                }
+                self.found_total(fill.order_qty);
                 if self.is_orphan {
                     self.side = fill.side;
                 }
@@ -202,12 +228,19 @@ impl Order {
             }
             ExecKind::Amended { qty } => {
                 self.found_alive();
-                self.total = if self.total.is_zero() { qty } else { self.total.min(qty) };
+                self.found_total(qty);
             }
-            ExecKind::AmendRejected(_) => {}
+            // No longer open: its end is on the way, or a query finds it.
+            ExecKind::AmendRejected(RejectReason::UnknownOrder) => self.amend.is_unknown = true,
+            ExecKind::AmendRejected(reason) => {
+                self.amend.refused_at.get_or_insert(now);
+                self.amend.may_repeat |=
+                    matches!(reason, RejectReason::NotSent | RejectReason::RateLimit | RejectReason::Clock);
+            }
             ExecKind::PlaceUnknown => self.place_unknown = true,
-            ExecKind::CancelUnknown => self.cancel.is_unknown = true,
-            ExecKind::Status { status, cum_qty } => self.apply_status(status, cum_qty),
+            // The report does not say which of the two: what is not under way does not mind.
+            ExecKind::CancelUnknown => (self.cancel.is_unknown, self.amend.is_unknown) = (true, true),
+            ExecKind::Status { status, cum_qty, order_qty } => self.apply_status(status, cum_qty, order_qty),
             ExecKind::NotFound | ExecKind::QueryFailed => {}
         }
         if before != (self.state(), self.executed, self.total) {
@@ -221,11 +254,23 @@ impl Order {
         self.absent = false;
     }
 
-    fn apply_status(&mut self, status: OrderStatus, cum_qty: Qty) {
+    /// An order's whole quantity only ever shrinks, so the least that any report told is the newest.
+    fn found_total(&mut self, qty: Qty) {
+        if qty > Qty::ZERO {
+            self.total = if self.total.is_zero() { qty } else { self.total.min(qty) };
+        }
+    }
+
+    fn apply_status(&mut self, status: OrderStatus, cum_qty: Qty, order_qty: Qty) {
         self.executed = self.executed.max(cum_qty);
+        self.found_total(order_qty);
         match status {
             OrderStatus::New | OrderStatus::PartiallyFilled => {
                 self.found_alive();
+                // Read after the amend had left: a quantity that is still the old one was not amended.
+                if self.amend.sent_at.is_some_and(|sent_at| self.doubt.asked_since(sent_at)) {
+                    self.amend.found_unchanged = true;
+                }
                 // Read after the cancel had left, so the cancel did not take; one that left meanwhile is asked again.
                 if self.cancel.sent_at.is_none_or(|sent_at| self.doubt.asked_since(sent_at)) {
                     self.cancel.found_open = true;
@@ -241,6 +286,43 @@ impl Order {
     /// Remembers that a cancel is being sent: what was known of an earlier one no longer says anything.
     pub fn cancel_sent(&mut self, now: TimestampNs) {
         self.cancel = CancelFacts { sent_at: Some(now), ..CancelFacts::default() };
+    }
+
+    /// Remembers that an amend to the whole quantity `qty` is being sent.
+    pub fn amend_sent(&mut self, now: TimestampNs, qty: Qty) {
+        self.amend = AmendFacts { sent_at: Some(now), qty, ..AmendFacts::default() };
+    }
+
+    /// Whether an amend has been sent of which no report tells yet how it ended. Until then the larger quantity
+    /// counts.
+    pub fn amend_under_way(&self) -> bool {
+        let amend = &self.amend;
+        amend.sent_at.is_some() && amend.refused_at.is_none() && !amend.found_unchanged && self.total > amend.qty
+    }
+
+    /// Whether an amend may leave now: one at a time, a moment after one that could not be sent, and never again after
+    /// the venue has refused one.
+    pub fn may_amend(&self, now: TimestampNs, pause_ns: u64) -> bool {
+        let refusal_is_over = match self.amend.refused_at {
+            Some(at) => self.amend.may_repeat && now.since(at).nanos() >= pause_ns,
+            None => true,
+        };
+        self.state() == OrderState::Live && !self.amend_under_way() && refusal_is_over
+    }
+
+    /// When an amend that could not be sent may be repeated.
+    pub fn amend_retry_at(&self, pause_ns: u64) -> Option<TimestampNs> {
+        let refused_at = self.amend.refused_at.filter(|_| self.amend.may_repeat)?;
+        Some(TimestampNs::from_nanos(refused_at.nanos().saturating_add(pause_ns)))
+    }
+
+    /// What rests once the amend under way, if there is one, has taken.
+    pub fn remaining_amended(&self) -> Qty {
+        if self.amend_under_way() {
+            self.remaining().min((self.amend.qty - self.executed).max(Qty::ZERO))
+        } else {
+            self.remaining()
+        }
     }
 
     /// Whether the venue has ever shown it as existing.
@@ -310,6 +392,11 @@ impl Order {
         digester.option_time(self.cancel.sent_at);
         digester.option_time(self.cancel.refused_at);
         digester.option_time(self.cancel.gone_at);
+        digester.option_time(self.amend.sent_at);
+        digester.qty(self.amend.qty);
+        digester.option_time(self.amend.refused_at);
+        digester.flag(self.amend.may_repeat);
+        digester.flag(self.amend.found_unchanged);
         self.doubt.digest(digester);
     }
 }

@@ -118,7 +118,7 @@ fn lots_worth(least: Money, one_lot: Money) -> Qty {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::SeedFormula;
+    use super::super::{Frame, SeedFormula};
     use super::*;
     use crate::types::{Filters, InstrumentId, InstrumentSpec, Symbol};
 
@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn quotes(formula: &SeedFormula, position_base: f64, tau: f64, touch: (i64, i64)) -> [QuoteSide; 2] {
-        let seed = formula.quote((touch.0 + touch.1) as f64 / 2.0, position_base, tau);
+        let seed = formula.quote((touch.0 + touch.1) as f64 / 2.0, position_base, [tau; 2]);
         let wanted = WantedQuote {
             bid_ticks: seed.bid_ticks,
             ask_ticks: seed.ask_ticks,
@@ -170,10 +170,8 @@ mod tests {
     const SEED: SeedFormula = SeedFormula {
         base_ticks: 0.0,
         k_ticks: 40.0,
-        floor_ticks: 0.5,
-        cap_ticks: 50.0,
         kappa_ticks: 20.0,
-        skew_cap_ticks: 25.0,
+        frame: Frame { floor_ticks: 0.5, cap_ticks: 50.0, skew_cap_ticks: 25.0 },
     };
 
     #[test]
@@ -247,7 +245,8 @@ mod tests {
             step in 0.0_f64..0.5,
         ) {
             let touch = (bid, bid + spread);
-            let formula = SeedFormula { base_ticks: base, k_ticks: k, kappa_ticks: kappa, skew_cap_ticks: 90.0, cap_ticks: 90.0, floor_ticks: 0.5 };
+            let frame = Frame { floor_ticks: 0.5, cap_ticks: 90.0, skew_cap_ticks: 90.0 };
+            let formula = SeedFormula { base_ticks: base, k_ticks: k, kappa_ticks: kappa, frame };
             let sides = quotes(&formula, position, tau, touch);
             let more = quotes(&formula, position + step, tau, touch);
             let (lower, upper) = (sides[0].price, sides[1].price);
@@ -263,8 +262,8 @@ mod tests {
                 prop_assert!(more[1].price.is_none_or(|price| price <= upper), "a longer position must not raise the ask");
             }
             // Before the clamps toxicity only widens.
-            let calm = formula.quote(1000.0, position, tau * 0.5);
-            let toxic = formula.quote(1000.0, position, tau);
+            let calm = formula.quote(1000.0, position, [tau * 0.5; 2]);
+            let toxic = formula.quote(1000.0, position, [tau; 2]);
             prop_assert!(toxic.ask_ticks - toxic.bid_ticks >= calm.ask_ticks - calm.bid_ticks);
         }
     }

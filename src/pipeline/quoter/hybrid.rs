@@ -3,10 +3,10 @@
 //! Owns [`Hybrid`] and the bare [`SeedFormula`]. Specification: quant.md 4 and 4.1. k, the base and
 //! kappa are those that the estimators have learnt, and the configured ones until then.
 
+use super::frame::{Frame, Laid};
 use super::{ModelParameters, QuoteInputs, Quoter, WantedQuote};
-use crate::pipeline::config::QuoterConfig;
+use crate::pipeline::config::{QuoterConfig, ToxicityKind};
 use crate::pipeline::digest::Digester;
-use crate::types::Qty;
 
 /// half-spread = clamp(base + k tau), skew = clamp(kappa Q); everything in ticks and base units.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,42 +15,18 @@ pub struct SeedFormula {
     pub base_ticks: f64,
     /// What toxicity of 1 adds.
     pub k_ticks: f64,
-    /// Least half-spread.
-    pub floor_ticks: f64,
-    /// Greatest half-spread; the floor wins over it.
-    pub cap_ticks: f64,
     /// Skew per unit of base.
     pub kappa_ticks: f64,
-    /// Greatest skew.
-    pub skew_cap_ticks: f64,
-}
-
-/// Prices of the seed's formula.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SeedQuote {
-    /// Bid, in ticks, before rounding.
-    pub bid_ticks: f64,
-    /// Ask, in ticks, before rounding.
-    pub ask_ticks: f64,
-    /// Half-spread.
-    pub half_spread_ticks: f64,
-    /// Whether the floor held the half-spread up.
-    pub floor_bound: bool,
+    /// Floors and caps.
+    pub frame: Frame,
 }
 
 impl SeedFormula {
-    /// The quotes around `reference_ticks` with a position of `position_base` and toxicity `tau`. A long position
-    /// moves both down.
-    pub fn quote(&self, reference_ticks: f64, position_base: f64, tau: f64) -> SeedQuote {
-        let wanted = self.base_ticks + self.k_ticks * tau;
-        let half_spread_ticks = wanted.min(self.cap_ticks).max(self.floor_ticks);
-        let skew = (self.kappa_ticks * position_base).clamp(-self.skew_cap_ticks, self.skew_cap_ticks);
-        SeedQuote {
-            bid_ticks: reference_ticks - half_spread_ticks - skew,
-            ask_ticks: reference_ticks + half_spread_ticks - skew,
-            half_spread_ticks,
-            floor_bound: wanted < self.floor_ticks,
-        }
+    /// The quotes around `reference_ticks` with a position of `position_base` and the toxicity that each side is
+    /// charged with, bid first. A long position moves both down.
+    pub fn quote(&self, reference_ticks: f64, position_base: f64, tau: [f64; 2]) -> Laid {
+        let halves = tau.map(|tau| self.base_ticks + self.k_ticks * tau);
+        self.frame.lay(reference_ticks, halves, self.kappa_ticks * position_base)
     }
 }
 
@@ -65,45 +41,35 @@ impl Hybrid {
     pub fn new(config: &QuoterConfig) -> Hybrid {
         Hybrid { config: config.clone(), in_use: ModelParameters::default() }
     }
+
+    /// What bid and ask are charged for; `None` while toxicity is neither measured nor assumed. An assumed one has no
+    /// direction, so it threatens both sides.
+    fn tau(&self, inputs: &QuoteInputs) -> Option<[f64; 2]> {
+        match (self.config.toxicity, inputs.toxicity) {
+            (ToxicityKind::Off, _) => Some([0.0; 2]),
+            (ToxicityKind::Symmetric, Some(toxicity)) => Some([toxicity.tau; 2]),
+            (ToxicityKind::Signed, Some(toxicity)) => Some([toxicity.tau_bid, toxicity.tau_ask]),
+            (_, None) => self.config.tau_warm.map(|tau| [tau; 2]),
+        }
+    }
 }
 
 impl Quoter for Hybrid {
     fn quote(&mut self, inputs: &QuoteInputs) -> Option<WantedQuote> {
-        let tau = inputs.toxicity.map(|toxicity| toxicity.tau).or(self.config.tau_warm)?;
+        let tau = self.tau(inputs)?;
         let (config, estimates) = (&self.config, &inputs.estimates);
         // What is not learnt yet is configured: the whole position limit then skews by `full_skew_ticks`.
         let kappa_ticks = estimates.kappa_ticks.unwrap_or(config.full_skew_ticks / inputs.position_max_base);
         let k_ticks = estimates.k_ticks.unwrap_or(config.k_ticks);
-        let share_of_mid = |bps: f64| bps * 1e-4 * inputs.reference_ticks;
-        let fee_floor = if config.fee_floor && config.maker_fee_bps >= 0.0 {
-            share_of_mid(config.maker_fee_bps) + config.edge_min_ticks
-        } else {
-            0.0
-        };
         let formula = SeedFormula {
             base_ticks: estimates.base_ticks.unwrap_or(config.half_spread_ticks),
             k_ticks,
-            floor_ticks: fee_floor.max(0.5),
-            cap_ticks: share_of_mid(config.half_spread_max_bps),
             kappa_ticks,
-            skew_cap_ticks: share_of_mid(config.skew_max_bps),
+            frame: Frame::new(config, inputs),
         };
         self.in_use =
             ModelParameters { k_ticks: Some(k_ticks), gamma: estimates.gamma, kappa_ticks: Some(kappa_ticks) };
-        let quote = formula.quote(inputs.reference_ticks, inputs.position_base, tau);
-        let usage = (inputs.position_base / inputs.position_max_base).clamp(-1.0, 1.0);
-        let sized = |share: f64| {
-            let lots = inputs.order_qty.lots() as f64 * share.clamp(0.0, config.size_max);
-            Qty::from_lots(lots.floor() as i64)
-        };
-        Some(WantedQuote {
-            bid_ticks: quote.bid_ticks,
-            ask_ticks: quote.ask_ticks,
-            bid_qty: sized(1.0 - config.size_skew * usage),
-            ask_qty: sized(1.0 + config.size_skew * usage),
-            half_spread_ticks: quote.half_spread_ticks,
-            floor_bound: quote.floor_bound,
-        })
+        Some(formula.quote(inputs.reference_ticks, inputs.position_base, tau).sized(config, inputs))
     }
 
     fn parameters(&self) -> ModelParameters {
@@ -118,18 +84,10 @@ impl Quoter for Hybrid {
 mod tests {
     use super::*;
     use crate::pipeline::estimators::Estimates;
+    use crate::pipeline::features::Toxicity;
 
     fn inputs() -> QuoteInputs {
-        QuoteInputs {
-            reference_ticks: 6_000_000.0,
-            position_base: 0.0,
-            position_max_base: 0.05,
-            order_qty: Qty::from_lots(1000),
-            sigma_ticks: Some(534.2),
-            toxicity: None,
-            estimates: Estimates::default(),
-            tick: 0.01,
-        }
+        super::super::sample::inputs()
     }
 
     #[test]
@@ -176,5 +134,27 @@ mod tests {
     fn without_a_warm_toxicity_there_is_no_quote() {
         let config = QuoterConfig { tau_warm: None, ..QuoterConfig::default() };
         assert_eq!(Hybrid::new(&config).quote(&inputs()), None);
+    }
+
+    #[test]
+    fn signed_toxicity_widens_the_threatened_side_alone() {
+        // Net buying beyond chance: whoever sells to it is hurt.
+        let toxicity = Some(Toxicity { raw: 0.6, tau: 0.5, signed: 0.4, tau_bid: 0.0, tau_ask: 0.3 });
+        let quote = |kind| {
+            let config = QuoterConfig { toxicity: kind, fee_floor: false, ..QuoterConfig::default() };
+            let quote = Hybrid::new(&config).quote(&QuoteInputs { toxicity, ..inputs() }).unwrap();
+            (6_000_000.0 - quote.bid_ticks, quote.ask_ticks - 6_000_000.0)
+        };
+        let near = |found: (f64, f64), expected: (f64, f64)| {
+            assert!((found.0 - expected.0).abs() < 1e-6 && (found.1 - expected.1).abs() < 1e-6, "{found:?}");
+        };
+        // A base of 5 ticks and 20 for a toxicity of 1.
+        near(quote(ToxicityKind::Symmetric), (15.0, 15.0));
+        near(quote(ToxicityKind::Signed), (5.0, 11.0));
+        near(quote(ToxicityKind::Off), (5.0, 5.0));
+        let warm = QuoterConfig { toxicity: ToxicityKind::Signed, fee_floor: false, ..QuoterConfig::default() };
+        assert_eq!(Hybrid::new(&warm).quote(&inputs()).unwrap().half_spread_ticks, 15.0);
+        let off = QuoterConfig { toxicity: ToxicityKind::Off, tau_warm: None, ..QuoterConfig::default() };
+        assert!(Hybrid::new(&off).quote(&inputs()).is_some(), "what is not used need not be warm");
     }
 }

@@ -1,28 +1,54 @@
 //! Which quotes are wanted.
 //!
 //! Owns the [`Quoter`] trait and its models. A quoter answers in fractions of ticks around the reference price; the
-//! one place that turns its answer into ticks is [`bound`]. A new model is one more
-//! file and one line in [`build`].
+//! one place that turns its answer into ticks is [`bound`]. A new built-in model is one more file and one line in
+//! [`build`]; a model of one's own implements the trait anywhere and is handed in with
+//! [`Pipeline::with_quoters`](super::Pipeline::with_quoters), as `examples/imbalance_quoter.rs` shows.
 
+mod avellaneda;
+mod aversion;
 mod bound;
+mod frame;
+mod glft;
 mod hybrid;
 mod naive;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod sample;
 
-pub use bound::{Bounds, bound};
+pub use avellaneda::AvellanedaStoikov;
+pub use bound::{Bounds, bound, round_outward};
+pub use frame::{Frame, Laid};
+pub use glft::GlftMaker;
 pub use hybrid::{Hybrid, SeedFormula};
 pub use naive::Naive;
 
 use super::config::{ConfigError, QuoterConfig, QuoterKind};
 use super::digest::Digester;
 use super::estimators::Estimates;
-use super::features::Toxicity;
-use crate::types::Qty;
+use super::features::{BookFeatures, Toxicity};
+use crate::types::{Instrument, Level, Qty, TimestampNs};
 
-/// What a model may know.
+/// What a model may know. Everything about the market is without our own orders.
 #[derive(Clone, Copy, Debug)]
 pub struct QuoteInputs {
-    /// The price that quotes are laid around, in ticks.
+    /// The time of this decision.
+    pub now: TimestampNs,
+    /// Best bid of others.
+    pub best_bid: Level,
+    /// Best ask of others.
+    pub best_ask: Level,
+    /// The price that quotes are laid around as `quoter.reference` says, in ticks.
     pub reference_ticks: f64,
+    /// Mid, weighted mid, microprice and imbalances.
+    pub book: BookFeatures,
+    /// Order-flow imbalance over its window in units of the usual best depth.
+    pub ofi: Option<f64>,
+    /// Position in whole lots, rounded towards zero.
+    pub position: Qty,
+    /// What the position limit leaves for all orders of a side together, bid first.
+    pub room: [Qty; 2],
     /// Position in base currency.
     pub position_base: f64,
     /// Greatest position in base currency.
@@ -37,6 +63,8 @@ pub struct QuoteInputs {
     pub estimates: Estimates,
     /// One tick in quote currency.
     pub tick: f64,
+    /// One lot in base currency.
+    pub lot: f64,
 }
 
 /// What a model wants, before it is bounded.
@@ -67,20 +95,34 @@ pub struct ModelParameters {
     pub kappa_ticks: Option<f64>,
 }
 
-/// A model of quotes. Called for every decision on the quote tile: it must not allocate, and it may depend on nothing
-/// but its inputs so far.
+/// A model of quotes. Called for every decision on the quote tile: it must not allocate, read a clock or draw numbers
+/// of its own; it may depend on nothing but its inputs so far, or a replay will not repeat the session.
+///
+/// Whatever it answers is rounded outwards, kept off the touch of others, filtered and held within the limits.
 pub trait Quoter: Send {
     /// The quotes wanted; `None` while the model is not warm.
     fn quote(&mut self, inputs: &QuoteInputs) -> Option<WantedQuote>;
+
+    /// When [`refresh`](Quoter::refresh) is due; `None` for never. It must not move while that time is still ahead.
+    fn refresh_at(&self) -> Option<TimestampNs> {
+        None
+    }
+
+    /// Does what is too dear to be done per decision: called on a timer, once [`refresh_at`](Quoter::refresh_at) has
+    /// come and the book may be quoted from.
+    fn refresh(&mut self, _inputs: &QuoteInputs) {}
 
     /// Parameters in use.
     fn parameters(&self) -> ModelParameters {
         ModelParameters::default()
     }
 
-    /// Adds its state to a digest.
+    /// Adds to a digest everything that its future answers depend on.
     fn digest(&self, digester: &mut Digester);
 }
+
+/// Makes one quoter for each instrument of a session.
+pub type QuoterMaker<'a> = dyn FnMut(&Instrument) -> Box<dyn Quoter> + 'a;
 
 /// The model that the configuration names.
 ///
@@ -90,6 +132,8 @@ pub fn build(config: &QuoterConfig) -> Result<Box<dyn Quoter>, ConfigError> {
     match config.kind {
         QuoterKind::Naive => Ok(Box::new(Naive::new(config))),
         QuoterKind::Hybrid => Ok(Box::new(Hybrid::new(config))),
-        kind @ (QuoterKind::As | QuoterKind::Glft | QuoterKind::Ev) => Err(ConfigError::NotBuilt(kind.name())),
+        QuoterKind::As => Ok(Box::new(AvellanedaStoikov::new(config))),
+        QuoterKind::Glft => Ok(Box::new(GlftMaker::new(config))),
+        QuoterKind::Ev => Err(ConfigError::NotBuilt(config.kind.name())),
     }
 }

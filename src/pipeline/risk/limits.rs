@@ -12,6 +12,7 @@ pub struct OrderLimits {
     qty_max: Qty,
     value_max: Money,
     collar_bps: f64,
+    trade_collar_bps: f64,
 }
 
 impl OrderLimits {
@@ -23,6 +24,7 @@ impl OrderLimits {
                 .map_or(Qty::from_lots(i64::MAX), |amount| Qty::from_lots(amount.e8() / instrument.spec.lot_e8)),
             value_max: config.order_value_max.money(),
             collar_bps: config.collar_bps,
+            trade_collar_bps: config.trade_collar_bps,
         }
     }
 
@@ -44,6 +46,7 @@ impl OrderLimits {
         &self,
         instrument: &Instrument,
         mid: Option<HalfTicks>,
+        last_trade: Option<Price>,
         price: Price,
         qty: Qty,
         room: Qty,
@@ -52,8 +55,9 @@ impl OrderLimits {
         if price.ticks() <= 0 || qty <= Qty::ZERO {
             return Err(SideReason::Filter);
         }
-        let away = (price.ticks() as f64 - mid.ticks_f64()).abs();
-        if away > mid.ticks_f64() * self.collar_bps * 1e-4 {
+        let beyond = |reference: f64, bps: f64| (price.ticks() as f64 - reference).abs() > reference * bps * 1e-4;
+        let last = last_trade.is_some_and(|last| beyond(last.ticks() as f64, self.trade_collar_bps));
+        if beyond(mid.ticks_f64(), self.collar_bps) || last {
             return Err(SideReason::Collar);
         }
         if qty > room {

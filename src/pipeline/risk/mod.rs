@@ -14,7 +14,7 @@ pub use rate::OrderRate;
 use super::config::PipelineConfig;
 use super::digest::Digester;
 use super::snapshot::{HaltReason, TradingState};
-use crate::types::{ClientOrderId, Control, Instrument, Money, SessionId};
+use crate::types::{ClientOrderId, Control, Instrument, Money, RejectReason, SessionId};
 
 /// What the instruments of a session share.
 pub struct Desk {
@@ -24,6 +24,12 @@ pub struct Desk {
     halt: Option<HaltReason>,
     user_stream_up: bool,
     loss_max: Money,
+    drawdown_max: Money,
+    /// Best result so far, by the index of the quote currency; `None` after a resume.
+    peaks: Vec<Option<Money>>,
+    rejects_max: u32,
+    /// Placements refused since the venue last took one.
+    rejects: u32,
     /// Whether commands are given at all.
     pub sends: bool,
     /// Budget of new orders.
@@ -44,6 +50,11 @@ impl Desk {
             halt: None,
             user_stream_up: false,
             loss_max: config.risk.loss_max.money(),
+            drawdown_max: config.risk.drawdown_max.money(),
+            // A session begins at zero. Each instrument brings two currencies at most.
+            peaks: vec![Some(Money::ZERO); 2 * instruments.len()],
+            rejects_max: config.risk.rejects_max,
+            rejects: 0,
             sends: config.orders.send,
             rate: OrderRate::new(&config.risk),
             balances: Balances::new(instruments),
@@ -64,7 +75,12 @@ impl Desk {
                 }
             }
             Control::Resume | Control::Reduce if self.state == TradingState::Stopping => {}
-            Control::Resume => (self.state, self.halt) = (TradingState::Active, None),
+            Control::Resume => {
+                (self.state, self.halt) = (TradingState::Active, None);
+                // Whoever resumes has seen how far it fell.
+                self.peaks.fill(None);
+                self.rejects = 0;
+            }
             // A halt is stronger than a wish to reduce.
             Control::Reduce if self.state == TradingState::Halted => {}
             Control::Reduce => self.state = TradingState::Reducing,
@@ -79,10 +95,32 @@ impl Desk {
         }
     }
 
-    /// Halts when the loss has reached its limit.
-    pub fn check_loss(&mut self, total: Money) {
-        if -total >= self.loss_max && !matches!(self.state, TradingState::Halted | TradingState::Stopping) {
+    /// Halts when the loss in a quote currency, or the fall from its best, has reached its limit.
+    pub fn check_loss(&mut self, quote_index: usize, total: Money) {
+        let peak = self.peaks[quote_index].map_or(total, |peak| peak.max(total));
+        self.peaks[quote_index] = Some(peak);
+        if matches!(self.state, TradingState::Halted | TradingState::Stopping) {
+            return;
+        }
+        if -total >= self.loss_max {
             self.halt(HaltReason::Loss);
+        } else if peak - total >= self.drawdown_max {
+            self.halt(HaltReason::Drawdown);
+        }
+    }
+
+    /// The venue took an order: what went before was not a row.
+    pub fn on_accepted(&mut self) {
+        self.rejects = 0;
+    }
+
+    /// A placement was refused. One that never left here says nothing about the venue.
+    pub fn on_rejected(&mut self, reason: RejectReason) {
+        if reason != RejectReason::NotSent {
+            self.rejects += 1;
+        }
+        if self.rejects >= self.rejects_max {
+            self.halt(HaltReason::Rejects);
         }
     }
 
@@ -123,6 +161,11 @@ impl Desk {
         digester.u64(self.counter);
         digester.u64(self.state as u64);
         digester.flag(self.user_stream_up);
+        digester.u64(self.rejects.into());
+        for peak in &self.peaks {
+            digester.flag(peak.is_some());
+            digester.i128(peak.unwrap_or(Money::ZERO).attos());
+        }
         self.rate.digest(digester);
         self.balances.digest(digester);
         for session in &self.adopted {

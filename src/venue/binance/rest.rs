@@ -370,9 +370,11 @@ fn read_success(command: &Command, instrument: &Instrument, body: &[u8]) -> Opti
             let amended = body.amended_order.as_ref()?;
             ExecKind::Amended { qty: qty(amended.qty).or_else(|| qty(body.orig_qty))? }
         }
-        Command::Query { .. } => {
-            ExecKind::Status { status: order_status(body.status?)?, cum_qty: qty(body.executed_qty)? }
-        }
+        Command::Query { .. } => ExecKind::Status {
+            status: order_status(body.status?)?,
+            cum_qty: qty(body.executed_qty)?,
+            order_qty: qty(body.orig_qty).unwrap_or_default(),
+        },
     };
     let venue_id = body.order_id.or_else(|| body.amended_order.as_ref()?.order_id).map(VenueOrderId);
     let event_ts = body.transact_time.or(body.update_time).map_or(TimestampNs::ZERO, venue_time);

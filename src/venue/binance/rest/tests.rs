@@ -192,7 +192,11 @@ fn success_bodies_are_read_whole() {
         "executedQty":"0.01","status":"FILLED","updateTime":1784102400456}"#;
     assert_eq!(
         answer(&query(), 200, status),
-        ExecKind::Status { status: OrderStatus::Filled, cum_qty: Qty::from_lots(1000) }
+        ExecKind::Status {
+            status: OrderStatus::Filled,
+            cum_qty: Qty::from_lots(1000),
+            order_qty: Qty::from_lots(1000)
+        }
     );
 }
 
