@@ -63,6 +63,17 @@ fn run(
                         };
                         replies.push((order, ExecKind::Canceled { cum_qty: Qty::ZERO }));
                     }
+                    Action::Command(Command::Amend { client_id, qty, .. }) => {
+                        let order = NewOrder {
+                            client_id: *client_id,
+                            instrument: ID,
+                            side: Side::Bid,
+                            price: Price::default(),
+                            qty: *qty,
+                            kind: touchline::types::OrderKind::PostOnly,
+                        };
+                        replies.push((order, ExecKind::Amended { qty: *qty }));
+                    }
                     _ => {}
                 }
             }
@@ -97,19 +108,22 @@ fn run(
 
 #[test]
 fn a_warm_pipeline_decides_without_allocating() {
-    let mut config = naive();
-    config.quoter.kind = touchline::pipeline::QuoterKind::Hybrid;
-    config.quoter.maker_fee_bps = 0.0;
-    config.quoter.k_ticks = 3.0;
-    let mut table = Table::new(&config);
-    let mut replies = Vec::with_capacity(256);
-    let mut actions = Actions::new();
-    run(&mut table.pipeline, &mut actions, &mut replies, 0, 2_000);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    let events = run(&mut table.pipeline, &mut actions, &mut replies, 2_000, 12_000);
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
-    let snapshot = table.snapshot();
-    assert!(snapshot.tau.is_some() && snapshot.sigma_ticks.is_some(), "the run must have been warm");
-    assert!(snapshot.counters.placed > 1_000 && snapshot.counters.fills > 100, "{:?}", snapshot.counters);
-    assert_eq!(allocations, 0, "in {events} events");
+    use touchline::pipeline::QuoterKind;
+    for kind in [QuoterKind::Hybrid, QuoterKind::As, QuoterKind::Glft] {
+        let mut config = naive();
+        config.quoter.kind = kind;
+        config.quoter.maker_fee_bps = 0.0;
+        config.quoter.k_ticks = 3.0;
+        let mut table = Table::new(&config);
+        let mut replies = Vec::with_capacity(256);
+        let mut actions = Actions::new();
+        run(&mut table.pipeline, &mut actions, &mut replies, 0, 2_000);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let events = run(&mut table.pipeline, &mut actions, &mut replies, 2_000, 12_000);
+        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let snapshot = table.snapshot();
+        assert!(snapshot.tau.is_some() && snapshot.sigma_ticks.is_some(), "the run must have been warm");
+        assert!(snapshot.counters.placed > 1_000 && snapshot.counters.fills > 100, "{kind:?} {:?}", snapshot.counters);
+        assert_eq!(allocations, 0, "{kind:?}: in {events} events");
+    }
 }

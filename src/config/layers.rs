@@ -402,7 +402,7 @@ mod tests {
             (load(None, &[], &["journal.segment_mb=0"]), "E_CONF_004", "--set journal.segment_mb=0"),
             (load(None, &[], &["symbols=btcusdt"]), "E_CONF_004", "--set symbols=btcusdt"),
             (load(None, &[], &["redis.url=redis://x"]), "E_CONF_004", "redis.url"),
-            (load(None, &[], &["quoter.kind=glft"]), "E_CONF_004", "not built yet"),
+            (load(None, &[], &["quoter.kind=ev"]), "E_CONF_004", "not built yet"),
             (load(None, &[], &["risk.collar_bps=0"]), "E_CONF_004", "--set risk.collar_bps=0"),
             (load(None, &[], &["metrics"]), "E_CONF_004", "--set metrics"),
             (load(None, &[], &["metrics=1"]), "E_CONF_006", "--set metrics=1"),

@@ -445,6 +445,9 @@ impl Lane {
         if let Some(refresh_at) = self.quoter.refresh_at() {
             at(refresh_at);
         }
+        if self.ledger.atoms().get() != 0 {
+            at(self.hedge_at());
+        }
         if self.has_unsent {
             at(now.plus(SOON));
         }

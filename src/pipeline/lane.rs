@@ -338,8 +338,13 @@ impl Lane {
     pub(super) fn should_hedge(&self, now: TimestampNs) -> bool {
         let position = self.ledger.atoms().get();
         let limit = self.sizes.map(|sizes| self.instrument.atoms(sizes.position_max).get());
-        let blind = now.since(self.fresh_at).nanos() > self.config.risk.hedge_stale_ms.saturating_mul(1_000_000);
-        limit.is_some_and(|limit| position.abs() > limit) || blind && position != 0
+        limit.is_some_and(|limit| position.abs() > limit) || position != 0 && now >= self.hedge_at()
+    }
+
+    /// When the market will not have been seen for too long.
+    pub(super) fn hedge_at(&self) -> TimestampNs {
+        let patience_ns = self.config.risk.hedge_stale_ms.saturating_mul(1_000_000);
+        TimestampNs::from_nanos(self.fresh_at.nanos().saturating_add(patience_ns).saturating_add(1))
     }
 
     /// The mid of others, while it may be quoted from.
