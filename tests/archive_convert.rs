@@ -180,7 +180,7 @@ fn write_session(dir: &Path, session: u64, records: u64) -> (PathBuf, Written) {
 }
 
 fn small_groups() -> ConvertOptions {
-    ConvertOptions { group_rows: 1_000, waiting_rows: 5_000, ..ConvertOptions::default() }
+    ConvertOptions { group_rows: 1_000, waiting_bytes: 500_000, ..ConvertOptions::default() }
 }
 
 fn check_summary(summary: &Summary, written: &[&Written]) {

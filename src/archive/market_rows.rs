@@ -1,41 +1,16 @@
 //! Rows of the feed stream's tables.
 
-use parquet::data_type::ByteArray;
+use std::fmt::Debug;
 
 use super::rows::Rows;
-use crate::types::{Instrument, Level, Side, Touch, Trade};
-use crate::wire::{DepthKind, DepthRef};
+use crate::types::{DesyncReason, Instrument, Level, Side, TimestampNs, Touch, Trade};
+use crate::wire::{DepthKind, DepthRef, Kind};
 
-/// Texts that every row repeats, made once a session.
-#[derive(Debug)]
-pub(super) struct SessionTexts {
-    pub session: ByteArray,
-    /// By instrument.
-    pub symbols: Vec<ByteArray>,
-    bid: ByteArray,
-    ask: ByteArray,
-    buy: ByteArray,
-    sell: ByteArray,
-}
-
-impl SessionTexts {
-    pub(super) fn new(session: &str, instruments: &[Instrument]) -> SessionTexts {
-        SessionTexts {
-            session: ByteArray::from(session),
-            symbols: instruments.iter().map(|instrument| ByteArray::from(instrument.symbol())).collect(),
-            bid: ByteArray::from("bid"),
-            ask: ByteArray::from("ask"),
-            buy: ByteArray::from("buy"),
-            sell: ByteArray::from("sell"),
-        }
-    }
-
-    /// A side of the book, or of an order of ours.
-    pub(super) fn side(&self, side: Side) -> &ByteArray {
-        match side {
-            Side::Bid => &self.bid,
-            Side::Ask => &self.ask,
-        }
+/// The word for a side of the book, or of an order of ours.
+pub(super) fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Bid => "bid",
+        Side::Ask => "ask",
     }
 }
 
@@ -49,40 +24,39 @@ pub(super) fn qty_e8(instrument: &Instrument, lots: i64) -> i128 {
     i128::from(lots) * i128::from(instrument.spec.lot_e8)
 }
 
+/// An enum's name as the tables spell it: `WouldCross` becomes `would_cross`.
+pub(super) fn word(value: &impl Debug) -> String {
+    let mut out = String::with_capacity(24);
+    for (at, letter) in format!("{value:?}").chars().enumerate() {
+        if letter.is_ascii_uppercase() && at > 0 {
+            out.push('_');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
+}
+
 /// What all rows of one record have in common.
 pub(super) struct MarketRecord<'a> {
+    pub ts: TimestampNs,
     pub seq: u64,
     pub is_dropped: bool,
     pub instrument: &'a Instrument,
-    pub texts: &'a SessionTexts,
+    pub session: &'a str,
 }
 
 impl MarketRecord<'_> {
-    fn end_row(&self, rows: &mut Rows) {
-        rows.text(&self.texts.symbols[self.instrument.id.index()]);
-        rows.text(&self.texts.session);
-        rows.end_row();
+    fn end(&self, rows: &mut Rows) {
+        rows.text(self.instrument.symbol());
+        rows.text(self.session);
+        rows.end();
     }
 
     /// One row a level, bids first; one row without a level for a message that has none, so that ids stay joined.
     pub(super) fn depth(&self, depth: &DepthRef<'_>, rows: &mut Rows) {
-        let levels = depth
-            .bids
-            .iter()
-            .map(|level| Some((Side::Bid, level)))
-            .chain(depth.asks.iter().map(|level| Some((Side::Ask, level))));
-        for level in levels {
-            self.depth_row(depth, level, rows);
-        }
-        if depth.bids.is_empty() && depth.asks.is_empty() {
-            self.depth_row(depth, None, rows);
-        }
-    }
-
-    fn depth_row(&self, depth: &DepthRef<'_>, level: Option<(Side, &Level)>, rows: &mut Rows) {
         let head = &depth.head;
-        let price = level.map(|(_, level)| level.price.ticks());
-        let qty = level.map(|(_, level)| level.qty.lots());
+        let (bids, asks) = (depth.bids.len(), depth.asks.len());
+        rows.begin((bids + asks).max(1));
         rows.time(head.recv_ts);
         rows.maybe_time(head.event_ts);
         rows.id(self.seq);
@@ -91,12 +65,40 @@ impl MarketRecord<'_> {
         rows.maybe_id(head.prev_id);
         rows.flag(head.kind == DepthKind::Snapshot);
         rows.flag(self.is_dropped);
-        rows.maybe_text(level.map(|(side, _)| self.texts.side(side)));
-        rows.maybe_number(price);
-        rows.maybe_number(qty);
-        rows.decimal(price.map(|ticks| price_e8(self.instrument, ticks)));
-        rows.decimal(qty.map(|lots| qty_e8(self.instrument, lots)));
-        self.end_row(rows);
+        rows.maybe_text(None);
+        if bids + asks == 0 {
+            Self::no_level(rows);
+        } else {
+            let levels = || depth.bids.iter().chain(depth.asks);
+            rows.two_texts((side_word(Side::Bid), bids), (side_word(Side::Ask), asks));
+            rows.numbers(levels().map(|level: &Level| level.price.ticks()));
+            rows.numbers(levels().map(|level: &Level| level.qty.lots()));
+            rows.scaled(2, self.instrument.spec.tick_e8);
+            rows.scaled(2, self.instrument.spec.lot_e8);
+        }
+        self.end(rows);
+    }
+
+    /// A row without a level, for a notice that concerns the book.
+    pub(super) fn notice(&self, reason: DesyncReason, rows: &mut Rows) {
+        rows.time(self.ts);
+        rows.maybe_time(TimestampNs::ZERO);
+        rows.id(self.seq);
+        rows.id(0);
+        rows.id(0);
+        rows.maybe_id(None);
+        rows.flag(false);
+        rows.flag(self.is_dropped);
+        rows.text(&word(&reason));
+        Self::no_level(rows);
+        self.end(rows);
+    }
+
+    fn no_level(rows: &mut Rows) {
+        rows.maybe_text(None);
+        for _ in 0..4 {
+            rows.maybe_number(None);
+        }
     }
 
     pub(super) fn touch(&self, touch: &Touch, rows: &mut Rows) {
@@ -112,7 +114,7 @@ impl MarketRecord<'_> {
             rows.decimal(Some(price_e8(self.instrument, level.price.ticks())));
             rows.decimal(Some(qty_e8(self.instrument, level.qty.lots())));
         }
-        self.end_row(rows);
+        self.end(rows);
     }
 
     pub(super) fn trade(&self, trade: &Trade, is_aggregate: bool, rows: &mut Rows) {
@@ -123,13 +125,31 @@ impl MarketRecord<'_> {
         rows.flag(is_aggregate);
         rows.flag(self.is_dropped);
         rows.text(match trade.aggressor {
-            Side::Bid => &self.texts.buy,
-            Side::Ask => &self.texts.sell,
+            Side::Bid => "buy",
+            Side::Ask => "sell",
         });
         rows.number(trade.price.ticks());
         rows.number(trade.qty.lots());
         rows.decimal(Some(price_e8(self.instrument, trade.price.ticks())));
         rows.decimal(Some(qty_e8(self.instrument, trade.qty.lots())));
-        self.end_row(rows);
+        self.end(rows);
     }
+}
+
+/// A row of `raw`: the message's bytes as they lie in the journal. A message about no one symbol has an empty one.
+pub(super) fn raw_row(
+    (ts, seq, kind, is_dropped): (TimestampNs, u64, Kind, bool),
+    message: &[u8],
+    symbol: &str,
+    session: &str,
+    rows: &mut Rows,
+) {
+    rows.time(ts);
+    rows.id(seq);
+    rows.text(&word(&kind));
+    rows.flag(is_dropped);
+    rows.bytes(Some(message));
+    rows.text(symbol);
+    rows.text(session);
+    rows.end();
 }

@@ -7,12 +7,15 @@
 //! Integers are the truth (ticks, lots, ids, nanoseconds); decimal columns beside them are for people. A file appears
 //! under its name whole or not at all, and converting again writes the same file.
 
+mod chunk;
 mod convert;
 mod error;
 mod market_rows;
 mod order_rows;
 mod partition;
+mod rerun;
 mod rows;
+mod store;
 mod summary;
 mod table;
 

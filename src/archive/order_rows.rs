@@ -1,10 +1,6 @@
 //! Rows of the quote stream's tables.
 
-use std::fmt::Debug;
-
-use parquet::data_type::ByteArray;
-
-use super::market_rows::{SessionTexts, price_e8, qty_e8};
+use super::market_rows::{price_e8, qty_e8, side_word, word};
 use super::rows::Rows;
 use crate::types::{
     Command, ExecKind, ExecReport, Fill, HalfTicks, Instrument, NewOrder, OrderKind, Price, Qty, QuoteDecision, Side,
@@ -16,7 +12,7 @@ pub(super) struct OrderRecord<'a> {
     pub now: TimestampNs,
     pub seq: u64,
     pub instrument: &'a Instrument,
-    pub texts: &'a SessionTexts,
+    pub session: &'a str,
 }
 
 /// The columns of an order event that not every event has.
@@ -24,10 +20,10 @@ pub(super) struct OrderRecord<'a> {
 struct OrderDetails {
     event_ts: TimestampNs,
     venue_id: Option<u64>,
-    source: Option<ByteArray>,
+    source: Option<String>,
     side: Option<Side>,
     order_kind: Option<OrderKind>,
-    reason: Option<ByteArray>,
+    reason: Option<String>,
     trade_id: Option<i64>,
     price: Option<Price>,
     qty: Option<Qty>,
@@ -36,9 +32,9 @@ struct OrderDetails {
 
 impl OrderRecord<'_> {
     fn end_row(&self, rows: &mut Rows) {
-        rows.text(&self.texts.symbols[self.instrument.id.index()]);
-        rows.text(&self.texts.session);
-        rows.end_row();
+        rows.text(self.instrument.symbol());
+        rows.text(self.session);
+        rows.end();
     }
 
     /// A row of `orders` for what we asked.
@@ -126,13 +122,13 @@ impl OrderRecord<'_> {
         rows.time(self.now);
         rows.maybe_time(details.event_ts);
         rows.id(self.seq);
-        rows.text(&ByteArray::from(event));
-        rows.text(&ByteArray::from(client_id));
+        rows.text(event);
+        rows.text(client_id);
         rows.maybe_id(details.venue_id);
-        rows.maybe_text(details.source.as_ref());
-        rows.maybe_text(details.side.map(|side| self.texts.side(side)));
-        rows.maybe_text(details.order_kind.map(order_kind).as_ref());
-        rows.maybe_text(details.reason.as_ref());
+        rows.maybe_text(details.source.as_deref());
+        rows.maybe_text(details.side.map(side_word));
+        rows.maybe_text(details.order_kind.map(order_kind).as_deref());
+        rows.maybe_text(details.reason.as_deref());
         rows.maybe_number(details.trade_id);
         rows.maybe_number(price);
         rows.maybe_number(qty);
@@ -148,10 +144,10 @@ impl OrderRecord<'_> {
         rows.maybe_time(report.event_ts);
         rows.id(self.seq);
         rows.number(fill.trade_id.0);
-        rows.text(&ByteArray::from(report.client_id.to_string().as_str()));
+        rows.text(&report.client_id.to_string());
         rows.maybe_id(report.venue_id.map(|id| id.0));
         rows.text(&word(&report.source));
-        rows.text(self.texts.side(fill.side));
+        rows.text(side_word(fill.side));
         rows.flag(fill.is_maker);
         rows.number(fill.price.ticks());
         rows.number(fill.qty.lots());
@@ -190,25 +186,9 @@ fn mid_e9(instrument: &Instrument, mid: HalfTicks) -> i128 {
     price_e8(instrument, mid.get()) * 5
 }
 
-/// An enum's name as the tables spell it: `WouldCross` becomes `would_cross`.
-fn word(value: &impl Debug) -> ByteArray {
-    let mut out = String::with_capacity(24);
-    for (at, letter) in format!("{value:?}").chars().enumerate() {
-        if letter.is_ascii_uppercase() && at > 0 {
-            out.push('_');
-        }
-        out.push(letter.to_ascii_lowercase());
-    }
-    ByteArray::from(out.as_str())
-}
-
-fn order_kind(kind: OrderKind) -> ByteArray {
+fn order_kind(kind: OrderKind) -> String {
     match kind {
-        OrderKind::Limit(time_in_force) => {
-            let mut text = b"limit_".to_vec();
-            text.extend_from_slice(word(&time_in_force).data());
-            ByteArray::from(text)
-        }
+        OrderKind::Limit(time_in_force) => format!("limit_{}", word(&time_in_force)),
         other => word(&other),
     }
 }

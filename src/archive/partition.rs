@@ -4,8 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::data_type::{BoolType, ByteArrayType, Int64Type};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
@@ -13,15 +12,29 @@ use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::ColumnPath;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::chunk::ChunkEncoder;
 use super::error::ArchiveError;
-use super::rows::{Rows, Values};
-use super::table::{ColumnKind, Table};
+use super::rows::Rows;
+use super::store::Origin;
+use super::table::Table;
 use crate::types::{Instrument, TimestampNs, format_e8};
 
 /// Key of the file's metadata that lists the sessions in it, separated by commas.
 const SESSIONS_KEY: &str = "touchline.sessions";
+
+/// Key of the digest of the records that the rows came from.
+const SOURCE_KEY: &str = "touchline.source";
+
+/// Key of how the file was cut, and by which version.
+const CUT_KEY: &str = "touchline.cut";
+
+/// Key of the columns' sums, as a JSON object of decimal texts.
+pub(super) const SUMS_KEY: &str = "touchline.sums";
+
+/// Version of the tables' columns. 2: `notice` in `orderbook`, tables `kpi` and `raw`.
+const TABLE_VERSION: u32 = 2;
 
 /// Nanoseconds of an hour.
 const HOUR_NS: u64 = 3_600_000_000_000;
@@ -64,92 +77,190 @@ fn date_of(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
+/// How files are cut, which their bytes depend on besides the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// Rows of a row group.
+    pub group_rows: usize,
+    /// Bytes of waiting rows over all files.
+    pub waiting_bytes: usize,
+}
+
+impl Cut {
+    fn text(self) -> String {
+        format!("{}/{TABLE_VERSION}/{}/{}", env!("CARGO_PKG_VERSION"), self.group_rows, self.waiting_bytes)
+    }
+}
+
 /// A file in the making; dropped unfinished it leaves nothing behind.
 pub(super) struct Partition {
     pub rows: Rows,
     path: PathBuf,
-    temporary: PathBuf,
     /// Sessions that gave rows, in their order.
     sessions: Vec<String>,
-    writer: Option<SerializedFileWriter<File>>,
+    /// Digest of every record that gave rows.
+    source: u64,
+    cut: Cut,
+    sink: Sink,
+}
+
+/// What becomes of the rows.
+enum Sink {
+    /// They are written to a file beside the final one.
+    Write { writer: SerializedFileWriter<File>, temporary: PathBuf },
+    /// The final file is there already, made by an earlier conversion: it is only seen whether it holds these rows.
+    Compare(Existing),
+    /// Nothing more: finished, or given up.
+    Done,
+}
+
+/// How a file came to its end.
+pub(super) enum Finished {
+    /// It was written and has its name.
+    Written(PathBuf, Rows),
+    /// An earlier conversion had written the very same.
+    Kept(PathBuf, Rows),
+    /// The file that was there holds something else, and has to be written again.
+    Stale(PathBuf),
 }
 
 impl Partition {
-    /// Begins the file at `path`.
-    pub(super) fn create(table: Table, instrument: &Instrument, path: PathBuf) -> Result<Partition, ArchiveError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder).map_err(ArchiveError::io("create the folder", folder))?;
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(".new");
-        let temporary = path.with_file_name(name);
-        let file = File::create(&temporary).map_err(ArchiveError::io("create", &temporary))?;
-        let failed = |source| ArchiveError::Parquet { path: path.clone(), source };
-        let schema = Arc::new(parse_message_type(&table.schema_text()).map_err(failed)?);
-        let properties = Arc::new(properties(table, instrument));
-        let writer = SerializedFileWriter::new(file, schema, properties).map_err(failed)?;
-        Ok(Partition { rows: Rows::new(table), path, temporary, sessions: Vec::new(), writer: Some(writer) })
+    /// Begins the file at `path`. A file that stands there and was cut alike is compared with, unless `anew`.
+    pub(super) fn create(
+        table: Table,
+        instrument: &Instrument,
+        path: PathBuf,
+        cut: Cut,
+        anew: bool,
+    ) -> Result<Partition, ArchiveError> {
+        let sink = match Existing::read(&path).filter(|existing| !anew && existing.cut == cut.text()) {
+            Some(existing) => Sink::Compare(existing),
+            None => {
+                let folder = path.parent().unwrap_or(Path::new("."));
+                std::fs::create_dir_all(folder).map_err(ArchiveError::io("create the folder", folder))?;
+                let temporary = unfinished(&path);
+                // A conversion that was killed may have left one: it starts from nothing here.
+                let file = File::create(&temporary).map_err(ArchiveError::io("create", &temporary))?;
+                let failed = |source| ArchiveError::Parquet { path: path.clone(), source };
+                let schema = Arc::new(parse_message_type(&table.schema_text()).map_err(failed)?);
+                let properties = Arc::new(properties(instrument));
+                let writer = SerializedFileWriter::new(file, schema, properties).map_err(failed)?;
+                Sink::Write { writer, temporary }
+            }
+        };
+        Ok(Partition { rows: Rows::new(table), path, sessions: Vec::new(), source: 0, cut, sink })
     }
 
-    /// Notes that a session gives rows.
-    pub(super) fn note_session(&mut self, session: &str) {
-        if !self.sessions.iter().any(|known| known == session) {
-            self.sessions.push(session.to_owned());
+    /// Notes what the next rows come from.
+    pub(super) fn note(&mut self, origin: &Origin<'_>) {
+        if self.sessions.last().is_none_or(|known| known != origin.session) {
+            self.sessions.push(origin.session.to_owned());
         }
+        let place = origin.seq ^ origin.time.nanos().rotate_left(32) ^ (u64::from(origin.flags.0) << 56);
+        self.source = xxh3_64_with_seed(origin.bytes, self.source.rotate_left(1) ^ place);
     }
 
-    /// Writes the waiting rows as a row group.
-    pub(super) fn flush(&mut self) -> Result<(), ArchiveError> {
+    /// Writes the waiting rows as a row group; keeps their memory for the next ones when `kept`.
+    pub(super) fn flush(&mut self, encoder: &mut ChunkEncoder, kept: bool) -> Result<(), ArchiveError> {
         if self.rows.waiting == 0 {
             return Ok(());
         }
-        let Some(writer) = &mut self.writer else { return Ok(()) };
-        write_group(writer, &self.rows).map_err(|source| ArchiveError::Parquet { path: self.path.clone(), source })?;
-        self.rows.clear();
+        if let Sink::Write { writer, .. } = &mut self.sink {
+            write_group(writer, &self.rows, encoder)
+                .map_err(|source| ArchiveError::Parquet { path: self.path.clone(), source })?;
+        }
+        self.rows.clear(kept);
         Ok(())
     }
 
-    /// Writes what waits, makes the file durable and gives it its name. Returns the name and the rows with their sums.
-    pub(super) fn finish(mut self) -> Result<(PathBuf, Rows), ArchiveError> {
-        self.flush()?;
+    /// Writes what waits, makes the file durable and gives it its name.
+    pub(super) fn finish(mut self, encoder: &mut ChunkEncoder) -> Result<Finished, ArchiveError> {
+        self.flush(encoder, false)?;
         let path = self.path.clone();
-        if let Some(mut writer) = self.writer.take() {
-            writer.append_key_value_metadata(KeyValue::new(SESSIONS_KEY.to_owned(), self.sessions.join(",")));
-            let finished = writer.into_inner().map_err(|source| ArchiveError::Parquet { path: path.clone(), source });
-            let synced = finished.and_then(|file| file.sync_all().map_err(ArchiveError::io("sync", &path)));
-            let named = synced.and_then(|()| {
-                std::fs::rename(&self.temporary, &path).map_err(ArchiveError::io("name the finished file", &path))
-            });
-            if let Err(error) = named {
-                let _ = std::fs::remove_file(&self.temporary);
-                return Err(error);
-            }
-            let folder = path.parent().unwrap_or(Path::new("."));
-            File::open(folder).and_then(|file| file.sync_all()).map_err(ArchiveError::io("sync the folder", folder))?;
-        }
+        let (sessions, source) = (self.sessions.join(","), format!("{:016x}", self.source));
         let rows = std::mem::replace(&mut self.rows, Rows::new(Table::Quotes));
-        Ok((path, rows))
+        let (mut writer, temporary) = match std::mem::replace(&mut self.sink, Sink::Done) {
+            Sink::Write { writer, temporary } => (writer, temporary),
+            Sink::Compare(existing) if existing.sessions == sessions && existing.source == source => {
+                return Ok(Finished::Kept(path, rows));
+            }
+            Sink::Compare(_) | Sink::Done => return Ok(Finished::Stale(path)),
+        };
+        let sums: serde_json::Map<String, serde_json::Value> = rows
+            .columns
+            .iter()
+            .zip(&rows.sums)
+            .filter(|(column, _)| column.column.kind.has_sum())
+            .map(|(column, sum)| (column.column.name.to_owned(), sum.to_string().into()))
+            .collect();
+        for (key, value) in [
+            (SESSIONS_KEY, sessions),
+            (SOURCE_KEY, source),
+            (CUT_KEY, self.cut.text()),
+            (SUMS_KEY, serde_json::Value::Object(sums).to_string()),
+        ] {
+            writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+        }
+        let finished = writer.into_inner().map_err(|source| ArchiveError::Parquet { path: path.clone(), source });
+        let synced = finished.and_then(|file| file.sync_all().map_err(ArchiveError::io("sync", &path)));
+        let named = synced.and_then(|()| {
+            std::fs::rename(&temporary, &path).map_err(ArchiveError::io("name the finished file", &path))
+        });
+        if let Err(error) = named {
+            let _ = std::fs::remove_file(&temporary);
+            return Err(error);
+        }
+        let folder = path.parent().unwrap_or(Path::new("."));
+        File::open(folder).and_then(|file| file.sync_all()).map_err(ArchiveError::io("sync the folder", folder))?;
+        Ok(Finished::Written(path, rows))
     }
 }
 
 impl Drop for Partition {
     fn drop(&mut self) {
-        if self.writer.take().is_some() {
+        if let Sink::Write { temporary, .. } = &self.sink {
             // Unfinished: the error that led here is told by whoever dropped it.
-            let _ = std::fs::remove_file(&self.temporary);
+            let _ = std::fs::remove_file(temporary);
         }
     }
 }
 
-/// The sessions that an existing file was made from; `None` when there is no file, or not one of ours.
-pub(super) fn sessions_in(path: &Path) -> Option<Vec<String>> {
-    let reader = SerializedFileReader::new(File::open(path).ok()?).ok()?;
-    let pairs = reader.metadata().file_metadata().key_value_metadata()?;
-    let value = pairs.iter().find(|pair| pair.key == SESSIONS_KEY)?.value.clone()?;
-    Some(value.split(',').map(str::to_owned).collect())
+/// The name of a file until it is whole: hidden, and with an ending that no reader of Parquet takes.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".new");
+    path.with_file_name(name)
 }
 
-fn properties(table: Table, instrument: &Instrument) -> WriterProperties {
+/// What a file of ours says about how it was made.
+pub(super) struct Existing {
+    sessions: String,
+    source: String,
+    cut: String,
+}
+
+impl Existing {
+    /// Reads a file's footer; `None` when there is no file, or not one of ours.
+    pub(super) fn read(path: &Path) -> Option<Existing> {
+        let reader = SerializedFileReader::new(File::open(path).ok()?).ok()?;
+        let pairs = reader.metadata().file_metadata().key_value_metadata()?;
+        let value = |key| pairs.iter().find(|pair| pair.key == key)?.value.clone();
+        let sessions = value(SESSIONS_KEY)?;
+        Some(Existing {
+            sessions,
+            source: value(SOURCE_KEY).unwrap_or_default(),
+            cut: value(CUT_KEY).unwrap_or_default(),
+        })
+    }
+
+    /// The sessions that the file was made from.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &str> {
+        self.sessions.split(',')
+    }
+}
+
+fn properties(instrument: &Instrument) -> WriterProperties {
     let text = |e8| {
         let mut out = String::new();
         format_e8(e8, &mut out);
@@ -157,12 +268,12 @@ fn properties(table: Table, instrument: &Instrument) -> WriterProperties {
     };
     let pair = |key: &str, value: String| KeyValue::new(format!("touchline.{key}"), value);
     let spec = &instrument.spec;
-    let mut builder = WriterProperties::builder()
+    WriterProperties::builder()
         .set_created_by(concat!("touchline ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(None)
         .set_key_value_metadata(Some(vec![
-            pair("table_version", "1".to_owned()),
+            pair("table_version", TABLE_VERSION.to_string()),
             pair("symbol", spec.symbol.as_str().to_owned()),
             pair("base", spec.base.as_str().to_owned()),
             pair("quote", spec.quote.as_str().to_owned()),
@@ -172,33 +283,20 @@ fn properties(table: Table, instrument: &Instrument) -> WriterProperties {
                 "scale",
                 "price = price_ticks * tick; qty = qty_lots * lot; mid = mid_half_ticks * tick / 2".to_owned(),
             ),
-        ]));
-    for column in table.columns() {
-        let path = ColumnPath::from(column.name);
-        // Growing numbers as differences, prices and sizes as byte planes, few-valued text as a dictionary.
-        let encoding = match column.kind {
-            ColumnKind::Time | ColumnKind::Id | ColumnKind::SignedId => Encoding::DELTA_BINARY_PACKED,
-            ColumnKind::Amount | ColumnKind::Decimal(_) => Encoding::BYTE_STREAM_SPLIT,
-            ColumnKind::Flag | ColumnKind::Text => continue,
-        };
-        builder = builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding);
-    }
-    builder.build()
+        ]))
+        .build()
 }
 
-fn write_group(writer: &mut SerializedFileWriter<File>, rows: &Rows) -> Result<(), ParquetError> {
+fn write_group(
+    writer: &mut SerializedFileWriter<File>,
+    rows: &Rows,
+    encoder: &mut ChunkEncoder,
+) -> Result<(), ParquetError> {
+    let columns: Vec<_> = writer.schema_descr().columns().to_vec();
     let mut group = writer.next_row_group()?;
-    for column in &rows.columns {
-        let Some(mut target) = group.next_column()? else {
-            return Err(ParquetError::General("the schema has fewer columns than the rows".to_owned()));
-        };
-        let levels = column.column.optional.then_some(&column.levels[..]);
-        match &column.values {
-            Values::Integers(values) => target.typed::<Int64Type>().write_batch(values, levels, None)?,
-            Values::Flags(values) => target.typed::<BoolType>().write_batch(values, levels, None)?,
-            Values::Texts(values) => target.typed::<ByteArrayType>().write_batch(values, levels, None)?,
-        };
-        target.close()?;
+    for (column, about) in rows.columns.iter().zip(&columns) {
+        let (bytes, close) = encoder.encode(column, rows.waiting, about)?;
+        group.append_column(&bytes, close)?;
     }
     group.close()?;
     Ok(())

@@ -46,6 +46,10 @@ pub struct Summary {
     pub without_table: BTreeMap<String, u64>,
     /// Files written, in the order of their paths.
     pub files: Vec<String>,
+    /// Of these, files that an earlier conversion had written and that were kept as they are.
+    pub kept: u64,
+    /// What else there is to know.
+    pub notes: Vec<String>,
     /// What was not there to be converted.
     pub dropped: Vec<DroppedPlace>,
 }

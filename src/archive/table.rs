@@ -5,7 +5,8 @@ use std::fmt::Write;
 /// A table of the archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
-    /// One row a level of each depth message; one without a level for a message that has none.
+    /// One row a level of each depth message; one without a level for a message that has none, and for a notice that
+    /// the book is not to be trusted until it has synced again.
     Orderbook,
     /// Best bid and ask as streamed ahead of the depth.
     Touches,
@@ -17,6 +18,10 @@ pub enum Table {
     Fills,
     /// Quote targets.
     Quotes,
+    /// The account and the model's figures once a second, from running the decisions again.
+    Kpi,
+    /// Messages of the feed as the journal holds them; on request only.
+    Raw,
 }
 
 /// What a column holds, which decides its physical type and encoding.
@@ -32,10 +37,33 @@ pub(super) enum ColumnKind {
     Amount,
     /// A decimal with that many places.
     Decimal(u32),
+    /// A measured number.
+    Float,
     /// Yes or no.
     Flag,
-    /// Text of few different values, or an order's id.
+    /// Text of few different values, kept once a row group.
+    Word,
+    /// Text of many different values.
     Text,
+    /// Bytes as they came.
+    Bytes,
+}
+
+impl ColumnKind {
+    /// Bytes that a waiting value takes, save those of its own text.
+    pub(super) const fn waiting_bytes(self) -> usize {
+        match self {
+            Time | Id | SignedId | Amount | Decimal(_) | Float => 8,
+            Word => 4,
+            Flag => 1,
+            Text | Bytes => 0,
+        }
+    }
+
+    /// Whether the column's values have an exact sum.
+    pub(super) const fn has_sum(self) -> bool {
+        !matches!(self, Word | Text | Bytes | Float)
+    }
 }
 
 /// A column of a table.
@@ -54,7 +82,7 @@ const fn optional(name: &'static str, kind: ColumnKind) -> Column {
     Column { name, kind, optional: true }
 }
 
-use ColumnKind::{Amount, Decimal, Flag, Id, SignedId, Text, Time};
+use ColumnKind::{Amount, Bytes, Decimal, Flag, Float, Id, SignedId, Text, Time, Word};
 
 const ORDERBOOK: &[Column] = &[
     required("ts", Time),
@@ -65,13 +93,14 @@ const ORDERBOOK: &[Column] = &[
     optional("prev_update_id", Id),
     required("is_snapshot", Flag),
     required("is_dropped", Flag),
-    optional("side", Text),
+    optional("notice", Word),
+    optional("side", Word),
     optional("price_ticks", Amount),
     optional("qty_lots", Amount),
     optional("price", Decimal(8)),
     optional("qty", Decimal(8)),
-    required("symbol", Text),
-    required("session", Text),
+    required("symbol", Word),
+    required("session", Word),
 ];
 
 const TOUCHES: &[Column] = &[
@@ -87,8 +116,8 @@ const TOUCHES: &[Column] = &[
     optional("bid_qty", Decimal(8)),
     optional("ask_price", Decimal(8)),
     optional("ask_qty", Decimal(8)),
-    required("symbol", Text),
-    required("session", Text),
+    required("symbol", Word),
+    required("session", Word),
 ];
 
 const TRADES: &[Column] = &[
@@ -98,34 +127,34 @@ const TRADES: &[Column] = &[
     required("trade_id", SignedId),
     required("is_aggregate", Flag),
     required("is_dropped", Flag),
-    required("aggressor", Text),
+    required("aggressor", Word),
     required("price_ticks", Amount),
     required("qty_lots", Amount),
     optional("price", Decimal(8)),
     optional("qty", Decimal(8)),
-    required("symbol", Text),
-    required("session", Text),
+    required("symbol", Word),
+    required("session", Word),
 ];
 
 const ORDERS: &[Column] = &[
     required("ts", Time),
     optional("event_ts", Time),
     required("seq", Id),
-    required("event", Text),
+    required("event", Word),
     required("client_id", Text),
     optional("venue_id", Id),
-    optional("source", Text),
-    optional("side", Text),
-    optional("order_kind", Text),
-    optional("reason", Text),
+    optional("source", Word),
+    optional("side", Word),
+    optional("order_kind", Word),
+    optional("reason", Word),
     optional("trade_id", SignedId),
     optional("price_ticks", Amount),
     optional("qty_lots", Amount),
     optional("cum_qty_lots", Amount),
     optional("price", Decimal(8)),
     optional("qty", Decimal(8)),
-    required("symbol", Text),
-    required("session", Text),
+    required("symbol", Word),
+    required("session", Word),
 ];
 
 const FILLS: &[Column] = &[
@@ -135,20 +164,20 @@ const FILLS: &[Column] = &[
     required("trade_id", SignedId),
     required("client_id", Text),
     optional("venue_id", Id),
-    required("source", Text),
-    required("side", Text),
+    required("source", Word),
+    required("side", Word),
     required("is_maker", Flag),
     required("price_ticks", Amount),
     required("qty_lots", Amount),
     required("cum_qty_lots", Amount),
     required("order_qty_lots", Amount),
     required("fee_e8", Amount),
-    required("fee_asset", Text),
+    required("fee_asset", Word),
     optional("price", Decimal(8)),
     optional("qty", Decimal(8)),
     optional("fee", Decimal(8)),
-    required("symbol", Text),
-    required("session", Text),
+    required("symbol", Word),
+    required("session", Word),
 ];
 
 const QUOTES: &[Column] = &[
@@ -158,21 +187,66 @@ const QUOTES: &[Column] = &[
     required("position_lots", Amount),
     optional("bid_price_ticks", Amount),
     required("bid_qty_lots", Amount),
-    required("bid_reason", Text),
+    required("bid_reason", Word),
     optional("ask_price_ticks", Amount),
     required("ask_qty_lots", Amount),
-    required("ask_reason", Text),
+    required("ask_reason", Word),
     optional("mid", Decimal(9)),
     optional("bid_price", Decimal(8)),
     optional("ask_price", Decimal(8)),
-    required("symbol", Text),
-    required("session", Text),
+    required("symbol", Word),
+    required("session", Word),
+];
+
+const KPI: &[Column] = &[
+    required("ts", Time),
+    required("seq", Id),
+    required("position_lots", Amount),
+    optional("mid_half_ticks", Amount),
+    optional("mid", Decimal(9)),
+    optional("position", Decimal(8)),
+    optional("pnl", Decimal(8)),
+    optional("pnl_spread", Decimal(8)),
+    optional("pnl_inventory", Decimal(8)),
+    optional("fees", Decimal(8)),
+    optional("sigma_ticks", Float),
+    optional("tau", Float),
+    required("k_ticks", Float),
+    optional("gamma", Float),
+    optional("kappa_ticks", Float),
+    optional("half_spread_ticks", Float),
+    required("working_orders", Amount),
+    required("symbol", Word),
+    required("session", Word),
+];
+
+const RAW: &[Column] = &[
+    required("ts", Time),
+    required("seq", Id),
+    required("kind", Word),
+    required("is_dropped", Flag),
+    required("message", Bytes),
+    required("symbol", Word),
+    required("session", Word),
 ];
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 6] =
-        [Table::Orderbook, Table::Touches, Table::Trades, Table::Orders, Table::Fills, Table::Quotes];
+    pub const ALL: [Table; 8] = [
+        Table::Orderbook,
+        Table::Touches,
+        Table::Trades,
+        Table::Orders,
+        Table::Fills,
+        Table::Quotes,
+        Table::Kpi,
+        Table::Raw,
+    ];
+
+    /// Whether the table is made only when it is asked for by name.
+    pub const fn is_on_request(self) -> bool {
+        matches!(self, Table::Raw)
+    }
 
     /// The folder's name.
     pub const fn name(self) -> &'static str {
@@ -183,6 +257,8 @@ impl Table {
             Table::Orders => "orders",
             Table::Fills => "fills",
             Table::Quotes => "quotes",
+            Table::Kpi => "kpi",
+            Table::Raw => "raw",
         }
     }
 
@@ -199,6 +275,8 @@ impl Table {
             Table::Orders => ORDERS,
             Table::Fills => FILLS,
             Table::Quotes => QUOTES,
+            Table::Kpi => KPI,
+            Table::Raw => RAW,
         }
     }
 
@@ -212,8 +290,10 @@ impl Table {
                 Id => ("int64", "(INTEGER(64,false))".to_owned()),
                 SignedId | Amount => ("int64", String::new()),
                 Decimal(scale) => ("int64", format!("(DECIMAL({DECIMAL_DIGITS},{scale}))")),
+                Float => ("double", String::new()),
                 Flag => ("boolean", String::new()),
-                Text => ("binary", "(STRING)".to_owned()),
+                Word | Text => ("binary", "(STRING)".to_owned()),
+                Bytes => ("binary", String::new()),
             };
             // Writing to a String cannot fail.
             let _ = write!(text, " {presence} {physical} {} {logical};", column.name);

@@ -22,8 +22,8 @@ pub struct ConvertArgs {
     /// Where the archive goes: `<table>/<SYMBOL>/YYYY-MM-DD/HH.parquet`.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Only these tables.
-    #[arg(long, value_delimiter = ',', value_parser = ["orderbook", "touches", "trades", "orders", "fills", "quotes"])]
+    /// Only these tables; `raw`, the feed's messages as the journal holds them, is made on request alone.
+    #[arg(long, value_delimiter = ',', value_parser = ["orderbook", "touches", "trades", "orders", "fills", "quotes", "kpi", "raw"])]
     pub tables: Vec<String>,
     /// Print one JSON object on stdout: rows and sums of each table, files, what was dropped.
     #[arg(long)]

@@ -1,0 +1,211 @@
+//! The files of a conversion while they are being made: which row goes to which, and when one is full or done.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::chunk::ChunkEncoder;
+use super::error::ArchiveError;
+use super::partition::{Cut, Existing, Finished, Partition, hour_of, partition_path};
+use super::rows::Rows;
+use super::summary::Summary;
+use super::table::Table;
+use crate::types::{Instrument, Symbol, TimestampNs};
+use crate::wire::Flags;
+
+/// Which file a row goes to. Steps are part of it: rows of one file share their scale.
+type Key = (Table, Symbol, (i64, i64), u64);
+
+/// Bytes of texts that one file may hold back before they are written.
+const GROUP_BYTES: usize = 24 << 20;
+
+/// Files that may keep the memory of their rows for the next row group. With more of them open, memory that each may
+/// need now and then would add up.
+const KEEPING_FILES: usize = 4;
+
+/// The open files.
+pub(super) struct Store {
+    out: PathBuf,
+    /// Tables to make; all that need no request when empty.
+    tables: Vec<Table>,
+    cut: Cut,
+    /// Sessions of this conversion.
+    names: BTreeSet<String>,
+    /// Files to be written whatever stands in their place.
+    anew: BTreeSet<PathBuf>,
+    open: BTreeMap<Key, Partition>,
+    /// Bytes of rows in memory.
+    waiting_bytes: usize,
+    /// Paths given to files of this conversion.
+    taken: HashSet<PathBuf>,
+    encoder: ChunkEncoder,
+    files: Vec<PathBuf>,
+    kept: u64,
+    stale: Vec<PathBuf>,
+    sums: BTreeMap<Table, (u64, Vec<i128>)>,
+}
+
+/// Where a row comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    pub session: &'a str,
+    pub time: TimestampNs,
+    /// Number of the record.
+    pub seq: u64,
+    pub flags: Flags,
+    /// What else the row follows from.
+    pub bytes: &'a [u8],
+}
+
+impl Store {
+    pub(super) fn new(
+        out: &Path,
+        tables: &[Table],
+        cut: Cut,
+        names: BTreeSet<String>,
+        anew: BTreeSet<PathBuf>,
+    ) -> Result<Store, ArchiveError> {
+        Ok(Store {
+            out: out.to_owned(),
+            tables: tables.to_vec(),
+            cut,
+            names,
+            anew,
+            open: BTreeMap::new(),
+            waiting_bytes: 0,
+            taken: HashSet::new(),
+            encoder: ChunkEncoder::new().map_err(ArchiveError::io("prepare the compression for", out))?,
+            files: Vec::new(),
+            kept: 0,
+            stale: Vec::new(),
+            sums: BTreeMap::new(),
+        })
+    }
+
+    /// Whether a table is to be made.
+    pub(super) fn wants(&self, table: Table) -> bool {
+        if self.tables.is_empty() { !table.is_on_request() } else { self.tables.contains(&table) }
+    }
+
+    /// Adds rows of one record to their file.
+    pub(super) fn row(
+        &mut self,
+        table: Table,
+        instrument: &Instrument,
+        origin: Origin<'_>,
+        fill: impl FnOnce(&mut Rows),
+    ) -> Result<(), ArchiveError> {
+        if !self.wants(table) {
+            return Ok(());
+        }
+        let spec = &instrument.spec;
+        let hour = hour_of(origin.time);
+        let key: Key = (table, spec.symbol, (spec.tick_e8, spec.lot_e8), hour);
+        if !self.open.contains_key(&key) {
+            // Clocks step back by moments, not by hours: what ended an hour ago gets no more rows, save in a file
+            // of its own.
+            let first = (table, spec.symbol, key.2, 0);
+            let last = (table, spec.symbol, key.2, hour.saturating_sub(1));
+            let ended: Vec<Key> = self.open.range(first..last).map(|(&key, _)| key).collect();
+            for old in ended {
+                self.close(&old)?;
+            }
+            let path = self.free_path(table, origin.session, instrument, hour)?;
+            let anew = self.anew.contains(&path);
+            self.open.insert(key, Partition::create(table, instrument, path, self.cut, anew)?);
+        }
+        let keeps = self.open.len() <= KEEPING_FILES;
+        let Some(partition) = self.open.get_mut(&key) else { return Ok(()) };
+        partition.note(&origin);
+        let before = partition.rows.waiting_bytes;
+        fill(&mut partition.rows);
+        self.waiting_bytes += partition.rows.waiting_bytes - before;
+        if partition.rows.waiting >= self.cut.group_rows || partition.rows.waiting_bytes >= GROUP_BYTES {
+            self.waiting_bytes -= partition.rows.waiting_bytes;
+            partition.flush(&mut self.encoder, keeps)?;
+        } else if self.waiting_bytes > self.cut.waiting_bytes {
+            self.flush_fullest()?;
+        }
+        Ok(())
+    }
+
+    /// The file's path: plain where it is free, or holds nothing but what is converted again now; else with the
+    /// session's name, so that no conversion destroys another's rows.
+    fn free_path(
+        &mut self,
+        table: Table,
+        session: &str,
+        instrument: &Instrument,
+        hour: u64,
+    ) -> Result<PathBuf, ArchiveError> {
+        for attempt in 0.. {
+            let suffix = match attempt {
+                0 => String::new(),
+                1 => format!("-{session}"),
+                _ => format!("-{session}-{attempt}"),
+            };
+            let path = self.out.join(partition_path(table, instrument, hour, &suffix)?);
+            let foreign = match Existing::read(&path) {
+                Some(existing) => !existing.sessions().all(|name| self.names.contains(name)),
+                // No file, or one that is not ours: the latter stays.
+                None => path.exists(),
+            };
+            if !foreign && self.taken.insert(path.clone()) {
+                return Ok(path);
+            }
+        }
+        unreachable!("some number is free")
+    }
+
+    fn flush_fullest(&mut self) -> Result<(), ArchiveError> {
+        if let Some(partition) = self.open.values_mut().max_by_key(|partition| partition.rows.waiting_bytes) {
+            self.waiting_bytes -= partition.rows.waiting_bytes;
+            partition.flush(&mut self.encoder, false)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, key: &Key) -> Result<(), ArchiveError> {
+        let Some(partition) = self.open.remove(key) else { return Ok(()) };
+        self.waiting_bytes -= partition.rows.waiting_bytes;
+        let (path, rows) = match partition.finish(&mut self.encoder)? {
+            Finished::Written(path, rows) => (path, rows),
+            Finished::Kept(path, rows) => {
+                self.kept += 1;
+                (path, rows)
+            }
+            Finished::Stale(path) => {
+                self.stale.push(path);
+                return Ok(());
+            }
+        };
+        self.files.push(path);
+        let (total, sums) = self.sums.entry(key.0).or_insert_with(|| (0, vec![0; rows.sums.len()]));
+        *total += rows.total;
+        for (sum, part) in sums.iter_mut().zip(&rows.sums) {
+            *sum += part;
+        }
+        Ok(())
+    }
+
+    /// Finishes every file. What the files hold goes into `summary`; the answer is the files that stand in the way,
+    /// which are not among them.
+    pub(super) fn finish(mut self, summary: &mut Summary) -> Result<Vec<PathBuf>, ArchiveError> {
+        let keys: Vec<Key> = self.open.keys().copied().collect();
+        for key in keys {
+            self.close(&key)?;
+        }
+        for (table, (rows, sums)) in &self.sums {
+            let part = summary.tables.entry(table.name().to_owned()).or_default();
+            part.rows = *rows;
+            for (column, sum) in table.columns().iter().zip(sums) {
+                if column.kind.has_sum() {
+                    part.sums.insert(column.name.to_owned(), sum.to_string());
+                }
+            }
+        }
+        self.files.sort();
+        summary.files = self.files.iter().map(|path| path.display().to_string()).collect();
+        summary.kept = self.kept;
+        Ok(self.stale)
+    }
+}
