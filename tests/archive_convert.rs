@@ -184,7 +184,7 @@ fn small_groups() -> ConvertOptions {
 }
 
 fn check_summary(summary: &Summary, written: &[&Written]) {
-    for table in Table::ALL.map(Table::name) {
+    for table in Table::ALL.into_iter().filter(|table| !matches!(table, Table::Kpi | Table::Raw)).map(Table::name) {
         let sum = |part: fn(&Written) -> &BTreeMap<&'static str, i128>| {
             written.iter().map(|written| part(written).get(table).copied().unwrap_or(0)).sum::<i128>().to_string()
         };
@@ -213,7 +213,7 @@ fn rows_and_sums_are_the_journals_and_a_second_conversion_writes_the_same() {
 
     let before: Vec<_> = summary.files.iter().map(|file| std::fs::read(file).unwrap()).collect();
     let again = convert(&session, &out, &small_groups()).unwrap();
-    assert_eq!(again, summary);
+    assert_eq!(again, Summary { kept: again.files.len() as u64, ..summary.clone() });
     let after: Vec<_> = summary.files.iter().map(|file| std::fs::read(file).unwrap()).collect();
     assert!(before == after, "the second conversion wrote other bytes");
 }
@@ -295,30 +295,6 @@ fn a_folder_that_cannot_be_written_is_an_error_with_its_path() {
     assert!(error.contains("archive/") && error.contains("cannot create the folder"), "{error}");
 }
 
-/// A Python with pyarrow: made once under the target folder. `None`, with the reason printed, where that is impossible.
-fn python_with_pyarrow() -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
-    let venv = target.join("pyarrow-venv");
-    let python = venv.join("bin/python");
-    let works = |python: &Path| {
-        Command::new(python).args(["-c", "import pyarrow.parquet"]).output().is_ok_and(|output| output.status.success())
-    };
-    if !works(&python) {
-        let _ = Command::new("python3").args(["-m", "venv"]).arg(&venv).output();
-        let _ = Command::new(&python).args(["-m", "pip", "install", "-q", "pyarrow"]).output();
-    }
-    if works(&python) {
-        return Some(python);
-    }
-    assert!(
-        std::env::var_os("TOUCHLINE_REQUIRE_TOOLS").is_none_or(|value| value != "1"),
-        "pyarrow cannot be installed into {}",
-        venv.display()
-    );
-    common::skip(&format!("no Python with pyarrow, and it cannot be installed into {}", venv.display()));
-    None
-}
-
 const SUMS: &str = r#"
 import json, pathlib, sys
 from decimal import Decimal
@@ -355,7 +331,7 @@ print(json.dumps(answer))
 
 #[test]
 fn pyarrow_reads_the_same_rows_and_sums() {
-    let Some(python) = python_with_pyarrow() else { return };
+    let Some(python) = common::python_with(&["pyarrow"]) else { return };
     let dir = tempfile::tempdir().unwrap();
     let (session, written) = write_session(dir.path(), 11, 20_000);
     let out = dir.path().join("archive");

@@ -6,12 +6,13 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
+use super::chunk::ChunkEncoder;
 use super::error::ArchiveError;
 use super::market_rows::{MarketRecord, raw_row};
 use super::order_rows::OrderRecord;
-use super::partition::Cut;
+use super::partition::{Cut, write_held};
 use super::rerun;
-use super::store::{Origin, Store};
+use super::store::{Held, Origin, Outcome, Store};
 use super::summary::{DroppedPlace, Summary};
 use super::table::Table;
 use crate::journal::{Damage, JournalError, JournalReader, Reading, SESSION_FILE, StreamReader};
@@ -23,6 +24,8 @@ use crate::wire::{FeedEvent, Flags, InputEvent, Kind, QuoteEvent, Record, Record
 pub struct ConvertOptions {
     /// Which tables; when empty all but those that are made on request only.
     pub tables: Vec<Table>,
+    /// Only records of the hours from the first to before the second, counted from the epoch.
+    pub hours: Option<(u64, u64)>,
     /// Rows of a row group.
     pub group_rows: usize,
     /// Bytes of rows held in memory over all files; the fullest file is written out when they are exceeded.
@@ -32,7 +35,7 @@ pub struct ConvertOptions {
 impl Default for ConvertOptions {
     fn default() -> Self {
         // A row group of `orderbook` waits in 12 MB; four of them fit.
-        ConvertOptions { tables: Vec::new(), group_rows: 128 << 10, waiting_bytes: 64 << 20 }
+        ConvertOptions { tables: Vec::new(), hours: None, group_rows: 128 << 10, waiting_bytes: 64 << 20 }
     }
 }
 
@@ -62,16 +65,18 @@ pub fn convert_all(
     }
     sessions.sort_by_key(|session| (session.info().started_ns, session.info().session));
     sessions.dedup_by_key(|session| session.info().session);
-    let mut anew = BTreeSet::new();
+    let (mut anew, mut written) = (BTreeSet::new(), BTreeSet::new());
     loop {
         let mut summary = Summary::default();
-        let stale = pass(&sessions, out, options, &anew, &mut summary, progress)?;
+        let outcome = pass(&sessions, out, options, &anew, &mut summary, progress)?;
+        written.extend(outcome.written);
         // A file that an earlier conversion made from less than there is now is only known at its end: once more,
         // with those to be written and all others to be kept.
-        if stale.is_empty() {
+        if outcome.stale.is_empty() {
+            summary.kept = (summary.files.len() - written.len()) as u64;
             return Ok(summary);
         }
-        anew.extend(stale);
+        anew.extend(outcome.stale);
     }
 }
 
@@ -83,10 +88,11 @@ fn pass(
     anew: &BTreeSet<PathBuf>,
     summary: &mut Summary,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<Vec<PathBuf>, ArchiveError> {
+) -> Result<Outcome, ArchiveError> {
     let names = sessions.iter().map(|session| session.info().session_id().to_string()).collect();
     let cut = Cut { group_rows: options.group_rows, waiting_bytes: options.waiting_bytes };
     let mut store = Store::new(out, &options.tables, cut, names, anew.clone())?;
+    store.only_hours(options.hours);
     let mut total = 0;
     for session in sessions {
         total += session.stream(Stream::Feed)?.total_bytes() + session.stream(Stream::Quote)?.total_bytes();
@@ -109,10 +115,61 @@ fn pass(
     store.finish(summary)
 }
 
+/// The rows of a session's tables, in memory: what a conversion writes, without the reading that comes before it. For
+/// measuring what the reading costs, and for whoever writes tables without a journal at hand.
+pub struct HeldTables {
+    instruments: Vec<Instrument>,
+    held: Vec<Held>,
+}
+
+impl HeldTables {
+    /// Reads a session's tables into memory, which must have room for them all.
+    ///
+    /// # Errors
+    /// As [`convert`].
+    pub fn read(session_dir: &Path, options: &ConvertOptions) -> Result<HeldTables, ArchiveError> {
+        let reader = JournalReader::open(session_dir)?;
+        let cut = Cut { group_rows: options.group_rows, waiting_bytes: options.waiting_bytes };
+        let names = BTreeSet::from([reader.info().session_id().to_string()]);
+        let mut store = Store::new(Path::new(""), &options.tables, cut, names, BTreeSet::new())?;
+        store.hold();
+        let mut session = Session::new(&reader)?;
+        let mut walk =
+            Walk { store: &mut store, session: &mut session, summary: &mut Summary::default(), progress: &mut |_| {} };
+        walk.stream(reader.stream(Stream::Feed)?, Walk::feed_record)?;
+        walk.stream(reader.stream(Stream::Quote)?, Walk::quote_record)?;
+        let held = store.held()?;
+        Ok(HeldTables { instruments: session.instruments, held })
+    }
+
+    /// Writes every table under `out`, as a conversion names its files but without its care for durability. Returns
+    /// the rows written.
+    ///
+    /// # Errors
+    /// When the archive cannot be written.
+    pub fn write(&self, out: &Path) -> Result<u64, ArchiveError> {
+        let mut encoder = ChunkEncoder::new().map_err(ArchiveError::io("prepare the compression for", out))?;
+        let mut rows = 0;
+        for held in &self.held {
+            let Some(instrument) = self.instruments.iter().find(|instrument| instrument.spec.symbol == held.symbol)
+            else {
+                continue;
+            };
+            let path = out.join(&held.path);
+            let folder = path.parent().unwrap_or(out);
+            std::fs::create_dir_all(folder).map_err(ArchiveError::io("create the folder", folder))?;
+            write_held(held.table, instrument, &held.groups, &path, &mut encoder)?;
+            rows += held.groups.iter().map(|group| group.waiting as u64).sum::<u64>();
+        }
+        Ok(rows)
+    }
+}
+
 /// One session while it is converted.
 struct Session<'a> {
     dir: &'a Path,
     name: String,
+    venue: String,
     instruments: Vec<Instrument>,
     /// Stands for no instrument, in `raw` alone.
     nothing: Instrument,
@@ -165,6 +222,7 @@ impl<'a> Session<'a> {
         Ok(Session {
             dir: reader.session_dir(),
             name: reader.info().session_id().to_string(),
+            venue: reader.info().venue_profile.clone(),
             instruments,
             nothing: Instrument::new(InstrumentId(u16::MAX), spec),
             filled: Filled::default(),
@@ -182,7 +240,14 @@ impl<'a> Session<'a> {
 
     fn origin<'b>(&'b self, record: &Record<'b>) -> Origin<'b> {
         let header = &record.header;
-        Origin { session: &self.name, time: header.ts, seq: header.seq, flags: header.flags, bytes: record.payload }
+        Origin {
+            session: &self.name,
+            venue: &self.venue,
+            time: header.ts,
+            seq: header.seq,
+            flags: header.flags,
+            bytes: record.payload,
+        }
     }
 
     fn bad(&self, record: &Record<'_>, why: impl ToString) -> ArchiveError {

@@ -10,16 +10,20 @@
 mod chunk;
 mod convert;
 mod error;
+mod live;
 mod market_rows;
 mod order_rows;
 mod partition;
+mod read;
 mod rerun;
 mod rows;
 mod store;
 mod summary;
 mod table;
 
-pub use convert::{ConvertOptions, convert, convert_all};
+pub use convert::{ConvertOptions, HeldTables, convert, convert_all};
 pub use error::ArchiveError;
+pub use live::LiveArchive;
+pub use read::{FileCheck, check_file, read_orderbook};
 pub use summary::{DroppedPlace, Summary, TableSummary};
 pub use table::Table;

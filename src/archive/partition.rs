@@ -22,7 +22,10 @@ use super::table::Table;
 use crate::types::{Instrument, TimestampNs, format_e8};
 
 /// Key of the file's metadata that lists the sessions in it, separated by commas.
-const SESSIONS_KEY: &str = "touchline.sessions";
+pub(super) const SESSIONS_KEY: &str = "touchline.sessions";
+
+/// Key of the venue profiles of those sessions, in their order.
+pub(super) const VENUES_KEY: &str = "touchline.venues";
 
 /// Key of the digest of the records that the rows came from.
 const SOURCE_KEY: &str = "touchline.source";
@@ -98,6 +101,7 @@ pub(super) struct Partition {
     path: PathBuf,
     /// Sessions that gave rows, in their order.
     sessions: Vec<String>,
+    venues: Vec<String>,
     /// Digest of every record that gave rows.
     source: u64,
     cut: Cut,
@@ -107,9 +111,11 @@ pub(super) struct Partition {
 /// What becomes of the rows.
 enum Sink {
     /// They are written to a file beside the final one.
-    Write { writer: SerializedFileWriter<File>, temporary: PathBuf },
+    Write { writer: SerializedFileWriter<File>, temporary: PathBuf, before: Option<Existing> },
     /// The final file is there already, made by an earlier conversion: it is only seen whether it holds these rows.
     Compare(Existing),
+    /// They are kept in memory, a row group each.
+    Hold(Vec<Rows>),
     /// Nothing more: finished, or given up.
     Done,
 }
@@ -120,8 +126,12 @@ pub(super) enum Finished {
     Written(PathBuf, Rows),
     /// An earlier conversion had written the very same.
     Kept(PathBuf, Rows),
+    /// The file that was there holds so many rows more of the same sessions: it was made before the journal lost them.
+    Fuller(PathBuf, u64),
     /// The file that was there holds something else, and has to be written again.
     Stale(PathBuf),
+    /// Nothing was written: these are its row groups.
+    Held(PathBuf, Vec<Rows>),
 }
 
 impl Partition {
@@ -133,9 +143,9 @@ impl Partition {
         cut: Cut,
         anew: bool,
     ) -> Result<Partition, ArchiveError> {
-        let sink = match Existing::read(&path).filter(|existing| !anew && existing.cut == cut.text()) {
-            Some(existing) => Sink::Compare(existing),
-            None => {
+        let sink = match Existing::read(&path) {
+            Some(existing) if !anew && existing.cut == cut.text() => Sink::Compare(existing),
+            before => {
                 let folder = path.parent().unwrap_or(Path::new("."));
                 std::fs::create_dir_all(folder).map_err(ArchiveError::io("create the folder", folder))?;
                 let temporary = unfinished(&path);
@@ -145,16 +155,30 @@ impl Partition {
                 let schema = Arc::new(parse_message_type(&table.schema_text()).map_err(failed)?);
                 let properties = Arc::new(properties(instrument));
                 let writer = SerializedFileWriter::new(file, schema, properties).map_err(failed)?;
-                Sink::Write { writer, temporary }
+                Sink::Write { writer, temporary, before }
             }
         };
-        Ok(Partition { rows: Rows::new(table), path, sessions: Vec::new(), source: 0, cut, sink })
+        Ok(Partition { rows: Rows::new(table), path, sessions: Vec::new(), venues: Vec::new(), source: 0, cut, sink })
+    }
+
+    /// Begins a file that is never written: its rows stay in memory.
+    pub(super) fn hold(table: Table, path: PathBuf, cut: Cut) -> Partition {
+        Partition {
+            rows: Rows::new(table),
+            path,
+            sessions: Vec::new(),
+            venues: Vec::new(),
+            source: 0,
+            cut,
+            sink: Sink::Hold(Vec::new()),
+        }
     }
 
     /// Notes what the next rows come from.
     pub(super) fn note(&mut self, origin: &Origin<'_>) {
         if self.sessions.last().is_none_or(|known| known != origin.session) {
             self.sessions.push(origin.session.to_owned());
+            self.venues.push(origin.venue.to_owned());
         }
         let place = origin.seq ^ origin.time.nanos().rotate_left(32) ^ (u64::from(origin.flags.0) << 56);
         self.source = xxh3_64_with_seed(origin.bytes, self.source.rotate_left(1) ^ place);
@@ -165,9 +189,11 @@ impl Partition {
         if self.rows.waiting == 0 {
             return Ok(());
         }
-        if let Sink::Write { writer, .. } = &mut self.sink {
-            write_group(writer, &self.rows, encoder)
-                .map_err(|source| ArchiveError::Parquet { path: self.path.clone(), source })?;
+        match &mut self.sink {
+            Sink::Write { writer, .. } => write_group(writer, &self.rows, encoder)
+                .map_err(|source| ArchiveError::Parquet { path: self.path.clone(), source })?,
+            Sink::Hold(groups) => groups.push(self.rows.take()),
+            Sink::Compare(_) | Sink::Done => {}
         }
         self.rows.clear(kept);
         Ok(())
@@ -179,11 +205,22 @@ impl Partition {
         let path = self.path.clone();
         let (sessions, source) = (self.sessions.join(","), format!("{:016x}", self.source));
         let rows = std::mem::replace(&mut self.rows, Rows::new(Table::Quotes));
+        let before = match &self.sink {
+            Sink::Write { before, .. } => before.as_ref(),
+            Sink::Compare(existing) => Some(existing),
+            Sink::Hold(_) | Sink::Done => None,
+        };
+        let more = before.filter(|before| before.sessions == sessions).map_or(0, |b| b.rows.saturating_sub(rows.total));
+        if more > 0 {
+            // What is being written is removed when `self` is dropped.
+            return Ok(Finished::Fuller(path, more));
+        }
         let (mut writer, temporary) = match std::mem::replace(&mut self.sink, Sink::Done) {
-            Sink::Write { writer, temporary } => (writer, temporary),
+            Sink::Write { writer, temporary, .. } => (writer, temporary),
             Sink::Compare(existing) if existing.sessions == sessions && existing.source == source => {
                 return Ok(Finished::Kept(path, rows));
             }
+            Sink::Hold(groups) => return Ok(Finished::Held(path, groups)),
             Sink::Compare(_) | Sink::Done => return Ok(Finished::Stale(path)),
         };
         let sums: serde_json::Map<String, serde_json::Value> = rows
@@ -195,6 +232,7 @@ impl Partition {
             .collect();
         for (key, value) in [
             (SESSIONS_KEY, sessions),
+            (VENUES_KEY, self.venues.join(",")),
             (SOURCE_KEY, source),
             (CUT_KEY, self.cut.text()),
             (SUMS_KEY, serde_json::Value::Object(sums).to_string()),
@@ -238,6 +276,7 @@ pub(super) struct Existing {
     sessions: String,
     source: String,
     cut: String,
+    rows: u64,
 }
 
 impl Existing {
@@ -251,6 +290,7 @@ impl Existing {
             sessions,
             source: value(SOURCE_KEY).unwrap_or_default(),
             cut: value(CUT_KEY).unwrap_or_default(),
+            rows: u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0),
         })
     }
 
@@ -258,6 +298,26 @@ impl Existing {
     pub(super) fn sessions(&self) -> impl Iterator<Item = &str> {
         self.sessions.split(',')
     }
+}
+
+/// Writes row groups that are in memory as a file of a table; nothing else is done to it.
+pub(super) fn write_held(
+    table: Table,
+    instrument: &Instrument,
+    groups: &[Rows],
+    path: &Path,
+    encoder: &mut ChunkEncoder,
+) -> Result<(), ArchiveError> {
+    let file = File::create(path).map_err(ArchiveError::io("create", path))?;
+    let write = || {
+        let schema = Arc::new(parse_message_type(&table.schema_text())?);
+        let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties(instrument)))?;
+        for rows in groups {
+            write_group(&mut writer, rows, encoder)?;
+        }
+        writer.close()
+    };
+    write().map(drop).map_err(|source| ArchiveError::Parquet { path: path.to_owned(), source })
 }
 
 fn properties(instrument: &Instrument) -> WriterProperties {

@@ -83,7 +83,14 @@ pub(super) fn kpi_rows(
             for instrument in instruments {
                 let snapshot = pipeline.snapshot(instrument.id);
                 let text = format!("{snapshot:?}");
-                let origin = Origin { session, time: ts, seq, flags: Flags::NONE, bytes: text.as_bytes() };
+                let origin = Origin {
+                    session,
+                    venue: &info.venue_profile,
+                    time: ts,
+                    seq,
+                    flags: Flags::NONE,
+                    bytes: text.as_bytes(),
+                };
                 store.row(Table::Kpi, instrument, origin, |rows| {
                     kpi_row(ts, seq, instrument, &snapshot, session, rows);
                 })?;

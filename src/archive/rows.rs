@@ -137,6 +137,15 @@ impl Rows {
         self.waiting_bytes = 0;
     }
 
+    /// The waiting rows, taken out; what is left goes on counting.
+    pub(super) fn take(&mut self) -> Rows {
+        let fresh = self.columns.iter().map(|column| ColumnRows::new(column.column)).collect();
+        let taken = Rows { columns: std::mem::replace(&mut self.columns, fresh), sums: Vec::new(), ..*self };
+        self.waiting = 0;
+        self.waiting_bytes = 0;
+        taken
+    }
+
     /// Begins `rows` rows at once.
     pub(super) fn begin(&mut self, rows: usize) {
         self.span = rows;

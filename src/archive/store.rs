@@ -28,6 +28,8 @@ pub(super) struct Store {
     /// Tables to make; all that need no request when empty.
     tables: Vec<Table>,
     cut: Cut,
+    /// Hours to make: from the first to before the second.
+    hours: Option<(u64, u64)>,
     /// Sessions of this conversion.
     names: BTreeSet<String>,
     /// Files to be written whatever stands in their place.
@@ -39,15 +41,36 @@ pub(super) struct Store {
     taken: HashSet<PathBuf>,
     encoder: ChunkEncoder,
     files: Vec<PathBuf>,
-    kept: u64,
+    written: Vec<PathBuf>,
+    notes: Vec<String>,
     stale: Vec<PathBuf>,
+    /// Where row groups go that are not to be written.
+    held: Option<Vec<Held>>,
     sums: BTreeMap<Table, (u64, Vec<i128>)>,
+}
+
+/// What became of the files.
+pub(super) struct Outcome {
+    /// Written now; all others were there already.
+    pub written: Vec<PathBuf>,
+    /// Files that stand in the way, and are to be written anew: the summary does not count them.
+    pub stale: Vec<PathBuf>,
+}
+
+/// The row groups of one file.
+pub(super) struct Held {
+    pub table: Table,
+    pub symbol: Symbol,
+    pub path: PathBuf,
+    pub groups: Vec<Rows>,
 }
 
 /// Where a row comes from.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub session: &'a str,
+    /// The session's venue profile.
+    pub venue: &'a str,
     pub time: TimestampNs,
     /// Number of the record.
     pub seq: u64,
@@ -68,6 +91,7 @@ impl Store {
             out: out.to_owned(),
             tables: tables.to_vec(),
             cut,
+            hours: None,
             names,
             anew,
             open: BTreeMap::new(),
@@ -75,10 +99,31 @@ impl Store {
             taken: HashSet::new(),
             encoder: ChunkEncoder::new().map_err(ArchiveError::io("prepare the compression for", out))?,
             files: Vec::new(),
-            kept: 0,
+            written: Vec::new(),
+            notes: Vec::new(),
             stale: Vec::new(),
+            held: None,
             sums: BTreeMap::new(),
         })
+    }
+
+    /// Rows of other hours are passed by.
+    pub(super) fn only_hours(&mut self, hours: Option<(u64, u64)>) {
+        self.hours = hours;
+    }
+
+    /// From now on nothing is written: row groups stay in memory, for [`held`](Self::held).
+    pub(super) fn hold(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    /// Row groups that were not written.
+    pub(super) fn held(&mut self) -> Result<Vec<Held>, ArchiveError> {
+        let keys: Vec<Key> = self.open.keys().copied().collect();
+        for key in keys {
+            self.close(&key)?;
+        }
+        Ok(self.held.take().unwrap_or_default())
     }
 
     /// Whether a table is to be made.
@@ -99,6 +144,9 @@ impl Store {
         }
         let spec = &instrument.spec;
         let hour = hour_of(origin.time);
+        if self.hours.is_some_and(|(from, to)| hour < from || hour >= to) {
+            return Ok(());
+        }
         let key: Key = (table, spec.symbol, (spec.tick_e8, spec.lot_e8), hour);
         if !self.open.contains_key(&key) {
             // Clocks step back by moments, not by hours: what ended an hour ago gets no more rows, save in a file
@@ -111,7 +159,11 @@ impl Store {
             }
             let path = self.free_path(table, origin.session, instrument, hour)?;
             let anew = self.anew.contains(&path);
-            self.open.insert(key, Partition::create(table, instrument, path, self.cut, anew)?);
+            let partition = match self.held {
+                Some(_) => Partition::hold(table, path, self.cut),
+                None => Partition::create(table, instrument, path, self.cut, anew)?,
+            };
+            self.open.insert(key, partition);
         }
         let keeps = self.open.len() <= KEEPING_FILES;
         let Some(partition) = self.open.get_mut(&key) else { return Ok(()) };
@@ -168,13 +220,21 @@ impl Store {
         let Some(partition) = self.open.remove(key) else { return Ok(()) };
         self.waiting_bytes -= partition.rows.waiting_bytes;
         let (path, rows) = match partition.finish(&mut self.encoder)? {
-            Finished::Written(path, rows) => (path, rows),
-            Finished::Kept(path, rows) => {
-                self.kept += 1;
+            Finished::Written(path, rows) => {
+                self.written.push(path.clone());
                 (path, rows)
             }
+            Finished::Kept(path, rows) => (path, rows),
             Finished::Stale(path) => {
                 self.stale.push(path);
+                return Ok(());
+            }
+            Finished::Fuller(path, more) => {
+                self.notes.push(format!("{}: kept, it has {more} rows more than the journal now", path.display()));
+                return Ok(());
+            }
+            Finished::Held(path, groups) => {
+                self.held.get_or_insert_default().push(Held { table: key.0, symbol: key.1, path, groups });
                 return Ok(());
             }
         };
@@ -187,9 +247,8 @@ impl Store {
         Ok(())
     }
 
-    /// Finishes every file. What the files hold goes into `summary`; the answer is the files that stand in the way,
-    /// which are not among them.
-    pub(super) fn finish(mut self, summary: &mut Summary) -> Result<Vec<PathBuf>, ArchiveError> {
+    /// Finishes every file. What the files hold goes into `summary`.
+    pub(super) fn finish(mut self, summary: &mut Summary) -> Result<Outcome, ArchiveError> {
         let keys: Vec<Key> = self.open.keys().copied().collect();
         for key in keys {
             self.close(&key)?;
@@ -205,7 +264,7 @@ impl Store {
         }
         self.files.sort();
         summary.files = self.files.iter().map(|path| path.display().to_string()).collect();
-        summary.kept = self.kept;
-        Ok(self.stale)
+        summary.notes.append(&mut self.notes);
+        Ok(Outcome { written: self.written, stale: self.stale })
     }
 }

@@ -12,6 +12,7 @@ use crate::run::demo::DemoArgs;
 use crate::run::inspect::{self, InspectArgs};
 use crate::run::not_built::{self, AnyArgs};
 use crate::run::replay::{self, ReplayArgs};
+use crate::run::validate::{self, ValidateArgs};
 use crate::run::{Failure, exit};
 
 /// A low-latency market-making engine for Binance-protocol venues.
@@ -64,8 +65,8 @@ enum Verb {
     Watchdog(AnyArgs),
     /// Turn other people's recordings into a journal (not built yet).
     Import(AnyArgs),
-    /// Check recordings and journals (not built yet).
-    Validate(AnyArgs),
+    /// Check journals and archives: checksums, sums, holes, crossings, clocks, and that both tell of the same books.
+    Validate(ValidateArgs),
     /// Run the decisions over recorded data (not built yet).
     Backtest(AnyArgs),
 }
@@ -92,7 +93,7 @@ impl Verb {
             Verb::Stop(_) => not_built::run("stop"),
             Verb::Watchdog(_) => not_built::run("watchdog"),
             Verb::Import(_) => not_built::run("import"),
-            Verb::Validate(_) => not_built::run("validate"),
+            Verb::Validate(args) => validate::run(args),
             Verb::Backtest(_) => not_built::run("backtest"),
         }
     }

@@ -212,6 +212,8 @@ pub struct JournalConfig {
     pub segment_s: u64,
     /// Interval between syncs, in milliseconds.
     pub sync_ms: u64,
+    /// Folder of the archive that a running engine makes; empty for none.
+    pub archive_dir: PathBuf,
 }
 
 /// The optional Redis sink.

@@ -70,7 +70,9 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     if let Some(dashboard) = &dashboard {
         tracing::info!("dashboard and /metrics: {}", dashboard.url());
     }
+    let archive = super::archiving::begin(&config, &engine.live());
     let summary = signals.see_through(engine, args.seconds.map(Duration::from_secs));
+    super::archiving::end(archive);
     if args.json {
         println!("{}", summary_json(&summary));
     }

@@ -3,6 +3,7 @@
 //! Every verb is a function `run(args) -> Result<(), Failure>` in a file of its own name, called by `cli` on the main
 //! thread. Output for machines goes to stdout, everything else to stderr.
 
+pub mod archiving;
 pub mod convert;
 pub mod demo;
 pub mod engine;
@@ -16,6 +17,7 @@ pub mod record;
 pub mod replay;
 pub mod report;
 pub mod sources;
+pub mod validate;
 pub mod venue;
 pub mod virtual_session;
 

@@ -35,7 +35,9 @@ pub fn run(args: RecordArgs) -> Result<(), Failure> {
     });
     let engine = engine::start(&config, None, EngineMode::Record, "record", lines)?;
     let live = engine.live();
+    let archive = super::archiving::begin(&config, &engine.live());
     let summary = signals.see_through(engine, args.seconds.map(Duration::from_secs));
+    super::archiving::end(archive);
     tracing::info!(
         records = live.board().count(crate::metrics::Count::FeedRecords),
         malformed = live.board().count(crate::metrics::Count::Malformed),

@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Says that a test skips and why: to whoever runs it alone, and to `cargo xtask test`, which counts at the end.
 pub fn skip(why: &str) {
@@ -27,5 +28,33 @@ pub fn data_dir() -> Option<PathBuf> {
     let required = std::env::var("TOUCHLINE_REQUIRE_DATA").is_ok_and(|value| value == "1");
     assert!(!required, "recordings are required, but there is no folder {}", dir.display());
     skip(&format!("no folder of recordings at {}", dir.display()));
+    None
+}
+
+/// A Python with these packages: made once under the target folder. `None`, with the reason printed, where that is
+/// impossible; with `TOUCHLINE_REQUIRE_TOOLS=1` that is a failure.
+pub fn python_with(packages: &[&str]) -> Option<PathBuf> {
+    // Tests of one program run at once: only one of them may install.
+    static INSTALL: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _installing = INSTALL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
+    let venv = target.join("pyarrow-venv");
+    let python = venv.join("bin/python");
+    let imports = format!("import {}", packages.join(", "));
+    let works = || Command::new(&python).args(["-c", &imports]).output().is_ok_and(|output| output.status.success());
+    if !works() {
+        let _ = Command::new("python3").args(["-m", "venv"]).arg(&venv).output();
+        let _ = Command::new(&python).args(["-m", "pip", "install", "-q"]).args(packages).output();
+    }
+    if works() {
+        return Some(python);
+    }
+    assert!(
+        std::env::var_os("TOUCHLINE_REQUIRE_TOOLS").is_none_or(|value| value != "1"),
+        "{} cannot be installed into {}",
+        packages.join(", "),
+        venv.display()
+    );
+    skip(&format!("no Python with {}, and they cannot be installed into {}", packages.join(", "), venv.display()));
     None
 }

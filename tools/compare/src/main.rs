@@ -2,6 +2,7 @@
 //!
 //! One module a command; each prints a table, or one JSON object with `--json`.
 
+mod convert;
 mod matching;
 
 use clap::{Parser, Subcommand};
@@ -15,12 +16,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The archive: depth into Parquet, by us and by other tools.
+    Convert(convert::Options),
     /// The matching core: messages in, reports out, by several books of orders.
     Matching(matching::Options),
 }
 
 fn main() -> Result<(), String> {
     match Arguments::parse().command {
+        Command::Convert(options) => convert::run(&options),
         Command::Matching(options) => matching::run(&options),
     }
 }
