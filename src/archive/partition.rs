@@ -354,8 +354,8 @@ fn write_group(
 ) -> Result<(), ParquetError> {
     let columns: Vec<_> = writer.schema_descr().columns().to_vec();
     let mut group = writer.next_row_group()?;
-    for (column, about) in rows.columns.iter().zip(&columns) {
-        let (bytes, close) = encoder.encode(column, rows.waiting, about)?;
+    for (at, about) in columns.iter().enumerate() {
+        let (bytes, close) = encoder.encode(&rows.columns, at, rows.waiting, about)?;
         group.append_column(&bytes, close)?;
     }
     group.close()?;

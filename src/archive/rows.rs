@@ -53,6 +53,8 @@ pub(super) struct ColumnRows {
     pub levels: Vec<u8>,
     /// Rows without a value.
     pub nulls: usize,
+    /// Decimals that are a number of steps each: the column of those numbers, so many places before, and the step.
+    pub scaled: Option<(usize, i64)>,
 }
 
 impl ColumnRows {
@@ -66,7 +68,7 @@ impl ColumnRows {
                 Values::Integers(Vec::new())
             }
         };
-        ColumnRows { column, values, levels: Vec::new(), nulls: 0 }
+        ColumnRows { column, values, levels: Vec::new(), nulls: 0, scaled: None }
     }
 
     /// Notes for `rows` rows whether they have a value.
@@ -121,6 +123,7 @@ impl Rows {
             }
             column.levels.clear();
             column.nulls = 0;
+            column.scaled = None;
             match &mut column.values {
                 Values::Integers(values) => values.clear(),
                 Values::Floats(values) => values.clear(),
@@ -226,6 +229,7 @@ impl Rows {
         }));
         if all_fit {
             self.sums[at] += sum(&values[from..]);
+            column.scaled = Some((back, step_e8));
             column.mark(span, true);
             return;
         }

@@ -7,6 +7,7 @@
 
 mod delta;
 mod hybrid;
+mod ladder;
 mod planes;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
+use self::ladder::Ladder;
 use super::rows::{ColumnRows, Values, Words};
 use super::table::ColumnKind;
 
@@ -33,6 +35,7 @@ pub(super) struct ChunkEncoder {
     plain: Vec<u8>,
     /// The page after it.
     packed: Vec<u8>,
+    ladder: Ladder,
 }
 
 impl ChunkEncoder {
@@ -42,16 +45,19 @@ impl ChunkEncoder {
     /// When zstd has no memory.
     pub(super) fn new() -> std::io::Result<ChunkEncoder> {
         let compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
-        Ok(ChunkEncoder { compressor, plain: Vec::new(), packed: Vec::new() })
+        Ok(ChunkEncoder { compressor, plain: Vec::new(), packed: Vec::new(), ladder: Ladder::default() })
     }
 
-    /// Encodes the waiting values of a column: the chunk's bytes and what the footer says about them.
+    /// Encodes the waiting values of a column of `all`: the chunk's bytes and what the footer says about them.
     pub(super) fn encode(
         &mut self,
-        column: &ColumnRows,
+        all: &[ColumnRows],
+        at: usize,
         rows: usize,
         about: &ColumnDescPtr,
     ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
+        let column = &all[at];
+        let is_ladder = column.scaled.is_some_and(|(back, step)| self.climb(column, &all[at - back], step));
         let mut sink = TrackedWrite::new(Vec::new());
         let mut pages = SerializedPageWriter::new(&mut sink);
         let (mut compressed, mut uncompressed) = (0, 0);
@@ -60,18 +66,28 @@ impl ChunkEncoder {
             (Values::Integers(_), ColumnKind::Time | ColumnKind::Id | ColumnKind::SignedId) => {
                 Encoding::DELTA_BINARY_PACKED
             }
+            (Values::Integers(_), _) if is_ladder => Encoding::RLE_DICTIONARY,
             (Values::Integers(_) | Values::Floats(_), _) => Encoding::BYTE_STREAM_SPLIT,
             (Values::Words(_), _) => Encoding::RLE_DICTIONARY,
             (Values::Flags(_) | Values::Texts(_), _) => Encoding::PLAIN,
         };
-        if let Values::Words(words) = &column.values {
+        if encoding == Encoding::RLE_DICTIONARY {
             self.plain.clear();
-            for word in words.dictionary() {
-                put_text(word, &mut self.plain);
-            }
+            let known = match &column.values {
+                Values::Words(words) => {
+                    for word in words.dictionary() {
+                        put_text(word, &mut self.plain);
+                    }
+                    words.dictionary().len()
+                }
+                _ => {
+                    self.plain.extend_from_slice(bytemuck::cast_slice(&self.ladder.rungs));
+                    self.ladder.rungs.len()
+                }
+            };
             let page = Page::DictionaryPage {
                 buf: self.compress()?,
-                num_values: words.dictionary().len() as u32,
+                num_values: known as u32,
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
             };
@@ -118,6 +134,16 @@ impl ChunkEncoder {
         Ok((bytes, close))
     }
 
+    /// Makes a dictionary of a column of decimals, whose numbers of steps are `steps`; `false` when they spread too far.
+    fn climb(&mut self, column: &ColumnRows, steps: &ColumnRows, step: i64) -> bool {
+        match (&column.values, &steps.values) {
+            (Values::Integers(values), Values::Integers(steps)) if values.len() == steps.len() => {
+                self.ladder.climb(steps, step)
+            }
+            _ => false,
+        }
+    }
+
     /// Which rows have a value: nothing for a required column, a length and runs of 0 and 1 for another.
     fn put_levels(&mut self, column: &ColumnRows) {
         if !column.column.optional {
@@ -133,6 +159,11 @@ impl ChunkEncoder {
         let out = &mut self.plain;
         match values {
             Values::Integers(values) if encoding == Encoding::DELTA_BINARY_PACKED => delta::encode(values, out),
+            Values::Integers(_) if encoding == Encoding::RLE_DICTIONARY => {
+                let width = hybrid::width_for(self.ladder.rungs.len());
+                out.push(width as u8);
+                hybrid::encode(&self.ladder.numbers, width, out);
+            }
             Values::Integers(values) => planes::encode(bytemuck::cast_slice(values), out),
             Values::Floats(values) => planes::encode(bytemuck::cast_slice(values), out),
             Values::Flags(values) => out.extend(

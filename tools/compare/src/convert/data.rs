@@ -42,7 +42,7 @@ impl Random {
 
 /// Writes at least `rows` rows: messages of 5 to 44 levels, prices around a walking mid, a quarter of them removals.
 pub fn make(folder: &Path, rows: u64) -> Result<DataSet, String> {
-    let told = |what: &str| move |error: std::io::Error| format!("{what}: {error}");
+    let told = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
     let plain = folder.join("plain");
     std::fs::create_dir_all(&plain).map_err(told("the folder of the set"))?;
     let mut instruments = Vec::new();

@@ -63,14 +63,16 @@ def table(symbol, rows):
 
 
 WORDS = ["notice", "side", "symbol", "session"]
+# As ours: decimals of prices are a dictionary, of their few different values.
+DICTIONARY = [*WORDS, "price"]
 DELTA = ["ts", "event_ts", "seq", "first_update_id", "last_update_id", "prev_update_id"]
-PLANES = ["price_ticks", "qty_lots", "price", "qty"]
+PLANES = ["price_ticks", "qty_lots", "qty"]
 ENCODINGS = {**{name: "DELTA_BINARY_PACKED" for name in DELTA}, **{name: "BYTE_STREAM_SPLIT" for name in PLANES}}
 
 
 def write_arrow(data, path):
     pq.write_table(
-        data, path, row_group_size=GROUP, compression="zstd", compression_level=1, use_dictionary=WORDS,
+        data, path, row_group_size=GROUP, compression="zstd", compression_level=1, use_dictionary=DICTIONARY,
         column_encoding=ENCODINGS, store_decimal_as_integer=True, store_schema=False,
         # Readers need as much of it as ours writes: least and greatest of a chunk, no index.
         write_page_index=False, data_page_size=1 << 20,
