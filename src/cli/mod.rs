@@ -45,8 +45,8 @@ enum Verb {
     Replay(ReplayArgs),
     /// Fit the models to recorded data (not built yet).
     Train(AnyArgs),
-    /// Check a fitted model (not built yet).
-    Model(AnyArgs),
+    /// Check the models against their papers and closed forms.
+    Model(crate::run::model::ModelArgs),
     /// Run a grid of backtests (not built yet).
     Sweep(AnyArgs),
     /// Measure the latency of every hop (not built yet).
@@ -83,7 +83,7 @@ impl Verb {
             Verb::Report(args) => crate::run::report::run(args),
             Verb::Replay(args) => replay::run(args),
             Verb::Train(_) => not_built::run("train"),
-            Verb::Model(_) => not_built::run("model"),
+            Verb::Model(args) => crate::run::model::run(args),
             Verb::Sweep(_) => not_built::run("sweep"),
             Verb::Bench(_) => not_built::run("bench"),
             Verb::Doctor(_) => not_built::run("doctor"),

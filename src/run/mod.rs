@@ -11,6 +11,7 @@ pub mod failure;
 pub mod flow;
 pub mod inspect;
 pub mod live;
+pub mod model;
 pub mod not_built;
 pub mod output;
 pub mod record;

@@ -14,7 +14,7 @@ mod toxicity_coefficient;
 pub use intensity::{Intensity, OrderIntensity, fit};
 pub use risk_aversion::{RiskAversion, gamma_at_full_skew};
 pub use rls::{InterceptRls, Rls};
-pub use skew::Skew;
+pub use skew::{Skew, kappa_ticks};
 pub use toxicity_coefficient::{MarkoutCounts, ToxicityCoefficient, seed_k};
 
 use super::config::{EstimatorsConfig, LearnKind, QuoterConfig};

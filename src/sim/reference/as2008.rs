@@ -7,7 +7,8 @@
 
 use crate::models::avellaneda::Avellaneda;
 
-use super::control::{Arrivals, Market, Outcome, Shock, simulate};
+pub use super::control::Market;
+use super::control::{Arrivals, Outcome, Shock, simulate};
 
 /// Length of a path; the paper's T.
 const HORIZON: f64 = 1.0;

@@ -1,5 +1,7 @@
-//! Developer commands, in Rust so that there is no shell to port: `cargo xtask test`, `cargo xtask ci`.
+//! Developer commands, in Rust so that there is no shell to port: `cargo xtask test`, `cargo xtask ci`,
+//! `cargo xtask mutants`.
 
+mod mutants;
 mod steps;
 mod tools;
 
@@ -11,6 +13,10 @@ Usage: cargo xtask <command> [options]
   test   checks for the tools that system tests need (installs them when run as root on Debian, otherwise prints the
          line that does), then runs every test and every bench once
   ci     what CI runs: format, lints, the demo and its replay, then test
+  mutants [NAME…]
+         makes each mistake of a list in a scratch copy and reports which test notices it
+  mutants --file PATH [--shard K/N]
+         every mistake that cargo-mutants can think of in a file of src
 
 Options
   --require-data   recordings missing from ../shared/data are a failure, not a skip
@@ -20,6 +26,12 @@ Options
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next().unwrap_or_default();
+    if command == "mutants" {
+        let rest: Vec<String> = arguments.collect();
+        let is_generated = rest.first().is_some_and(|first| first.starts_with("--"));
+        let result = if is_generated { mutants::generated(&rest) } else { mutants::named(&rest) };
+        return ended(result);
+    }
     let mut options = steps::Options::default();
     for option in arguments {
         match option.as_str() {
@@ -39,6 +51,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    ended(result)
+}
+
+fn ended(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

@@ -76,7 +76,7 @@ fn demo() -> Result<(), String> {
     step("replay of the demo", Command::new(&program).args(["replay", "--verify"]).arg(journal.path()))
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
     command
@@ -131,11 +131,11 @@ fn counted_step(name: &str, command: &mut Command) -> Result<Tally, String> {
     if status.success() { Ok(tally) } else { Err(format!("{name} failed ({status}): {} failed", tally.failed)) }
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
