@@ -11,6 +11,7 @@ fn main() {
         .opt_level(3)
         .debug(true)
         .flag("-fno-rtti")
+        .flag("-Wno-missing-field-initializers")
         .warnings(true);
     engines.compile("compare_engines");
     cc::Build::new().file("native/count_malloc.c").opt_level(2).warnings(true).compile("compare_malloc");

@@ -2,19 +2,16 @@
 //
 // The one place where the core asks for memory. Indexes into it stay valid when it grows; pointers do not, so nothing
 // keeps a pointer across a `grow`. Memory starts at a cache line and is touched when it is had, so that no message pays
-// for a page fault; arrays of megabytes ask for large pages, because a book of a million orders is walked at random.
+// for a page fault.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "touchline/pages.hpp"
 
 namespace touchline {
 
@@ -31,17 +28,17 @@ public:
         swap(other);
         return *this;
     }
-    ~Storage() noexcept { std::free(data_); }
+    ~Storage() noexcept { Pages::give(data_, bytes()); }
 
     /// Makes room for `size` items, the new ones zero. False, and nothing changed, when the memory cannot be had.
     [[nodiscard]] bool grow(std::size_t size) noexcept {
         if (size <= size_) {
             return true;
         }
-        if (size > (SIZE_MAX - kLargePage) / sizeof(T)) {
+        if (size > Pages::kMost / sizeof(T)) {
             return false;
         }
-        void* const memory = allocate(size * sizeof(T));
+        void* const memory = Pages::take(size * sizeof(T));
         if (memory == nullptr) {
             return false;
         }
@@ -50,7 +47,7 @@ public:
             std::memcpy(memory, data_, size_ * sizeof(T));
         }
         std::memset(static_cast<void*>(data + size_), 0, (size - size_) * sizeof(T));
-        std::free(data_);
+        Pages::give(data_, bytes());
         data_ = data;
         size_ = size;
         return true;
@@ -69,21 +66,6 @@ public:
     std::size_t bytes() const noexcept { return size_ * sizeof(T); }
 
 private:
-    static constexpr std::size_t kLine = 64;
-    static constexpr std::size_t kLargePage = std::size_t{2} << 20;
-
-    static void* allocate(std::size_t bytes) noexcept {
-        const std::size_t alignment = bytes >= kLargePage ? kLargePage : kLine;
-        void* const memory = std::aligned_alloc(alignment, (bytes + kLine - 1) / kLine * kLine);
-#if defined(__linux__)
-        if (memory != nullptr && bytes >= kLargePage) {
-            // Advice only: without large pages everything still works. The last, partial one is left out.
-            (void)::madvise(memory, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);
-        }
-#endif
-        return memory;
-    }
-
     T* data_ = nullptr;
     std::size_t size_ = 0;
 };

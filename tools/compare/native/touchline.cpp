@@ -42,3 +42,7 @@ extern "C" void compare_touchline_submit_batch(void* engine, const CompareMessag
     static_cast<touchline::MatchingCore*>(engine)->submit_batch(
         count, [messages](std::size_t at) { return message_of(messages[at]); }, RingSink{*ring});
 }
+
+extern "C" std::uint64_t compare_touchline_bytes(void* engine) {
+    return static_cast<const touchline::MatchingCore*>(engine)->memory_bytes();
+}

@@ -106,6 +106,8 @@ pub struct Engine {
     pub is_null: bool,
     /// Whether its trades name both orders; otherwise price, quantity and order of the trades are compared.
     pub names_orders: bool,
+    /// Its own account of its memory, where that does not come from the allocator.
+    pub bytes: Option<unsafe extern "C" fn(*mut c_void) -> u64>,
 }
 
 /// A live instance.
@@ -131,6 +133,12 @@ impl Instance {
             // SAFETY: as above, for one message.
             Calls::Batch(submit) => unsafe { submit(self.state, message, 1, ring) },
         }
+    }
+
+    /// The bytes that the engine says it holds, if it says.
+    pub fn bytes(&self) -> Option<u64> {
+        // SAFETY: the state is this engine's own and alive.
+        self.engine.bytes.map(|bytes| unsafe { bytes(self.state) })
     }
 
     /// All messages, in the engine's own way.
@@ -187,5 +195,6 @@ pub const fn peer<P: Peer>(name: &'static str) -> Engine {
         is_slow: true,
         is_null: false,
         names_orders: true,
+        bytes: None,
     }
 }

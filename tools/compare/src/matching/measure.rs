@@ -83,7 +83,8 @@ pub fn time(engine: Engine, workload: &Workload, share: Share, figures: &mut Fig
     for message in &workload.fill {
         instance.submit(message, &mut ring);
     }
-    figures.bytes_per_order = native::bytes_in_use().saturating_sub(bytes) as f64 / workload.live as f64;
+    let bytes = native::bytes_in_use().saturating_sub(bytes) + instance.bytes().unwrap_or(0);
+    figures.bytes_per_order = bytes as f64 / workload.live as f64;
 
     let mut ticks = Vec::with_capacity(single.len());
     let allocations = native::allocations();

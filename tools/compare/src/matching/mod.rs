@@ -40,7 +40,7 @@ pub struct Options {
 }
 
 fn engines() -> Vec<Engine> {
-    let mut engines = vec![native::TOUCHLINE, native::NULL, native::TEXTBOOK];
+    let mut engines = vec![native::TOUCHLINE, native::TOUCHLINE_BATCH, native::NULL, native::TEXTBOOK];
     engines.extend(peers::all());
     engines
 }
@@ -59,9 +59,9 @@ pub fn run(options: &Options) -> Result<(), String> {
     if names.is_empty() || options.rounds == 0 {
         return Err("nothing to measure".to_owned());
     }
-    let count = options.messages.unwrap_or(if options.quick { 200_000 } else { 2_000_000 });
+    let count = options.messages.unwrap_or(if options.quick { 150_000 } else { 2_000_000 });
     let whole = Share { messages: count, single: count / 2 };
-    let slow = if options.quick { 10_000 } else { 100_000 };
+    let slow = if options.quick { 5_000 } else { 100_000 };
     let slow = Share { messages: slow.min(count), single: slow.min(count) / 2 };
 
     let mut report = Map::new();
