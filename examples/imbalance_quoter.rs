@@ -33,7 +33,7 @@ impl Quoter for ImbalanceQuoter {
 }
 
 /// A session of that many seconds; its journal goes to the folder.
-pub fn session(seconds: u64, journal_dir: std::path::PathBuf) -> Result<VirtualOutcome, Box<dyn std::error::Error>> {
+pub(crate) fn session(seconds: u64, folder: std::path::PathBuf) -> Result<VirtualOutcome, Box<dyn std::error::Error>> {
     let start = TimestampNs::from_millis(1_767_225_600_000);
     let market = FlowArgs { maker_fee_bps: FeeRate(0), ..FlowArgs::default() }.plan(start)?;
     let config = VirtualConfig {
@@ -42,7 +42,7 @@ pub fn session(seconds: u64, journal_dir: std::path::PathBuf) -> Result<VirtualO
         pipeline: PipelineConfig::default(),
         length: DurationNs::from_secs(seconds),
         latencies: Latencies::default(),
-        journal_dir,
+        journal_dir: folder,
         account: CLIENT,
     };
     Ok(run_with_quoters(&config, Venue::new(market.venue, market.sources)?, &mut |_| {

@@ -111,7 +111,7 @@ pub(super) struct Partition {
 /// What becomes of the rows.
 enum Sink {
     /// They are written to a file beside the final one.
-    Write { writer: SerializedFileWriter<File>, temporary: PathBuf, before: Option<Existing> },
+    Write { writer: Box<SerializedFileWriter<File>>, temporary: PathBuf, before: Option<Existing> },
     /// The final file is there already, made by an earlier conversion: it is only seen whether it holds these rows.
     Compare(Existing),
     /// They are kept in memory, a row group each.
@@ -155,7 +155,7 @@ impl Partition {
                 let schema = Arc::new(parse_message_type(&table.schema_text()).map_err(failed)?);
                 let properties = Arc::new(properties(instrument));
                 let writer = SerializedFileWriter::new(file, schema, properties).map_err(failed)?;
-                Sink::Write { writer, temporary, before }
+                Sink::Write { writer: Box::new(writer), temporary, before }
             }
         };
         Ok(Partition { rows: Rows::new(table), path, sessions: Vec::new(), venues: Vec::new(), source: 0, cut, sink })

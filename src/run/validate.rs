@@ -304,7 +304,7 @@ fn check_archive(files: &[PathBuf], report: &mut Report, hours: &mut HourBooks) 
                 }
                 let key = (session.to_owned(), symbol.clone());
                 let rule = check.venues.get(session).map_or(SyncRule::Spot, |venue| rule_of(venue));
-                let one = books.entry(key).or_insert_with(|| HourlyBooks::new(&[nameless.clone()], rule));
+                let one = books.entry(key).or_insert_with(|| HourlyBooks::new(std::slice::from_ref(&nameless), rule));
                 let ts = match event {
                     FeedEvent::Depth(depth) => depth.head.recv_ts,
                     FeedEvent::Notice(notice) => notice.recv_ts,

@@ -133,8 +133,8 @@ fn sm1_table() -> Vec<Row> {
             lab.sm1(at).per_arrival() - lab.sm1(at - 1).per_arrival()
         }));
     }
-    for at in 2..names.len() {
-        let label = format!("SM-1 {}: paired t against the best constant", names[at]);
+    for (at, name) in names.iter().enumerate().skip(2) {
+        let label = format!("SM-1 {name}: paired t against the best constant");
         rows.push(bound("12.3", label, Expect::Above(10.0), simulated, move |lab| {
             let beyond = lab.sm1(at).beyond(lab.sm1(1));
             beyond.mean() / beyond.error()
@@ -151,7 +151,8 @@ fn sm1_table() -> Vec<Row> {
         }));
         rows.push(row("12.3", label("adverse move"), adverse, 0.03, simulated, move |lab| lab.sm1(at).adverse()));
     }
-    let toxicity: [(&str, f64, fn(&Toxicity) -> f64); 4] = [
+    type Reading = fn(&Toxicity) -> f64;
+    let toxicity: [(&str, f64, Reading); 4] = [
         ("mean τ in calm", 0.060, |found| found.tau[0]),
         ("mean τ in news", 0.363, |found| found.tau[1]),
         ("mean VPIN in calm", 0.191, |found| found.raw[0]),
