@@ -40,6 +40,7 @@ pub(crate) fn session(seconds: u64, folder: std::path::PathBuf) -> Result<Virtua
         session: SessionId(1),
         mode: "example",
         pipeline: PipelineConfig::default(),
+        warm: None,
         length: DurationNs::from_secs(seconds),
         latencies: Latencies::default(),
         journal_dir: folder,

@@ -200,6 +200,7 @@ fn decisions(
         }),
         fate: Arc::clone(&fate),
         board,
+        warm: Default::default(),
         digest: digest_slot(),
     });
     account.push(UserInput { life: 0, input: Input::Control(Control::UserStreamUp) }).unwrap();

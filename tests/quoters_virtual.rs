@@ -23,6 +23,7 @@ fn session(folder: &std::path::Path, kind: QuoterKind, toxicity: ToxicityKind) -
         session: SessionId(11),
         mode: "demo",
         pipeline,
+        warm: None,
         length: DurationNs::from_secs(40),
         latencies: Latencies::default(),
         journal_dir: folder.to_owned(),

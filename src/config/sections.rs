@@ -24,6 +24,8 @@ pub struct Config {
     pub features: FeaturesConfig,
     /// How the models' parameters are learnt.
     pub estimators: EstimatorsConfig,
+    /// What a session begins with.
+    pub warm: WarmConfig,
     /// How orders are kept.
     pub orders: OrdersConfig,
     /// What is never done, whatever the quoter wants.
@@ -142,6 +144,18 @@ impl VenueConfig {
             ws_api_url: pick("ws_api_url", &self.ws_api_url, ws_api, ["ws://", "wss://"])?,
         })
     }
+}
+
+/// What a session begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WarmConfig {
+    /// State that is read at the start, when it is there, and written at the end; empty for none.
+    pub state_file: PathBuf,
+    /// Whether recent trades of the venue are asked for at the start.
+    pub backfill: bool,
+    /// How many of them, at most.
+    pub backfill_trades: usize,
 }
 
 /// Leave to trade for real.
@@ -306,6 +320,9 @@ impl Config {
         // A snapshot of 5000 levels a side has 160 kB: 2504 units must fit, or no book ever syncs.
         if self.topology.feed_book_units < 4096 {
             return Some(("topology.feed_book_units", "4096 units at least: a whole snapshot must fit".into()));
+        }
+        if self.warm.backfill_trades == 0 || self.warm.backfill_trades > 100_000 {
+            return Some(("warm.backfill_trades", "1 to 100000 trades may be asked for; backfill turns it off".into()));
         }
         match self.pipeline().check() {
             Ok(()) => {}

@@ -118,6 +118,9 @@ pub struct SessionInfo {
     pub instruments: Vec<InstrumentEntry>,
     /// The configuration of the decisions; absent when the session only recorded.
     pub pipeline: Option<serde_json::Value>,
+    /// What the decisions began with: state of an earlier session or a back-fill; absent for a cold start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<serde_json::Value>,
     /// Digest of instruments, profile and configuration; every segment's header repeats it.
     pub config_digest: String,
 }
@@ -142,10 +145,18 @@ impl SessionInfo {
             started_ns: started.nanos(),
             instruments: instruments.iter().map(InstrumentEntry::new).collect(),
             pipeline,
+            warm: None,
             config_digest: String::new(),
         };
         info.config_digest = format!("{:016x}", info.digest());
         info
+    }
+
+    /// The same with what the decisions begin with.
+    pub fn with_warm(mut self, warm: Option<serde_json::Value>) -> SessionInfo {
+        self.warm = warm;
+        self.config_digest = format!("{:016x}", self.digest());
+        self
     }
 
     /// The session's name.
@@ -156,7 +167,12 @@ impl SessionInfo {
     /// Digest of what decisions depend on, as the file's content gives it now.
     pub fn digest(&self) -> u64 {
         // A JSON value of these types always has a text.
-        let text = serde_json::to_string(&(&self.venue_profile, &self.instruments, &self.pipeline)).unwrap_or_default();
+        let constants = (&self.venue_profile, &self.instruments, &self.pipeline);
+        let text = match &self.warm {
+            Some(warm) => serde_json::to_string(&(constants, warm)),
+            None => serde_json::to_string(&constants),
+        };
+        let text = text.unwrap_or_default();
         xxhash_rust::xxh3::xxh3_64(text.as_bytes())
     }
 

@@ -12,6 +12,7 @@ use super::quoter::Quoter;
 use super::reference::OthersBook;
 use super::risk::{Desk, OrderLimits};
 use super::snapshot::{Counters, HaltReason, PipelineSnapshot};
+use super::warm::InstrumentState;
 use crate::kpi::Ledger;
 use crate::types::{
     Asset, BookState, BookView, ClientOrderId, DesyncReason, ExecKind, ExecReport, Fill, HalfTicks, Instrument,
@@ -90,6 +91,20 @@ impl Lane {
             has_unsent: false,
             counters: Counters::default(),
         }
+    }
+
+    /// Takes what an earlier session or a back-fill has learnt; what does not fit the configuration is left out.
+    pub(super) fn restore(&mut self, state: &InstrumentState) {
+        self.features.restore(state);
+        self.estimators.restore(state);
+    }
+
+    /// What the next session may begin with.
+    pub(super) fn save(&self) -> InstrumentState {
+        let mut state = InstrumentState::empty(self.instrument.symbol());
+        self.features.save(&mut state);
+        self.estimators.save(&mut state);
+        state
     }
 
     /// Takes a market update. Returns whether it may change a decision.

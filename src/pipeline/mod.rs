@@ -21,6 +21,7 @@ mod reference;
 pub mod risk;
 mod snapshot;
 pub mod sync;
+mod warm;
 
 pub use crate::kpi::PnlSplit;
 pub use amount::Amount;
@@ -31,6 +32,7 @@ pub use config::{
 pub use digest::Digester;
 pub use reference::OthersBook;
 pub use snapshot::{Counters, HaltReason, PipelineSnapshot, REJECT_REASONS, TradingState};
+pub use warm::{InstrumentState, WARM_FOR, WarmState};
 
 use crate::types::{Actions, Balance, Control, Input, Instrument, InstrumentId, Money, SessionId, TimestampNs};
 use lane::Lane;
@@ -58,9 +60,37 @@ impl Pipeline {
         instruments: &[Instrument],
         config: &PipelineConfig,
     ) -> Result<Pipeline, ConfigError> {
+        Pipeline::with_warm(session, instruments, config, None)
+    }
+
+    /// As [`new`](Self::new), beginning with what an earlier session or a back-fill has learnt. A replay needs the same
+    /// state, so whoever journals the session writes it to the session file.
+    ///
+    /// # Errors
+    /// What [`PipelineConfig::check`] finds.
+    pub fn with_warm(
+        session: SessionId,
+        instruments: &[Instrument],
+        config: &PipelineConfig,
+        warm: Option<&WarmState>,
+    ) -> Result<Pipeline, ConfigError> {
         config.check()?;
         let quoters = instruments.iter().map(|_| quoter::build(&config.quoter)).collect::<Result<_, _>>()?;
-        Ok(Pipeline::assemble(session, instruments, config, quoters))
+        let mut made = Pipeline::assemble(session, instruments, config, quoters);
+        if let Some(warm) = warm {
+            made.begin_with(warm);
+        }
+        Ok(made)
+    }
+
+    /// Takes what an earlier session or a back-fill has learnt, before the first event; see
+    /// [`with_warm`](Self::with_warm). What was learnt under other settings is left out.
+    pub fn begin_with(&mut self, warm: &WarmState) {
+        for lane in &mut self.lanes {
+            if let Some(state) = warm.of(lane.instrument.symbol()) {
+                lane.restore(state);
+            }
+        }
     }
 
     /// A pipeline whose quotes come from quoters of the caller's own instead of the one that `quoter.kind` names.
@@ -161,6 +191,11 @@ impl Pipeline {
             lane.digest(&mut digester);
         }
         digester.finish()
+    }
+
+    /// What the next session may begin with. Allocates: for the end of a session.
+    pub fn warm_state(&self) -> WarmState {
+        WarmState { saved_ns: self.now.nanos(), instruments: self.lanes.iter().map(Lane::save).collect() }
     }
 
     /// Whether no order of ours is alive or in doubt, on any instrument, and every fill told of has been counted.

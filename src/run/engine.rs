@@ -4,6 +4,7 @@
 //! run; [`Engine::stop`] asks for the end, [`Engine::join`] waits for it and reports.
 
 mod assemble;
+mod back_fill;
 mod dashboard;
 mod venue;
 
@@ -70,6 +71,7 @@ pub struct Engine {
     running: assemble::Running,
     gateways: Option<GatewayConfig>,
     patience: Duration,
+    state_file: PathBuf,
 }
 
 /// What people may see of a running engine; clones look at the same engine, from any cold thread.
@@ -174,8 +176,9 @@ impl Engine {
 
     /// Waits for the end and reports. Without an earlier [`stop`](Self::stop) it waits until the engine fails.
     pub fn join(self) -> EngineSummary {
-        let Engine { running, gateways, patience } = self;
-        let assemble::Running { live, fate, threads, keeper_thread, keeper, books_digest, pipeline_digest } = running;
+        let Engine { running, gateways, patience, state_file } = self;
+        let assemble::Running { live, fate, threads, keeper_thread, keeper, books_digest, pipeline_digest, warm } =
+            running;
         for thread in threads {
             // A runner catches its tiles' panics; should it die itself, that is a fault like theirs.
             if thread.join().is_err() {
@@ -196,6 +199,14 @@ impl Engine {
         let closed = keeper.map_or(Ok(()), crate::journal::Keeper::close).and_then(|()| end.write(live.session_dir()));
         if let Err(error) = closed {
             failure = failure.or_else(|| Some(super::output::journal_failure(error)));
+        }
+        if let Some(learnt) = warm.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let folder = [live.session_dir().join(super::warm::STATE_FILE), state_file];
+            for path in folder.iter().filter(|path| !path.as_os_str().is_empty()) {
+                if let Err(error) = super::warm::write(path, &learnt) {
+                    failure = failure.or(Some(error));
+                }
+            }
         }
         let open_orders_at_exit = match swept {
             Some(Ok(left)) => {
@@ -288,5 +299,5 @@ pub fn start(
     tracing::info!(symbols = assemble::names(&venue.instruments), "the venue answers");
     let patience = venue.patience;
     let running = assemble::assemble(config, mode, name, venue, gateways.as_ref(), lines)?;
-    Ok(Engine { running, gateways, patience })
+    Ok(Engine { running, gateways, patience, state_file: config.warm.state_file.clone() })
 }

@@ -21,6 +21,7 @@ pub mod sources;
 pub mod validate;
 pub mod venue;
 pub mod virtual_session;
+pub mod warm;
 
 pub use failure::{Failure, exit};
 

@@ -17,7 +17,7 @@ use crate::kpi::{KpiAccumulator, KpiRules, OrderCounts, Resting, Standing};
 use crate::metrics::LatencySummary;
 use crate::pipeline::market::MarketStage;
 use crate::pipeline::sync::SyncRule;
-use crate::pipeline::{Pipeline, PipelineConfig, PipelineSnapshot};
+use crate::pipeline::{Pipeline, PipelineConfig, PipelineSnapshot, WarmState};
 use crate::report::{FillRow, ModelFigures, PnlRow, SessionRecord};
 use crate::types::{
     Action, Actions, DurationNs, ExecKind, ExecReport, Input, Instrument, MarketUpdate, Side, TimestampNs,
@@ -67,7 +67,13 @@ pub fn read_session(session_dir: &Path, options: &ReadOptions) -> Result<Told, F
     })?;
     let config: PipelineConfig =
         serde_json::from_value(constants).map_err(|error| not_a_session(session_dir, error.to_string()))?;
-    let pipeline = Pipeline::new(info.session_id(), &instruments, &config)
+    let warm: Option<WarmState> = info
+        .warm
+        .clone()
+        .map(WarmState::from_json)
+        .transpose()
+        .map_err(|error| not_a_session(session_dir, format!("warm: {error}")))?;
+    let pipeline = Pipeline::with_warm(info.session_id(), &instruments, &config, warm.as_ref())
         .map_err(|error| not_a_session(session_dir, error.to_string()))?;
     let rule = if info.venue_profile == "binance-usdm" { SyncRule::UsdM } else { SyncRule::Spot };
     let feed = reader.stream(Stream::Feed).map_err(|error| unreadable(session_dir, &error))?;

@@ -17,7 +17,7 @@ use crate::journal::{JournalConfig, LocalJournal, SessionEnd, SessionInfo};
 use crate::pipeline::market::MarketStage;
 use crate::pipeline::quoter::QuoterMaker;
 use crate::pipeline::sync::SyncRule;
-use crate::pipeline::{ConfigError, Pipeline, PipelineConfig, PipelineSnapshot};
+use crate::pipeline::{ConfigError, Pipeline, PipelineConfig, PipelineSnapshot, WarmState};
 use crate::sim::{AccountId, OrderRef, TradeRow, Venue, VenueMarketEvent, VenueOrder, VenueOrderKind};
 use crate::types::{
     Action, Actions, Balance, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument,
@@ -58,6 +58,8 @@ pub struct VirtualConfig {
     pub mode: &'static str,
     /// The decisions' constants.
     pub pipeline: PipelineConfig,
+    /// What the decisions begin with.
+    pub warm: Option<WarmState>,
     /// How long it lasts on the venue's clock; it ends earlier when a recording does.
     pub length: DurationNs,
     /// How long messages travel.
@@ -201,12 +203,17 @@ fn run_pipeline(
     config: &VirtualConfig,
     venue: Venue,
     instruments: &[Instrument],
-    pipeline: Pipeline,
+    mut pipeline: Pipeline,
 ) -> Result<VirtualOutcome, Failure> {
     let start = venue.now();
+    let warm = config.warm.clone().map(|warm| warm.aged(start));
+    if let Some(warm) = &warm {
+        pipeline.begin_with(warm);
+    }
     let constants = serde_json::to_value(&config.pipeline)
         .map_err(|error| Failure::bug(format!("the configuration has no text: {error}")))?;
-    let info = SessionInfo::new(config.session, config.mode, "binance", start, instruments, Some(constants));
+    let info = SessionInfo::new(config.session, config.mode, "binance", start, instruments, Some(constants))
+        .with_warm(super::warm::value_of(warm.as_ref())?);
     let journal = LocalJournal::create(&JournalConfig::for_virtual_time(&config.journal_dir), &info)
         .map_err(super::output::journal_failure)?;
     let mut session = Session {
@@ -537,6 +544,7 @@ impl Session<'_> {
         let digests = SessionEnd::new(Some(self.market.digest()), Some(self.pipeline.digest()));
         let journal = self.journal.close().map_err(super::output::journal_failure)?;
         digests.write(&journal).map_err(super::output::journal_failure)?;
+        super::warm::write(&journal.join(super::warm::STATE_FILE), &self.pipeline.warm_state())?;
         Ok(VirtualOutcome {
             journal,
             snapshots,

@@ -19,7 +19,7 @@ use super::message::{BookOut, OrderRequest, Telemetry, TelemetrySender, UserInpu
 use crate::gateway::wall_now;
 use crate::journal::JournalWriter;
 use crate::metrics::{Board, Count, Gauge, Hop, LatestWriter};
-use crate::pipeline::{Pipeline, PipelineSnapshot};
+use crate::pipeline::{Pipeline, PipelineSnapshot, WarmState};
 use crate::topology::tile;
 use crate::types::{
     Action, Actions, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument, RejectReason,
@@ -81,6 +81,8 @@ pub struct QuoteParts {
     pub board: Arc<Board>,
     /// Where the final digest goes.
     pub digest: DigestSlot,
+    /// Where what was learnt goes at the end.
+    pub warm: WarmSlot,
 }
 
 /// The wall clock as a tile's `now`.
@@ -380,12 +382,17 @@ impl Tile for QuoteTile {
             let _ = self.journal(Kind::End, self.last_now);
             let digest = self.parts.pipeline.digest();
             *self.parts.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+            let warm = self.parts.pipeline.warm_state();
+            *self.parts.warm.lock().unwrap_or_else(PoisonError::into_inner) = Some(warm);
         }
         if !self.parts.pipeline.is_quiet() {
             warn!("the decision ends with orders alive or in doubt; the venue is asked next");
         }
     }
 }
+
+/// Where the quote tile leaves what was learnt, for the next session.
+pub type WarmSlot = Arc<Mutex<Option<WarmState>>>;
 
 /// A slot for a digest.
 pub fn digest_slot() -> DigestSlot {

@@ -5,21 +5,24 @@
 //! Nothing here reads a clock or allocates after construction. A parameter that is not known is `None`, and the quoter
 //! then takes the configured one. Formulas: quant.md 5.
 
+mod back_fill;
 mod intensity;
 mod risk_aversion;
 mod rls;
 mod skew;
 mod toxicity_coefficient;
 
+pub use back_fill::back_fill;
 pub use intensity::{Intensity, OrderIntensity, fit};
 pub use risk_aversion::{RiskAversion, gamma_at_full_skew};
 pub use rls::{InterceptRls, Rls};
 pub use skew::{Skew, kappa_ticks};
-pub use toxicity_coefficient::{MarkoutCounts, ToxicityCoefficient, seed_k};
+pub use toxicity_coefficient::{CoefficientState, MarkoutCounts, ToxicityCoefficient, seed_k};
 
 use super::config::{EstimatorsConfig, LearnKind, QuoterConfig};
 use super::digest::Digester;
 use super::features::Toxicity;
+use super::warm::InstrumentState;
 use crate::types::{HalfTicks, Price, Side, TimestampNs, Trade};
 
 /// Step of the grid on which estimates are renewed: kappa each second, the others at multiples of it.
@@ -186,6 +189,27 @@ impl Estimators {
     /// Mean-variance implied risk aversion of the profit so far: a diagnosis, never traded on.
     pub fn gamma_implied(&self) -> Option<f64> {
         self.gamma.implied()
+    }
+
+    /// Writes what survives a restart.
+    pub(super) fn save(&self, into: &mut InstrumentState) {
+        into.k = self.k.state();
+        into.gamma = self.gamma.value();
+        into.intensity = self.intensity.fits();
+    }
+
+    /// Takes what an earlier session has learnt; what does not fit this configuration is left out.
+    pub(super) fn restore(&mut self, from: &InstrumentState) {
+        if let Some(k) = &from.k {
+            self.k.restore(k);
+        }
+        if let Some(gamma) = from.gamma {
+            self.gamma.restore(gamma);
+        }
+        self.intensity.restore(from.intensity);
+        self.published.k_ticks = self.k.k_ticks().filter(|_| self.learn_k == LearnKind::Live);
+        self.published.base_ticks = self.k.base_ticks().filter(|_| self.learn_k == LearnKind::Live);
+        self.published.intensity = self.intensity.fits();
     }
 
     /// Adds its state to a digest.

@@ -171,6 +171,13 @@ impl RiskAversion {
         self.started.and(self.gamma)
     }
 
+    /// Takes the gamma of an earlier session; a configured one wins. What this session's limits allow of it stands.
+    pub fn restore(&mut self, gamma: f64) {
+        if self.learns && self.given.is_none() && gamma.is_finite() && gamma > 0.0 {
+            self.gamma = Some(gamma);
+        }
+    }
+
     /// Wanted standard deviation of the inventory's profit over one horizon, in quote currency.
     pub fn budget(&self) -> Option<f64> {
         self.budget

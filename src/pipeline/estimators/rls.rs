@@ -3,6 +3,8 @@
 //! Pure numbers: no unit, no time. Used by the toxicity coefficient. Formulas: quant.md 5.1;
 //! `g = P x / (lambda + x² P)`, `theta += g (y - theta x)`, `P = (P - g x P) / lambda`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::pipeline::digest::Digester;
 
 /// A regressor below this excites nothing: the sample is skipped, or P would only grow.
@@ -22,7 +24,7 @@ pub enum StepOutcome {
 }
 
 /// y = theta x.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rls {
     /// The coefficient.
     pub theta: f64,
@@ -53,6 +55,11 @@ impl Rls {
         StepOutcome::Taken
     }
 
+    /// Whether it can go on under this forgetting.
+    pub(super) fn is_usable(&self, lambda: f64) -> bool {
+        self.lambda == lambda && self.theta.is_finite() && self.variance.is_finite() && self.variance >= 0.0
+    }
+
     pub(super) fn digest(&self, digester: &mut Digester) {
         digester.f64(self.theta);
         digester.f64(self.variance);
@@ -60,7 +67,7 @@ impl Rls {
 }
 
 /// y = intercept + slope x.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InterceptRls {
     /// Intercept.
     pub intercept: f64,
@@ -100,6 +107,12 @@ impl InterceptRls {
         }
         (self.intercept, self.slope, self.variance) = (intercept, slope, variance);
         StepOutcome::Taken
+    }
+
+    /// Whether it can go on under this forgetting.
+    pub(super) fn is_usable(&self, lambda: f64) -> bool {
+        let finite = [self.intercept, self.slope].iter().chain(&self.variance).all(|value| value.is_finite());
+        self.lambda == lambda && finite && self.variance[0] >= 0.0 && self.variance[1] >= 0.0
     }
 
     pub(super) fn digest(&self, digester: &mut Digester) {

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::rls::{InterceptRls, Rls, StepOutcome};
 use crate::pipeline::config::{EstimatorsConfig, KRegressor};
 use crate::pipeline::digest::Digester;
@@ -61,7 +63,8 @@ pub struct MarkoutCounts {
 }
 
 /// One regression, with or without an intercept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Regression {
     Slope(Rls),
     Intercept(InterceptRls),
@@ -100,6 +103,17 @@ impl Regression {
     }
 }
 
+/// What survives a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CoefficientState {
+    regressor: KRegressor,
+    horizon_ns: u64,
+    tape: Regression,
+    fills: Regression,
+    tape_count: u64,
+    fills_count: u64,
+}
+
 /// Half-spreads and toxicities seen before the first step.
 #[derive(Clone, Debug)]
 struct Seeds {
@@ -128,6 +142,7 @@ pub struct ToxicityCoefficient {
     warmup: u64,
     fill_weight: f64,
     has_intercept: bool,
+    lambda: f64,
     /// Prints since the last one that was taken.
     prints: u32,
     pending: VecDeque<Pending>,
@@ -147,6 +162,7 @@ impl ToxicityCoefficient {
             warmup: u64::from(config.k_warmup),
             fill_weight: config.k_fill_weight,
             has_intercept: config.k_intercept,
+            lambda: 1.0 - 1.0 / config.k_memory,
             prints: 0,
             pending: VecDeque::with_capacity(PENDING_MAX),
             seeds: Some(Seeds {
@@ -304,6 +320,35 @@ impl ToxicityCoefficient {
         (self.has_intercept && self.is_warm()).then(|| self.mixed().0.max(0.0))
     }
 
+    /// What survives a restart; `None` before the first coefficient.
+    pub fn state(&self) -> Option<CoefficientState> {
+        self.seeds.is_none().then_some(CoefficientState {
+            regressor: self.regressor,
+            horizon_ns: self.horizon.nanos(),
+            tape: self.tape,
+            fills: self.fills,
+            tape_count: self.counts.tape,
+            fills_count: self.counts.fills,
+        })
+    }
+
+    /// Takes what an earlier session has learnt. Returns false, and changes nothing, when that was another regression.
+    pub fn restore(&mut self, state: &CoefficientState) -> bool {
+        let usable = |own: &Regression, saved: &Regression| match (own, saved) {
+            (Regression::Slope(_), Regression::Slope(rls)) => rls.is_usable(self.lambda),
+            (Regression::Intercept(_), Regression::Intercept(rls)) => rls.is_usable(self.lambda),
+            _ => false,
+        };
+        let fits = (state.regressor, state.horizon_ns) == (self.regressor, self.horizon.nanos())
+            && usable(&self.tape, &state.tape)
+            && usable(&self.fills, &state.fills);
+        if fits {
+            (self.tape, self.fills, self.seeds) = (state.tape, state.fills, None);
+            (self.counts.tape, self.counts.fills) = (state.tape_count, state.fills_count);
+        }
+        fits
+    }
+
     /// Whether a markout waits for its horizon.
     pub fn is_pending(&self) -> bool {
         !self.pending.is_empty()
@@ -332,5 +377,164 @@ impl ToxicityCoefficient {
         self.fills.digest(digester);
         digester.u64(self.counts.tape);
         digester.u64(self.counts.fills);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::reference::random::Moments;
+    use crate::sim::reference::sm1;
+
+    fn toxicity(tau: f64) -> Option<Toxicity> {
+        Some(Toxicity { raw: tau, tau, signed: tau, tau_bid: 0.0, tau_ask: tau })
+    }
+
+    fn at(ms: u64) -> TimestampNs {
+        TimestampNs::from_millis(1_000_000 + ms)
+    }
+
+    fn config() -> EstimatorsConfig {
+        EstimatorsConfig { k_thin: 1, k_warmup: 10, ..EstimatorsConfig::default() }
+    }
+
+    /// Buyers at each second, whose markouts are `slope * tau` ticks exactly, with tau of .2 and .6 in turn.
+    fn run(k: &mut ToxicityCoefficient, slope: f64, prints: u64) {
+        for second in 0..prints {
+            // Prints come one horizon apart, so the mid of the settlement is that of the print alone.
+            let ts = at(second * 5_000);
+            let tau = if second % 2 == 0 { 0.2 } else { 0.6 };
+            k.on_print(ts, Side::Bid, HalfTicks::new(20_000), HalfTicks::new(4), toxicity(tau));
+            let moved = (2.0 * slope * tau).round() as i64;
+            k.settle(at((second + 1) * 5_000), HalfTicks::new(20_000 + moved), Some(1000.0));
+        }
+    }
+
+    /// quant.md 5.1: the simulator SM-1 gives an OLS slope of 1.431; the RLS path has mean 1.395 and deviation .159.
+    #[test]
+    fn on_the_specified_market_the_path_is_the_specified_one() {
+        let mut k = ToxicityCoefficient::new(&EstimatorsConfig::default());
+        let mut path = Moments::default();
+        let samples = sm1::PAPER.markouts(2_000_000, 200, 1);
+        for (step, (tau, markout)) in samples.iter().step_by(20).enumerate() {
+            let now = k.update_k(*markout, *tau);
+            if step > 5_000 {
+                path.push(now);
+            }
+        }
+        assert!((path.mean() - 1.395).abs() < 0.12, "{}", path.mean());
+        assert!((0.08..0.32).contains(&path.std()), "{}", path.std());
+        assert!(k.counts().unexcited > 0 && k.counts().not_finite == 0);
+    }
+
+    #[test]
+    fn exact_markouts_are_learnt_and_published_after_the_warm_up() {
+        let mut k = ToxicityCoefficient::new(&config());
+        run(&mut k, 30.0, SEED_SAMPLES as u64 + 8);
+        assert_eq!(k.k_ticks(), None, "one sample is short");
+        run(&mut k, 30.0, 100);
+        assert!((k.k_ticks().unwrap() - 30.0).abs() < 1e-3, "{:?}", k.k_ticks());
+        assert_eq!(k.base_ticks(), None, "there is no intercept in the seed's mode");
+        let mut with = ToxicityCoefficient::new(&EstimatorsConfig { k_intercept: true, ..config() });
+        run(&mut with, 30.0, 300);
+        assert!((with.k_ticks().unwrap() - 30.0).abs() < 0.1 && with.base_ticks().unwrap() < 0.1);
+    }
+
+    /// Sellers push the mid down: their markouts are positive too, and the signed regressor says which way.
+    #[test]
+    fn a_falling_mid_after_a_seller_is_a_positive_markout() {
+        let mut k = ToxicityCoefficient::new(&EstimatorsConfig { k_warmup: 1, ..config() });
+        run(&mut k, 0.0, SEED_SAMPLES as u64);
+        let ts = at(10_000_000);
+        for step in 0..200 {
+            let ts = ts.plus(DurationNs::from_secs(step * 5));
+            k.on_print(ts, Side::Ask, HalfTicks::new(20_000), HalfTicks::new(4), toxicity(0.5));
+            k.settle(ts.plus(DurationNs::from_secs(5)), HalfTicks::new(20_000 - 20), Some(1000.0));
+        }
+        // 10 ticks at .5, against 64 samples of nothing.
+        assert!(k.k_ticks().unwrap() > 14.0, "{:?}", k.k_ticks());
+    }
+
+    #[test]
+    fn own_fills_weigh_by_their_number() {
+        let mut k = ToxicityCoefficient::new(&config());
+        run(&mut k, 10.0, 300);
+        let tape = k.k_ticks().unwrap();
+        let ts = at(10_000_000);
+        for step in 0..200 {
+            let ts = ts.plus(DurationNs::from_secs(step * 5));
+            // Our bid is hit by a seller and the mid falls by 20 ticks: k of 40.
+            k.on_own_fill(ts, Side::Bid, HalfTicks::new(20_000), HalfTicks::new(4), toxicity(0.5));
+            k.settle(ts.plus(DurationNs::from_secs(5)), HalfTicks::new(20_000 - 40), Some(1000.0));
+        }
+        assert_eq!(k.counts().fills, 200);
+        assert!((k.k_ticks().unwrap() - (tape + 40.0) / 2.0).abs() < 0.01, "{:?}", k.k_ticks());
+    }
+
+    #[test]
+    fn a_wild_markout_is_clipped_at_five_deviations() {
+        let mut clipped = ToxicityCoefficient::new(&config());
+        let mut free = ToxicityCoefficient::new(&config());
+        for k in [&mut clipped, &mut free] {
+            run(k, 10.0, 200);
+        }
+        let ts = at(10_000_000);
+        for (k, sigma) in [(&mut clipped, 1.0), (&mut free, 1e6)] {
+            k.on_print(ts, Side::Bid, HalfTicks::new(20_000), HalfTicks::new(4), toxicity(0.5));
+            k.settle(ts.plus(DurationNs::from_secs(5)), HalfTicks::new(200_000), Some(sigma));
+        }
+        let moved = |k: &ToxicityCoefficient| k.k_ticks().unwrap() - 10.0;
+        // 5 sqrt(5) = 11.18 ticks instead of 90 000.
+        assert!(moved(&clipped) < 0.2 && moved(&free) > 100.0, "{} {}", moved(&clipped), moved(&free));
+    }
+
+    #[test]
+    fn a_full_queue_lets_the_newest_go_and_a_gap_lets_all_go() {
+        let mut k = ToxicityCoefficient::new(&config());
+        for print in 0..PENDING_MAX as u64 + 7 {
+            k.on_print(at(print), Side::Bid, HalfTicks::new(20_000), HalfTicks::new(4), toxicity(0.5));
+        }
+        assert_eq!((k.counts().pending, k.counts().full), (PENDING_MAX as u64, 7));
+        k.discard_due(at(5_009));
+        assert_eq!((k.counts().pending, k.counts().gap), (PENDING_MAX as u64 - 10, 10));
+        k.on_gap();
+        assert_eq!((k.counts().pending, k.counts().gap), (0, PENDING_MAX as u64));
+        assert!(!k.is_pending());
+        let mut thinned = ToxicityCoefficient::new(&EstimatorsConfig::default());
+        for print in 0..40 {
+            thinned.on_print(at(print), Side::Bid, HalfTicks::new(20_000), HalfTicks::new(4), toxicity(0.5));
+        }
+        assert_eq!(thinned.counts().pending, 2, "one in twenty");
+        thinned.on_print(at(99), Side::Bid, HalfTicks::new(1), HalfTicks::new(4), None);
+        assert_eq!(thinned.counts().pending, 2, "no toxicity, no sample");
+    }
+
+    #[test]
+    fn a_number_that_is_none_leaves_k_as_it_was() {
+        let mut k = ToxicityCoefficient::new(&config());
+        let before = k.update_k(3.0, 0.5);
+        assert_eq!(k.update_k(f64::NAN, 0.5), before);
+        assert_eq!(k.update_k(f64::INFINITY, 0.5), before);
+        assert_eq!(k.counts().not_finite, 2);
+        assert_eq!(k.update_k(-1e9, 0.5), 0.0, "k is never below zero");
+    }
+
+    #[test]
+    fn the_first_k_is_the_median_half_spread_over_the_median_toxicity() {
+        assert_eq!(seed_k(&mut [4.0, 1.0, 3.0], &mut [0.5, 0.2, 0.25]), 12.0);
+        assert_eq!(seed_k(&mut [4.0, 2.0], &mut [0.0, 0.01]), 30.0, "never by less than 0.1");
+    }
+
+    #[test]
+    fn a_restored_coefficient_goes_on_where_the_saved_one_was() {
+        let mut k = ToxicityCoefficient::new(&config());
+        assert_eq!(k.state(), None);
+        run(&mut k, 25.0, 150);
+        let mut other = ToxicityCoefficient::new(&config());
+        assert!(other.restore(&k.state().unwrap()));
+        assert_eq!(other.k_ticks(), k.k_ticks());
+        assert_eq!(other.update_k(2.0, 0.3), k.update_k(2.0, 0.3));
+        let mut longer = ToxicityCoefficient::new(&EstimatorsConfig { k_horizon_ms: 1000, ..config() });
+        assert!(!longer.restore(&k.state().unwrap()) && longer.k_ticks().is_none());
     }
 }

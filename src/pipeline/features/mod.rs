@@ -28,12 +28,11 @@ pub use shape::{Imbalance, imbalance, weighted_mid_ticks};
 pub use toxicity::{Toxicity, Vpin, VpinState};
 pub use volatility::{Sigma, SigmaState};
 
-use serde::{Deserialize, Serialize};
-
 use super::config::FeaturesConfig;
 use super::digest::Digester;
 use super::reference::OthersBook;
-use crate::types::{DurationNs, HalfTicks, Instrument, Qty, Side, TimestampNs, Trade};
+use super::warm::InstrumentState;
+use crate::types::{HalfTicks, Instrument, Qty, Side, TimestampNs, Trade};
 
 /// What the book of others says now; present only while it may be quoted from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,34 +45,6 @@ pub struct BookFeatures {
     pub micro_ticks: Option<f64>,
     /// Imbalance of the best 1, 2 and 5 levels.
     pub imbalance: [Option<Imbalance>; 3],
-}
-
-/// Age beyond which a saved volatility and toxicity are of another market; counts of the microprice are of the past
-/// anyway.
-const REWARM_AFTER: DurationNs = DurationNs::from_secs(600);
-
-/// What survives a restart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FeaturesState {
-    /// When it was saved, in nanoseconds.
-    pub saved_ns: u64,
-    /// Volatility.
-    pub sigma: SigmaState,
-    /// Toxicity.
-    pub vpin: VpinState,
-    /// Transitions of the best prices and their last fit.
-    pub micro: MicroState,
-}
-
-/// Which parts of a saved state were taken; the others warm up anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FeaturesRestored {
-    /// Volatility.
-    pub sigma: bool,
-    /// Toxicity.
-    pub vpin: bool,
-    /// Microprice.
-    pub micro: bool,
 }
 
 /// Features of one instrument.
@@ -165,24 +136,24 @@ impl Features {
         self.vpin.value()
     }
 
-    /// What survives a restart.
-    pub fn state(&self, now: TimestampNs) -> FeaturesState {
-        FeaturesState {
-            saved_ns: now.nanos(),
-            sigma: self.sigma.state(),
-            vpin: self.vpin.state(),
-            micro: self.micro.state(),
-        }
+    /// Writes what survives a restart.
+    pub(super) fn save(&self, into: &mut InstrumentState) {
+        into.sigma = Some(self.sigma.state());
+        into.toxicity = Some(self.vpin.state());
+        into.micro = Some(self.micro.state());
     }
 
     /// Takes what an earlier session has seen, before the first event. The time between counts as a gap. A part that
-    /// was made under other settings is not taken, nor volatility and toxicity older than ten minutes.
-    pub fn restore(&mut self, state: &FeaturesState, now: TimestampNs) -> FeaturesRestored {
-        let is_fresh = now.since(TimestampNs::from_nanos(state.saved_ns)) <= REWARM_AFTER;
-        FeaturesRestored {
-            sigma: is_fresh && self.sigma.restore(&state.sigma),
-            vpin: is_fresh && self.vpin.restore(&state.vpin),
-            micro: self.micro.restore(&state.micro),
+    /// was made under other settings is not taken and warms up anew.
+    pub(super) fn restore(&mut self, from: &InstrumentState) {
+        if let Some(sigma) = &from.sigma {
+            self.sigma.restore(sigma);
+        }
+        if let Some(toxicity) = &from.toxicity {
+            self.vpin.restore(toxicity);
+        }
+        if let Some(micro) = &from.micro {
+            self.micro.restore(micro);
         }
     }
 

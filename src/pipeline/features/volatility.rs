@@ -61,7 +61,6 @@ pub struct SigmaState {
     raw: Option<f64>,
     day: RollingMedian,
     mid: f64,
-    mid_ns: u64,
 }
 
 impl Sigma {
@@ -168,13 +167,7 @@ impl Sigma {
 
     /// What survives a restart.
     pub fn state(&self) -> SigmaState {
-        SigmaState {
-            estimator: self.estimator.clone(),
-            raw: self.raw,
-            day: self.day.clone(),
-            mid: self.mid,
-            mid_ns: self.mid_ts,
-        }
+        SigmaState { estimator: self.estimator.clone(), raw: self.raw, day: self.day.clone(), mid: self.mid }
     }
 
     /// Takes what an earlier session has seen. The time between counts as a gap. Returns false, and changes nothing
@@ -195,7 +188,7 @@ impl Sigma {
             self.day.restore(&state.day);
             self.raw = state.raw;
             self.mid = state.mid;
-            self.mid_ts = state.mid_ns;
+            // Not the time: the clock that begins now may be another one, and the grid begins anew in any case.
             self.on_gap();
         }
         fits

@@ -138,6 +138,7 @@ pub fn run_virtual(plan: &Plan) -> Result<Ended, Failure> {
             session,
             mode: "demo",
             pipeline: config.pipeline(),
+            warm: crate::run::warm::read(&config.warm.state_file)?,
             length: DurationNs::from_nanos((plan.args.seconds * 1e9) as u64),
             latencies: Latencies::default(),
             journal_dir: config.journal.dir,

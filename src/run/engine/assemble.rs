@@ -18,7 +18,7 @@ use crate::journal::{Journal, JournalConfig, JournalWriter, Keeper, SessionInfo}
 use crate::metrics::{Board, LatencyTable, latest};
 use crate::pipeline::market::MarketStage;
 use crate::pipeline::sync::SyncRule;
-use crate::pipeline::{Pipeline, PipelineConfig};
+use crate::pipeline::{Pipeline, PipelineConfig, WarmState};
 use crate::run::output::journal_failure;
 use crate::run::{Failure, exit};
 use crate::tiles::Tile;
@@ -32,7 +32,7 @@ use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover};
 use crate::tiles::keeper::{KeeperSlot, KeeperTile};
 use crate::tiles::message::TelemetrySender;
 use crate::tiles::print::PrintTile;
-use crate::tiles::quote::{Lane, QuoteParts, QuoteTile, digest_slot, wall_clock};
+use crate::tiles::quote::{Lane, QuoteParts, QuoteTile, WarmSlot, digest_slot, wall_clock};
 use crate::tiles::runner::{Runner, spawn};
 use crate::tiles::snapshot::SnapshotTile;
 use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
@@ -74,6 +74,8 @@ pub struct Running {
     pub books_digest: DigestSlot,
     /// The decisions' last digest.
     pub pipeline_digest: DigestSlot,
+    /// What was learnt.
+    pub warm: WarmSlot,
 }
 
 /// The plan for this machine.
@@ -157,6 +159,7 @@ struct Writers {
     keeper: Keeper,
 }
 
+#[allow(clippy::too_many_arguments, reason = "each is part of what the session file says")]
 fn journal(
     config: &Config,
     mode: EngineMode,
@@ -164,6 +167,7 @@ fn journal(
     session: SessionId,
     venue: &Venue,
     pipeline: &PipelineConfig,
+    warm: Option<&WarmState>,
     gateways: usize,
 ) -> Result<Writers, Failure> {
     let keys = &config.journal;
@@ -176,7 +180,8 @@ fn journal(
     let decisions = (mode != EngineMode::Record).then(|| serde_json::to_value(pipeline)).transpose();
     let decisions =
         decisions.map_err(|error| Failure::bug(format!("the pipeline's settings have no JSON: {error}")))?;
-    let info = SessionInfo::new(session, name, "binance", wall_now(), &venue.instruments, decisions);
+    let info = SessionInfo::new(session, name, "binance", wall_now(), &venue.instruments, decisions)
+        .with_warm(crate::run::warm::value_of(warm)?);
     if mode == EngineMode::Record {
         let (session_dir, feed, keeper) = Journal::create_feed_only(&settings, &info).map_err(journal_failure)?;
         return Ok(Writers { session_dir, feed, quote: None, gateways: Vec::new(), keeper });
@@ -218,7 +223,8 @@ pub fn assemble(
     let tls = client_config(venue.ca_file.as_deref()).map_err(|error| {
         Failure::new("E_RUN_014", exit::CONFIG, "TLS cannot be set up", error.to_string(), "check venue.ca_file")
     })?;
-    let pipeline = Pipeline::new(session, &venue.instruments, &decisions).map_err(|error| {
+    let warm = if mode == EngineMode::Record { None } else { super::back_fill::begin(config, &venue, &decisions)? };
+    let pipeline = Pipeline::with_warm(session, &venue.instruments, &decisions, warm.as_ref()).map_err(|error| {
         Failure::new(
             "E_CONF_012",
             exit::CONFIG,
@@ -227,7 +233,7 @@ pub fn assemble(
             "`touchline run --print-config` shows each key with its meaning",
         )
     })?;
-    let mut writers = journal(config, mode, name, session, &venue, &decisions, lanes)?;
+    let mut writers = journal(config, mode, name, session, &venue, &decisions, warm.as_ref(), lanes)?;
     let connect = |url: &str, seed: u64| {
         Connection::new(url, Arc::clone(&tls), clock.clone(), SILENCE, seed).map_err(|error| {
             Failure::new(
@@ -297,6 +303,7 @@ pub fn assemble(
     let (book_quote, quote_book) = depths.ring(link::BOOK_QUOTE);
     let (book_snapshot, snapshot_requests) = depths.ring(link::BOOK_SNAPSHOT);
     let (books_digest, pipeline_digest) = (digest_slot(), digest_slot());
+    let learnt = WarmSlot::default();
     tiles.insert(
         tile::BOOK,
         Box::new(BookTile::new(
@@ -409,6 +416,7 @@ pub fn assemble(
                 fate: Arc::clone(&fate),
                 board: Arc::clone(&board),
                 digest: Arc::clone(&pipeline_digest),
+                warm: Arc::clone(&learnt),
             })),
         );
     }
@@ -458,7 +466,7 @@ pub fn assemble(
         }),
     };
     let (threads, keeper_thread) = seat(&plan, tiles, &bells, &fate, &board)?;
-    Ok(Running { live, fate, threads, keeper_thread, keeper, books_digest, pipeline_digest })
+    Ok(Running { live, fate, threads, keeper_thread, keeper, books_digest, pipeline_digest, warm: learnt })
 }
 
 /// Puts the tiles on their threads.

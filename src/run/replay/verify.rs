@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::journal::{JournalError, JournalReader, SESSION_FILE, StreamReader};
 use crate::pipeline::market::MarketStage;
 use crate::pipeline::sync::SyncRule;
-use crate::pipeline::{Pipeline, PipelineConfig};
+use crate::pipeline::{Pipeline, PipelineConfig, WarmState};
 use crate::types::{Actions, Input, MarketUpdate, TimestampNs};
 use crate::wire::{
     FeedEvent, Flags, InputEvent, Kind, QuoteEvent, Record, RecordBuf, RecordError, Stream, encode_action,
@@ -82,6 +82,14 @@ pub enum VerifyError {
     /// The session file's configuration cannot be used.
     #[error("{path}: pipeline: {why}")]
     Config {
+        /// The session file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// What the session file says the decisions began with cannot be read.
+    #[error("{path}: warm: {why}")]
+    Warm {
         /// The session file.
         path: String,
         /// What is wrong with it.
@@ -207,7 +215,13 @@ pub fn verify(session_dir: &Path, until: Option<u64>) -> Result<Verification, Ve
             let config_error = |why: String| VerifyError::Config { path: session_file.clone(), why };
             let config: PipelineConfig =
                 serde_json::from_value(value.clone()).map_err(|error| config_error(error.to_string()))?;
-            let made = Pipeline::new(info.session_id(), &instruments, &config);
+            let warm: Option<WarmState> = info
+                .warm
+                .clone()
+                .map(WarmState::from_json)
+                .transpose()
+                .map_err(|error| VerifyError::Warm { path: session_file.clone(), why: error.to_string() })?;
+            let made = Pipeline::with_warm(info.session_id(), &instruments, &config, warm.as_ref());
             Some(made.map_err(|error| config_error(error.to_string()))?)
         }
         None => None,

@@ -1,5 +1,6 @@
 //! Binance Spot and USD-M.
 
+pub mod agg_trades;
 pub mod decode;
 pub mod exchange_info;
 pub mod rest;

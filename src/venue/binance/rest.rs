@@ -47,6 +47,7 @@ pub mod path {
     pub const ACCOUNT: &str = "/api/v3/account";
     pub const TIME: &str = "/api/v3/time";
     pub const DEPTH: &str = "/api/v3/depth";
+    pub const AGG_TRADES: &str = "/api/v3/aggTrades";
     pub const EXCHANGE_INFO: &str = "/api/v3/exchangeInfo";
 }
 
