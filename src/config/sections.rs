@@ -226,6 +226,10 @@ pub struct JournalConfig {
     pub segment_s: u64,
     /// Interval between syncs, in milliseconds.
     pub sync_ms: u64,
+    /// Most GiB of all sessions in `dir` when a session starts; 0 keeps all.
+    pub keep_gb: u64,
+    /// Days after its last write that a session is kept; 0 keeps all.
+    pub keep_days: u64,
     /// Folder of the archive that a running engine makes; empty for none.
     pub archive_dir: PathBuf,
 }
@@ -313,6 +317,12 @@ impl Config {
         }
         if self.journal.segment_mb == 0 || self.journal.segment_mb > 4096 {
             return Some(("journal.segment_mb", "a segment has 1 to 4096 MiB".into()));
+        }
+        if self.journal.keep_gb > 1 << 20 {
+            return Some(("journal.keep_gb", "0 to keep all, or at most 1048576 GiB".into()));
+        }
+        if self.journal.keep_days > 36_500 {
+            return Some(("journal.keep_days", "0 to keep all, or at most 36500 days".into()));
         }
         if self.journal.segment_s == 0 {
             return Some(("journal.segment_s", "a segment must live at least one second".into()));

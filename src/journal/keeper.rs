@@ -15,6 +15,7 @@ use rtrb::{Consumer, Producer};
 use super::error::JournalError;
 use super::format::{HEADER_BYTES, PREPARED_AT, Prepared, SEALED_AT, Sealed, SegmentId};
 use super::lane::JournalConfig;
+use super::manifest::Manifest;
 use super::mapping::SegmentMap;
 use super::segment::{segment_file, unfinished_file};
 use super::writer::{FullSegment, JournalWriter, ReadySegment, Shared};
@@ -37,6 +38,8 @@ struct LiveSegment {
     written_out: usize,
     synced: usize,
     opened_at: TimestampNs,
+    /// A sync of it failed: nobody knows what of it is on the disk, and asking again would be told that all is well.
+    doubtful: bool,
 }
 
 #[derive(Debug)]
@@ -57,13 +60,17 @@ pub(super) struct KeptLane {
 #[derive(Debug)]
 pub struct Keeper {
     config: JournalConfig,
+    session_dir: PathBuf,
+    session: u64,
+    /// Held for as long as the session writes: a retention leaves such a folder alone.
+    _lock: File,
     lanes: Vec<KeptLane>,
     failed: bool,
 }
 
 impl Keeper {
-    pub(super) fn new(config: JournalConfig) -> Keeper {
-        Keeper { config, lanes: Vec::new(), failed: false }
+    pub(super) fn new(config: JournalConfig, session_dir: PathBuf, session: u64, lock: File) -> Keeper {
+        Keeper { config, session_dir, session, _lock: lock, lanes: Vec::new(), failed: false }
     }
 
     /// Makes a lane's folder and first segment and returns its writer.
@@ -128,7 +135,9 @@ impl Keeper {
             let closed = lane.close();
             result = result.and(closed);
         }
-        result
+        // The manifest lists what was sealed, whatever happened to the rest.
+        let listed = Manifest::of(&self.session_dir, self.session).and_then(|all| all.write(&self.session_dir));
+        result.and(listed)
     }
 }
 
@@ -169,7 +178,10 @@ impl KeptLane {
         if due && used > active.synced {
             // A sync makes pages clean, and a clean page faults on its next write: touch those that come next again.
             let wrote = used - active.synced;
-            active.map.sync()?;
+            if let Err(error) = active.map.sync() {
+                active.doubtful = true;
+                return Err(error);
+            }
             active.synced = used;
             active.written_out = used / PAGE * PAGE;
             self.synced_at = now;
@@ -207,13 +219,21 @@ impl KeptLane {
             written_out: HEADER_BYTES,
             synced: HEADER_BYTES,
             opened_at: TimestampNs::ZERO,
+            doubtful: false,
         });
         self.id.number += 1;
         Ok(ReadySegment { map, number: id.number, crc_seed: id.crc_seed() })
     }
 
+    /// Syncs, seals and cuts a segment that the writer has left. One whose sync has failed is never sealed: its end is
+    /// found by its reader, record by record.
     fn seal(&mut self, full: FullSegment) -> Result<(), JournalError> {
+        let doubtful = self.live.iter().any(|segment| segment.number == full.number && segment.doubtful);
         self.live.retain(|segment| segment.number != full.number);
+        if doubtful {
+            let path = full.map.path().to_owned();
+            return Err(JournalError::Segment { path, why: "it stays unsealed, because a sync of it failed" });
+        }
         let id = SegmentId { number: full.number, ..self.id };
         let used = full.used_bytes as u64;
         // Records first, then the word that says that they are all there.
@@ -233,7 +253,11 @@ impl KeptLane {
         let (number, used) = self.shared.read_position();
         let Some(active) = self.live.iter().find(|segment| segment.number == number) else { return Ok(()) };
         if !gone {
-            return active.map.sync();
+            let path = active.map.path().to_owned();
+            return match active.doubtful {
+                true => Err(JournalError::Segment { path, why: "a sync of it failed" }),
+                false => active.map.sync(),
+            };
         }
         let full = FullSegment {
             map: Arc::clone(&active.map),
@@ -242,12 +266,12 @@ impl KeptLane {
             last_seq: self.shared.last_seq.load(Ordering::Acquire),
             used_bytes: used,
         };
-        self.seal(full)?;
+        let sealed = self.seal(full);
         for unused in self.live.drain(..) {
             let path = unused.map.path();
             std::fs::remove_file(path).map_err(JournalError::io("remove the unused segment", path))?;
         }
-        sync_folder(&self.folder)
+        sync_folder(&self.folder).and(sealed)
     }
 }
 

@@ -124,13 +124,16 @@ fn in_new_folder<T>(
         }
         Err(error) => return Err(JournalError::io("create the folder", &session_dir)(error)),
     }
-    let mut keeper = Keeper::new(config.clone());
-    let made = info
-        .write(&session_dir)
-        .and_then(|()| make(&session_dir, &mut keeper))
-        .and_then(|made| sync_folder(&session_dir).map(|()| made));
+    let made = info.write(&session_dir).and_then(|()| {
+        let lock = std::fs::File::open(&session_dir).map_err(JournalError::io("open the folder", &session_dir))?;
+        lock.lock_shared().map_err(JournalError::io("lock the folder", &session_dir))?;
+        let mut keeper = Keeper::new(config.clone(), session_dir.clone(), info.session_id().0, lock);
+        let made = make(&session_dir, &mut keeper)?;
+        sync_folder(&session_dir)?;
+        Ok((made, keeper))
+    });
     match made {
-        Ok(made) => Ok((session_dir, (made, keeper))),
+        Ok(made) => Ok((session_dir, made)),
         Err(error) => {
             // We made it a moment ago and nothing of worth is in it; a full disk must get its blocks back.
             let _ = std::fs::remove_dir_all(&session_dir);

@@ -8,16 +8,20 @@
 //! `unsafe` lives in `mapping` alone.
 
 mod error;
+mod follow;
 mod format;
 mod keeper;
 mod lane;
+pub mod manifest;
 mod mapping;
 mod reader;
+pub mod retention;
 mod segment;
 mod session;
 mod writer;
 
 pub use error::JournalError;
+pub use follow::StreamFollower;
 pub use format::{FORMAT_VERSION, HEADER_BYTES, SegmentId};
 pub use keeper::Keeper;
 pub use lane::{Journal, JournalConfig, LocalJournal};

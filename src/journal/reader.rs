@@ -210,6 +210,11 @@ impl StreamReader {
         Tail { last_seq: self.next_seq - 1, sealed: self.sealed, torn: self.torn.clone() }
     }
 
+    /// Number of the oldest segment that is there.
+    pub(super) fn first_number(&self) -> Option<u32> {
+        self.segments.first().map(|(number, _)| *number)
+    }
+
     /// Bytes of all the stream's files: for progress bars.
     pub fn total_bytes(&self) -> u64 {
         self.segments.iter().filter_map(|(_, path)| path.metadata().ok()).map(|meta| meta.len()).sum()
@@ -243,7 +248,7 @@ impl StreamReader {
                 continue;
             };
             let units = open.bytes.units();
-            match check(units, open.unit, open.end_unit, open.crc_seed) {
+            match check(units, open.unit, open.end_unit, open.crc_seed, 0) {
                 Checked::Whole { units, seq } if seq == self.next_seq => {
                     let from = open.unit;
                     open.unit += units;
@@ -298,7 +303,7 @@ impl StreamReader {
         };
         // A whole record further on shows that the damage is not the end.
         for next in from + 1..open.end_unit {
-            if let Checked::Whole { seq, .. } = check(units, next, open.end_unit, open.crc_seed) {
+            if let Checked::Whole { seq, .. } = check(units, next, open.end_unit, open.crc_seed, 0) {
                 damage.bytes = ((next - from) * UNIT_BYTES) as u64;
                 damage.records = seq.checked_sub(self.next_seq);
                 open.unit = next;
@@ -421,13 +426,15 @@ impl StreamReader {
     }
 }
 
-enum Checked {
+pub(super) enum Checked {
     Whole { units: usize, seq: u64 },
     No(&'static str),
 }
 
 /// Whether a whole record lies at a unit.
-fn check(all: &[Unit], at: usize, end: usize, crc_seed: u32) -> Checked {
+///
+/// `base` is the place in the file of the first of the units.
+pub(super) fn check(all: &[Unit], at: usize, end: usize, crc_seed: u32, base: usize) -> Checked {
     if at >= end {
         return Checked::No("the file ends inside the record");
     }
@@ -446,13 +453,13 @@ fn check(all: &[Unit], at: usize, end: usize, crc_seed: u32) -> Checked {
     if at + units > end {
         return Checked::No("the file ends inside the record");
     }
-    if raw.crc != record_crc(crc_seed, at * UNIT_BYTES, &all[at..at + units]) {
+    if raw.crc != record_crc(crc_seed, base + at * UNIT_BYTES, &all[at..at + units]) {
         return Checked::No("the checksum is wrong");
     }
     Checked::Whole { units, seq: raw.seq }
 }
 
-fn read_page(path: &Path) -> Result<Vec<u8>, JournalError> {
+pub(super) fn read_page(path: &Path) -> Result<Vec<u8>, JournalError> {
     use std::io::Read;
     let file = std::fs::File::open(path).map_err(JournalError::io("open the segment", path))?;
     let mut page = Vec::with_capacity(HEADER_BYTES);
@@ -461,7 +468,7 @@ fn read_page(path: &Path) -> Result<Vec<u8>, JournalError> {
 }
 
 /// The number of a segment's first record, when the segment was ever opened.
-fn first_seq_of(path: &Path) -> Option<u64> {
+pub(super) fn first_seq_of(path: &Path) -> Option<u64> {
     let page = read_page(path).ok()?;
     let id = Prepared::read(&page).ok()?.id()?;
     Some(Opened::read(&page, id.crc_seed()).ok()??.first_seq)

@@ -15,7 +15,7 @@ use crate::types::{
 /// Name of the session file in the session's folder.
 pub const SESSION_FILE: &str = "session.json";
 /// Name of the file that a session leaves when it ends on purpose.
-const END_FILE: &str = "end.json";
+pub(super) const END_FILE: &str = "end.json";
 
 /// An instrument as the session file holds it: steps as decimal text, filters in whole steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -284,7 +284,7 @@ impl SessionEnd {
     }
 }
 
-fn write_json(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), JournalError> {
+pub(super) fn write_json(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), JournalError> {
     use std::io::Write;
     let path: PathBuf = folder.join(name);
     let temporary = folder.join(format!("{name}.new"));

@@ -3,6 +3,8 @@
 //! Reads from the start to the end through the same market stage as a session, on the main thread, and prints one JSON
 //! object or a table. It writes nothing.
 
+mod follow;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +30,13 @@ pub struct InspectArgs {
     /// Levels a side to show of each book.
     #[arg(long, default_value_t = 10, requires = "book")]
     pub depth: usize,
-    /// Print one JSON object on stdout.
+    /// Follow a journal that is being written: print each record as it is committed, until the session ends.
+    #[arg(long, conflicts_with = "book")]
+    pub follow: bool,
+    /// With --follow: records of each stream's past to print first.
+    #[arg(long, default_value_t = 10, requires = "follow", value_name = "N")]
+    pub tail: u64,
+    /// Print one JSON object on stdout; with --follow one a line.
     #[arg(long)]
     pub json: bool,
 }
@@ -39,6 +47,18 @@ pub struct InspectArgs {
 /// `E_INPUT_001` when a recording, `E_INPUT_002` when a journal cannot be read, each with its place; `E_INPUT_003` when
 /// both are mixed.
 pub fn run(args: InspectArgs) -> Result<(), Failure> {
+    if args.follow {
+        let [journal] = &args.sources[..] else {
+            return Err(Failure::new(
+                "E_INPUT_003",
+                exit::INPUT,
+                "only one journal can be followed",
+                "several sources are named",
+                "name one session's folder",
+            ));
+        };
+        return follow::follow(journal, args.tail, args.json);
+    }
     let view = Inspection::of(&args.sources)?;
     let value = if args.book { view.books(args.depth) } else { view.summary() };
     if args.json {

@@ -14,6 +14,7 @@ use super::{EngineMode, Live, Shared};
 use crate::config::{Config, Idle as IdleKey, PlanKind as PlanKey};
 use crate::feed::{Connection, client_config, combined_stream_url};
 use crate::gateway::{AccountClient, Gateway, GatewayConfig, Http, wall_now};
+use crate::journal::retention::{self, Retention};
 use crate::journal::{Journal, JournalConfig, JournalWriter, Keeper, SessionInfo};
 use crate::metrics::{Board, LatencyTable, latest};
 use crate::pipeline::market::MarketStage;
@@ -177,6 +178,15 @@ fn journal(
         roll_age: Some(crate::types::DurationNs::from_secs(keys.segment_s)),
         ..JournalConfig::new(&keys.dir)
     };
+    let retained = Retention {
+        keep_bytes: (keys.keep_gb > 0).then_some(keys.keep_gb << 30),
+        keep_age: (keys.keep_days > 0).then(|| crate::types::DurationNs::from_secs(keys.keep_days * 86_400)),
+    };
+    match retention::enforce(&keys.dir, &retained, wall_now()) {
+        Ok(removed) => removed.iter().for_each(|folder| tracing::info!(folder = %folder.display(), "journal retired")),
+        // An old journal that stays is no reason not to trade.
+        Err(error) => tracing::warn!("old journals cannot be removed: {error}"),
+    }
     let decisions = (mode != EngineMode::Record).then(|| serde_json::to_value(pipeline)).transpose();
     let decisions =
         decisions.map_err(|error| Failure::bug(format!("the pipeline's settings have no JSON: {error}")))?;
