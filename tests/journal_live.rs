@@ -41,8 +41,8 @@ fn a_follower_gets_every_record_of_a_running_session_once_and_in_order() {
     let Journal { mut feed, quote, gateways, mut keeper, session_dir } =
         Journal::create(&config(dir.path()), &info(), 0).unwrap();
     let (stop, written) = (AtomicBool::new(false), AtomicU64::new(0));
+    let started = Instant::now();
     std::thread::scope(|scope| {
-        let started = Instant::now();
         let keeping = scope.spawn(|| {
             while !stop.load(Ordering::Acquire) {
                 keeper.step(TimestampNs::from_nanos(1 + started.elapsed().as_nanos() as u64)).unwrap();
