@@ -433,7 +433,8 @@ mod tests {
         run(&mut k, 30.0, SEED_SAMPLES as u64 + 8);
         assert_eq!(k.k_ticks(), None, "one sample is short");
         run(&mut k, 30.0, 100);
-        assert!((k.k_ticks().unwrap() - 30.0).abs() < 1e-3, "{:?}", k.k_ticks());
+        // The start, 25 ticks off, weighs 1/P0 = 1e-3 beside the squares of tau, which add up to 21.6: 1.2e-3 are left.
+        assert!((k.k_ticks().unwrap() - 30.0).abs() < 2e-3, "{:?}", k.k_ticks());
         assert_eq!(k.base_ticks(), None, "there is no intercept in the seed's mode");
         let mut with = ToxicityCoefficient::new(&EstimatorsConfig { k_intercept: true, ..config() });
         run(&mut with, 30.0, 300);
