@@ -1,6 +1,5 @@
 //! A quoter of one's own: it leans with the imbalance of the book, against its position, and runs in virtual time.
-use touchline::pipeline::quoter::{QuoteInputs, Quoter, WantedQuote};
-use touchline::pipeline::{Digester, PipelineConfig};
+use touchline::pipeline::{Digester, PipelineConfig, quoter};
 use touchline::run::flow::{CLIENT, FeeRate, FlowArgs};
 use touchline::run::virtual_session::{Latencies, VirtualConfig, VirtualOutcome, run_with_quoters};
 use touchline::sim::Venue;
@@ -11,12 +10,12 @@ struct ImbalanceQuoter {
     lean_ticks: f64,
 }
 
-impl Quoter for ImbalanceQuoter {
-    fn quote(&mut self, inputs: &QuoteInputs) -> Option<WantedQuote> {
+impl quoter::Quoter for ImbalanceQuoter {
+    fn quote(&mut self, inputs: &quoter::QuoteInputs) -> Option<quoter::WantedQuote> {
         let imbalance = inputs.book.imbalance[0]?.value;
         let usage = inputs.position_base / inputs.position_max_base;
         let centre = inputs.book.mid.ticks_f64() + self.lean_ticks * (imbalance - usage);
-        Some(WantedQuote {
+        Some(quoter::WantedQuote {
             bid_ticks: centre - self.half_spread_ticks,
             ask_ticks: centre + self.half_spread_ticks,
             bid_qty: inputs.order_qty,
