@@ -19,7 +19,7 @@ fn tape() -> Vec<Trade> {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             mid += i64::from((seed >> 60) == 0) - i64::from((seed >> 60) == 1);
             let aggressor = if seed >> 63 == 0 { Side::Bid } else { Side::Ask };
-            let depth = 1 + i64::from((seed >> 40) % 4 == 0);
+            let depth = 1 + i64::from((seed >> 40).is_multiple_of(4));
             Trade {
                 instrument: ID,
                 event_ts: time(order * 100),
