@@ -392,7 +392,11 @@ mod tests {
                 let raw: f64 = (0..4).map(|bucket| net.range(bucket * 25..bucket * 25 + 25).sum::<f64>().abs()).sum();
                 assert_eq!(tape.tau_raw, raw / 100.0, "arrival {at}");
             }
-            net.push_back(tape.next().side);
+            let known = (tape.tau, tape.tau_raw, tape.tau_signed);
+            let arrival = tape.next();
+            // The arrival that closes a bucket does not see what it closed.
+            assert_eq!((arrival.tau, arrival.tau_raw, arrival.tau_signed), known, "arrival {at}");
+            net.push_back(arrival.side);
             if net.len() > 100 {
                 net.pop_front();
             }
