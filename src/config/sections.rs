@@ -192,6 +192,18 @@ pub enum Idle {
     Park,
 }
 
+/// Whether the engine's memory is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LockMemory {
+    /// Where the system allows it; a refusal is told in the log.
+    Auto,
+    /// Always; a refusal ends the start.
+    On,
+    /// Never.
+    Off,
+}
+
 /// Tiles, cores, rings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -202,6 +214,10 @@ pub struct TopologyConfig {
     pub cores: Vec<usize>,
     /// What an idle tile does.
     pub idle: Idle,
+    /// Whether the engine's memory is locked.
+    pub lock_memory: LockMemory,
+    /// How long a read of a market socket may poll the network card, in microseconds; 0 for never.
+    pub busy_poll_us: u32,
     /// How long a fused gateway may hold the reader, in microseconds.
     pub fused_deadline_us: u64,
     /// Depth of the feed-book link, in units of 64 bytes.
@@ -326,6 +342,9 @@ impl Config {
         }
         if self.journal.segment_s == 0 {
             return Some(("journal.segment_s", "a segment must live at least one second".into()));
+        }
+        if self.topology.busy_poll_us > 1000 {
+            return Some(("topology.busy_poll_us", "0 for never, or at most 1000 microseconds".into()));
         }
         // A snapshot of 5000 levels a side has 160 kB: 2504 units must fit, or no book ever syncs.
         if self.topology.feed_book_units < 4096 {

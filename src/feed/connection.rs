@@ -99,6 +99,9 @@ pub struct Connection {
     state: State,
     backoff: Backoff,
     silence: Duration,
+    busy_poll_us: u32,
+    /// Whether a socket's options have been told in the log.
+    has_settled: bool,
 }
 
 // A handshake over a healthy network takes milliseconds; a venue that needs five seconds is better tried again.
@@ -138,7 +141,26 @@ impl Connection {
             // from the venue's limit of 300 in five minutes.
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(3), seed),
             silence,
+            busy_poll_us: 0,
+            has_settled: false,
         })
+    }
+
+    /// Sets the options of a new socket. The first one's outcome is told; those of later ones are the same.
+    fn settle(&mut self, socket: &TcpStream) {
+        let refused = super::socket::settle(socket, self.busy_poll_us);
+        if !std::mem::replace(&mut self.has_settled, true) {
+            match refused.as_slice() {
+                [] => tracing::info!(host = self.host, busy_poll_us = self.busy_poll_us, "TCP_NODELAY is set"),
+                refused => tracing::warn!(host = self.host, "{}", refused.join("; ")),
+            }
+        }
+    }
+
+    /// Lets reads that find nothing poll the network card for so long, in microseconds; 0, as without this, for never.
+    pub fn with_busy_poll(mut self, busy_poll_us: u32) -> Connection {
+        self.busy_poll_us = busy_poll_us;
+        self
     }
 
     /// Whether messages can be sent.
@@ -218,8 +240,7 @@ impl Connection {
                 }
                 match socket.peer_addr() {
                     Ok(_) => {
-                        // Orders and pongs are small: waiting to fill a segment would only delay them.
-                        let _ = socket.set_nodelay(true);
+                        self.settle(&socket);
                         let stream = StampedStream::new(socket, self.clock.clone());
                         let config = WebSocketConfig::default()
                             .max_message_size(Some(MESSAGE_LIMIT))

@@ -6,6 +6,7 @@
 mod backoff;
 mod connection;
 mod resolve;
+mod socket;
 mod stream;
 mod tls;
 

@@ -6,6 +6,7 @@
 mod assemble;
 mod back_fill;
 mod dashboard;
+mod memory;
 mod venue;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use crate::metrics::{Board, Count, Hop, LatencySummary, LatencyTable, LatestRead
 use crate::pipeline::PipelineSnapshot;
 use crate::tiles::control::Recent;
 use crate::tiles::fate::{Fate, Fault};
-pub use assemble::Lines;
+pub use assemble::{Lines, plan_on};
 pub use dashboard::dashboard;
 
 use crate::types::{ExecReport, Instrument, InstrumentId, QuoteDecision, SessionId};
@@ -299,5 +300,11 @@ pub fn start(
     tracing::info!(symbols = assemble::names(&venue.instruments), "the venue answers");
     let patience = venue.patience;
     let running = assemble::assemble(config, mode, name, venue, gateways.as_ref(), lines)?;
-    Ok(Engine { running, gateways, patience, state_file: config.warm.state_file.clone() })
+    let engine = Engine { running, gateways, patience, state_file: config.warm.state_file.clone() };
+    if let Err(refused) = memory::lock(config.topology.lock_memory) {
+        engine.stop();
+        engine.join();
+        return Err(refused);
+    }
+    Ok(engine)
 }

@@ -81,6 +81,11 @@ pub struct Running {
 
 /// The plan for this machine.
 pub fn plan(config: &Config) -> Plan {
+    plan_on(config, &topology::cores_at_hand(&config.topology.cores))
+}
+
+/// The plan for a machine with these cores, lowest first.
+pub fn plan_on(config: &Config, cores: &[usize]) -> Plan {
     let kind = match config.topology.plan {
         PlanKey::Auto => PlanKind::Auto,
         PlanKey::Fused => PlanKind::Fused,
@@ -92,7 +97,7 @@ pub fn plan(config: &Config) -> Plan {
         IdleKey::Yield => Some(Idle::Yield),
         IdleKey::Park => Some(Idle::Park),
     };
-    topology::plan(kind, &topology::cores_at_hand(&config.topology.cores), idle)
+    topology::plan(kind, cores, idle)
 }
 
 /// The rings of one engine, by name, with the configured depths.
@@ -245,7 +250,8 @@ pub fn assemble(
     })?;
     let mut writers = journal(config, mode, name, session, &venue, &decisions, warm.as_ref(), lanes)?;
     let connect = |url: &str, seed: u64| {
-        Connection::new(url, Arc::clone(&tls), clock.clone(), SILENCE, seed).map_err(|error| {
+        let made = Connection::new(url, Arc::clone(&tls), clock.clone(), SILENCE, seed);
+        made.map(|connection| connection.with_busy_poll(config.topology.busy_poll_us)).map_err(|error| {
             Failure::new(
                 "E_RUN_014",
                 exit::CONFIG,
