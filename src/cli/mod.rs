@@ -51,8 +51,8 @@ enum Verb {
     Sweep(AnyArgs),
     /// Measure the latency of every hop (not built yet).
     Bench(AnyArgs),
-    /// Check this machine's settings (not built yet).
-    Doctor(AnyArgs),
+    /// Say what of this machine's settings lengthens the tail, and the commands that mend it.
+    Doctor(crate::run::doctor::DoctorArgs),
     /// Show a running engine's state (not built yet).
     Status(AnyArgs),
     /// Tell a running engine to cancel everything and place nothing (not built yet).
@@ -86,7 +86,7 @@ impl Verb {
             Verb::Model(args) => crate::run::model::run(args),
             Verb::Sweep(_) => not_built::run("sweep"),
             Verb::Bench(_) => not_built::run("bench"),
-            Verb::Doctor(_) => not_built::run("doctor"),
+            Verb::Doctor(args) => crate::run::doctor::run(args),
             Verb::Status(_) => not_built::run("status"),
             Verb::Halt(_) => not_built::run("halt"),
             Verb::Resume(_) => not_built::run("resume"),

@@ -6,6 +6,7 @@
 pub mod archiving;
 pub mod convert;
 pub mod demo;
+pub mod doctor;
 pub mod engine;
 pub mod failure;
 pub mod flow;
