@@ -66,6 +66,7 @@ fn fill_cells(instrument: &Instrument, fill: &FillRow, mids: &MidSeries) -> Vec<
         fee_asset.to_owned(),
         fill.fee.to_string(),
         mid_text(instrument, sample.mid),
+        sample.touch_ticks.map_or(String::new(), |ticks| ticks.to_string()),
         spread.to_string(),
         e8_text(fill.position.get()),
     ];
@@ -97,6 +98,7 @@ pub fn write_fills(path: &Path, record: &SessionRecord) -> Result<(), ReportErro
         "fee_asset",
         "fee_quote",
         "mid",
+        "touch_ticks",
         "spread_pnl",
         "position",
     ]

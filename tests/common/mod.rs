@@ -31,20 +31,33 @@ pub fn data_dir() -> Option<PathBuf> {
     None
 }
 
-/// A Python with these packages: made once under the target folder. `None`, with the reason printed, where that is
-/// impossible; with `TOUCHLINE_REQUIRE_TOOLS=1` that is a failure.
+/// The versions of the Python packages that tests use, one `name==version` a line.
+const PINS: [&str; 2] =
+    [include_str!("../python/requirements.txt"), include_str!("../../tools/notebook/requirements.txt")];
+
+/// A Python with these packages, of the versions that are pinned: made once under the target folder. `None`, with the
+/// reason printed, where that is impossible; with `TOUCHLINE_REQUIRE_TOOLS=1` that is a failure.
 pub fn python_with(packages: &[&str]) -> Option<PathBuf> {
     // Tests of one program run at once: only one of them may install.
     static INSTALL: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    const HAS_THEM: &str = "import importlib, importlib.metadata, sys\n\
+        for name, _, version in (argument.partition('==') for argument in sys.argv[1:]):\n \
+            importlib.import_module(name)\n \
+            assert version in ('', importlib.metadata.version(name)), name";
     let _installing = INSTALL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
     let venv = target.join("pyarrow-venv");
     let python = venv.join("bin/python");
-    let imports = format!("import {}", packages.join(", "));
-    let works = || Command::new(&python).args(["-c", &imports]).output().is_ok_and(|output| output.status.success());
+    let pinned =
+        |name: &&str| PINS.iter().flat_map(|pins| pins.lines()).find(|pin| pin.split("==").next() == Some(name));
+    let wanted: Vec<&str> = packages.iter().map(|name| pinned(name).unwrap_or(name)).collect();
+    let works = || {
+        let check = Command::new(&python).args(["-c", HAS_THEM]).args(&wanted).output();
+        check.is_ok_and(|output| output.status.success())
+    };
     if !works() {
         let _ = Command::new("python3").args(["-m", "venv"]).arg(&venv).output();
-        let _ = Command::new(&python).args(["-m", "pip", "install", "-q"]).args(packages).output();
+        let _ = Command::new(&python).args(["-m", "pip", "install", "-q"]).args(&wanted).output();
     }
     if works() {
         return Some(python);
@@ -52,9 +65,9 @@ pub fn python_with(packages: &[&str]) -> Option<PathBuf> {
     assert!(
         std::env::var_os("TOUCHLINE_REQUIRE_TOOLS").is_none_or(|value| value != "1"),
         "{} cannot be installed into {}",
-        packages.join(", "),
+        wanted.join(", "),
         venv.display()
     );
-    skip(&format!("no Python with {}, and they cannot be installed into {}", packages.join(", "), venv.display()));
+    skip(&format!("no Python with {}, and they cannot be installed into {}", wanted.join(", "), venv.display()));
     None
 }

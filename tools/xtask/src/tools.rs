@@ -12,7 +12,7 @@ struct Tool {
 const TOOLS: &[Tool] = &[
     Tool { name: "C++20 compiler", probe: &["c++", "--version"], packages: &["g++"] },
     Tool {
-        name: "python3 with venv (ccxt and pyarrow tests)",
+        name: "python3 with venv (ccxt, archive and notebook tests)",
         probe: &["python3", "-c", "import venv, ensurepip"],
         packages: &["python3", "python3-venv"],
     },
