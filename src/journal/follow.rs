@@ -13,6 +13,7 @@ use super::error::JournalError;
 use super::format::{FORMAT_VERSION, HEADER_BYTES, Opened, PartError, Prepared, Sealed, SegmentId};
 use super::reader::{Checked, Damage, check, first_seq_of};
 use super::segment::{lane_folder, segment_file};
+use crate::wire::record::RawHeader;
 use crate::wire::{Record, Stream, UNIT_BYTES, Unit};
 
 /// Units read at once: 256 KiB, more than any record has but raw ones of exceptional size, for which it grows.
@@ -126,6 +127,13 @@ impl StreamFollower {
         let mut given = 0;
         while let Some(open) = &mut self.open {
             let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.window);
+            // The next commit word alone: most looks find nothing, and must not copy a window of zeros to learn that.
+            let mut commit = [0_u8; 4];
+            match open.file.read_exact_at(&mut commit, open.offset as u64) {
+                Ok(()) if u32::from_le_bytes(commit) >> 16 != RawHeader::COMMITTED >> 16 => return Ok(given),
+                // A file that ends here was sealed: the window tells.
+                _ => {}
+            }
             let mut filled = 0;
             while filled < bytes.len() {
                 match open.file.read_at(&mut bytes[filled..], (open.offset + filled) as u64) {
@@ -158,7 +166,7 @@ impl StreamFollower {
                 // A record longer than the window: its length is in its commit word, at most 65535 units.
                 let commit = self.window[0].0[0] as u32;
                 let wanted = (commit & 0xFFFF) as usize;
-                if commit >> 16 == 0x544C && wanted > self.window.len() {
+                if commit >> 16 == RawHeader::COMMITTED >> 16 && wanted > self.window.len() {
                     self.window.resize(wanted, Unit::default());
                     continue;
                 }
