@@ -23,6 +23,7 @@ pub mod feed;
 pub mod gateway;
 pub mod import;
 pub mod journal;
+pub mod redis;
 pub mod report;
 pub mod server;
 // Floor 4

@@ -24,10 +24,15 @@ pub mod tile {
     pub const ACCOUNT: &str = "account";
     /// Pre-touches, writes out, syncs, rolls and seals the journal.
     pub const KEEPER: &str = "keeper";
+    /// Publishes the session's journal on a Redis server; only when one is configured.
+    pub const REDIS_SINK: &str = "redis_sink";
+    /// Reads market data from a Redis server, in place of the market-data socket and the snapshot worker.
+    pub const REDIS_SOURCE: &str = "redis_source";
     /// Stop protocol, failures, telemetry: histograms, live view, dry-run lines.
     pub const CONTROL: &str = "control";
     /// All tiles.
-    pub const ALL: [&str; 10] = [FEED, BOOK, QUOTE, PLACE, CANCEL, OVERFLOW, SNAPSHOT, ACCOUNT, KEEPER, CONTROL];
+    pub const ALL: [&str; 12] =
+        [FEED, BOOK, QUOTE, PLACE, CANCEL, OVERFLOW, SNAPSHOT, ACCOUNT, KEEPER, REDIS_SINK, REDIS_SOURCE, CONTROL];
 }
 
 /// What a sender does when its link is full.
@@ -75,6 +80,7 @@ pub mod link {
     pub const BOOK_SNAPSHOT: &str = "book_snapshot";
     pub const SNAPSHOT_FEED: &str = "snapshot_feed";
     pub const FEED_SNAPSHOT: &str = "feed_snapshot";
+    pub const REDIS_FEED: &str = "redis_feed";
     pub const FEED_ACCOUNT: &str = "feed_account";
     pub const ACCOUNT_QUOTE: &str = "account_quote";
     pub const CONTROL_QUOTE: &str = "control_quote";
@@ -107,6 +113,7 @@ pub const LINKS: &[Link] = {
         row(BOOK_SNAPSHOT,   BOOK,     SNAPSHOT,     64, Drop,   "a request that is dropped is made again by the book's own back-off"),
         row(SNAPSHOT_FEED,   SNAPSHOT, FEED,          8, Wait,   "the worker is cold and may wait for the reader"),
         row(FEED_SNAPSHOT,   FEED,     SNAPSHOT,      8, Drop,   "buffers on their way back for reuse; a lost one is made again"),
+        row(REDIS_FEED,      REDIS_SOURCE, FEED, 16_384, Wait,   "units of 64 bytes, six whole snapshots; the source is cold and may wait, Redis keeps the rest"),
         row(FEED_ACCOUNT,    FEED,     ACCOUNT,      16, Wait,   "one request for each connection of the user-data stream"),
         row(ACCOUNT_QUOTE,   ACCOUNT,  QUOTE,     4_096, Wait,   "missed fills may not be lost; the worker is cold and may wait"),
         row(CONTROL_QUOTE,   CONTROL,  QUOTE,        64, Wait,   "commands of people and of the stop protocol"),
@@ -175,6 +182,21 @@ impl Plan {
     /// The seat of a tile, if the plan has it.
     pub fn seat_of(&self, tile: &str) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.tiles.contains(&tile))
+    }
+
+    /// The same with seats for the tiles that a Redis server needs: cold threads of their own, because each blocks on the
+    /// server. A source stands where the snapshot worker stands otherwise.
+    #[must_use]
+    pub fn with_redis(mut self, sink: bool, source: bool) -> Plan {
+        let core = self.seat_of(tile::KEEPER).and_then(|seat| seat.core);
+        if source {
+            self.seats.retain(|seat| seat.thread != tile::SNAPSHOT);
+            self.seats.push(cold(tile::REDIS_SOURCE, &[tile::REDIS_SOURCE], core));
+        }
+        if sink {
+            self.seats.push(cold(tile::REDIS_SINK, &[tile::REDIS_SINK], core));
+        }
+        self
     }
 
     /// One line for people: `fused: feed book quote gateway_place on core 1 (spin); …`.
@@ -332,12 +354,20 @@ mod tests {
     fn every_tile_has_exactly_one_seat() {
         for kind in [PlanKind::Fused, PlanKind::Split] {
             for count in 1..=8 {
-                let plan = plan(kind, &(0..count).collect::<Vec<_>>(), None);
-                for name in tile::ALL {
-                    let seats = plan.seats.iter().filter(|seat| seat.tiles.contains(&name)).count();
-                    // Only a fused place gateway has something to hand over.
-                    let want = usize::from(name != tile::OVERFLOW || plan.kind == PlanKind::Fused);
-                    assert_eq!(seats, want, "{name} in {plan:?}");
+                for (sink, source) in [(false, false), (true, false), (true, true)] {
+                    let plan = plan(kind, &(0..count).collect::<Vec<_>>(), None).with_redis(sink, source);
+                    for name in tile::ALL {
+                        let seats = plan.seats.iter().filter(|seat| seat.tiles.contains(&name)).count();
+                        let want = match name {
+                            // Only a fused place gateway has something to hand over.
+                            tile::OVERFLOW => plan.kind == PlanKind::Fused,
+                            tile::REDIS_SINK => sink,
+                            tile::REDIS_SOURCE => source,
+                            tile::SNAPSHOT => !source,
+                            _ => true,
+                        };
+                        assert_eq!(seats, usize::from(want), "{name} in {plan:?}");
+                    }
                 }
             }
         }

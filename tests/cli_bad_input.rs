@@ -28,6 +28,9 @@ fn settings_that_cannot_be_are_named() {
     refused(&["run", "--set", "metrics.port=many"], 3, "E_CONF_004", "metrics.port");
     refused(&["run", "--config", "/nonexistent/touchline.yaml"], 3, "E_CONF_003", "/nonexistent/touchline.yaml");
     refused(&["run", "--config", "/etc/hostname"], 3, "E_CONF_002", "/etc/hostname");
+    let url = "redis.url=redis://:hunter2@127.0.0.1:1";
+    refused(&["demo", "--virtual", "--set", url], 3, "E_REDIS_003", "virtual time");
+    refused(&["demo", "--set", url, "--set", "redis.role=source"], 3, "E_REDIS_003", "cannot read its market");
     refused(&["train"], 9, "E_CLI_001", "train");
     assert_eq!(touchline(&["no-such-verb"]).status.code(), Some(2));
 }

@@ -8,7 +8,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (0, &["types"]),
     (1, &["book", "matching", "metrics", "models", "stats", "wire"]),
     (2, &["kpi", "pipeline", "sim", "venue"]),
-    (3, &["archive", "feed", "gateway", "import", "journal", "report", "server"]),
+    (3, &["archive", "feed", "gateway", "import", "journal", "redis", "report", "server"]),
     (4, &["tiles", "topology"]),
     (5, &["cli", "config", "run", "main"]),
 ];
@@ -23,6 +23,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("archive", "journal"),
     ("report", "journal"),
     ("report", "archive"),
+    // What Redis is told of an instrument is what the session file says of it.
+    ("redis", "journal"),
     // A tile runs where the wiring table says.
     ("tiles", "topology"),
 ];

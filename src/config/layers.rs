@@ -401,7 +401,9 @@ mod tests {
             (load(None, &[("TOUCHLINE__metrics__port", "x")], &[]), "E_CONF_004", "TOUCHLINE__metrics__port"),
             (load(None, &[], &["journal.segment_mb=0"]), "E_CONF_004", "--set journal.segment_mb=0"),
             (load(None, &[], &["symbols=btcusdt"]), "E_CONF_004", "--set symbols=btcusdt"),
-            (load(None, &[], &["redis.url=redis://x"]), "E_CONF_004", "redis.url"),
+            (load(None, &[], &["redis.url=http://x"]), "E_CONF_004", "redis.url"),
+            (load(None, &[], &["redis.url=rediss://x"]), "E_CONF_004", "TLS"),
+            (load(None, &[], &["redis.role=source"]), "E_CONF_004", "redis.role"),
             (load(None, &[], &["quoter.kind=ev"]), "E_CONF_004", "not built yet"),
             (load(None, &[], &["risk.collar_bps=0"]), "E_CONF_004", "--set risk.collar_bps=0"),
             (load(None, &[], &["metrics"]), "E_CONF_004", "--set metrics"),
@@ -425,5 +427,23 @@ mod tests {
             assert_eq!(failure.code, "E_CONF_011");
             assert!(!failure.to_string().contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn the_password_of_a_url_is_in_no_error_and_no_text() {
+        for failure in [
+            load(None, &[], &["redis.url=redis://:hunter2@host:port"]),
+            load(None, &[], &["redis.ulr=redis://:hunter2@host"]),
+            load(None, &[], &["redis=redis://:hunter2@host"]),
+            load(Some(("c.yaml", "redis:\n  url: http://me:hunter2@host\n")), &[], &[]),
+            load(None, &[("TOUCHLINE__redis__url", "redis://me:hunter2@")], &[]),
+        ] {
+            let failure = failure.unwrap_err();
+            assert!(!format!("{failure} {failure:?}").contains("hunter2"), "{failure}");
+        }
+        let config = load(None, &[], &["redis.url=redis://me:hunter2@host"]).unwrap();
+        assert!(config.redis.url.expose().contains("hunter2"));
+        let shown = format!("{config:?} {}", serde_json::to_string(&config).unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

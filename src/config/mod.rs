@@ -15,5 +15,5 @@ pub use layers::{ConfigArgs, DEFAULT_YAML};
 pub use origin::Origin;
 pub use sections::{
     Config, Endpoints, Idle, JournalConfig, LiveConfig, LockMemory, LogConfig, MetricsConfig, PlanKind, Profile,
-    RedisConfig, TopologyConfig, Transport, VenueConfig,
+    RedisConfig, RedisRole, SecretUrl, TopologyConfig, Transport, VenueConfig,
 };

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::redis::without_password;
+
 /// The layer that gave a key its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -34,7 +36,8 @@ impl fmt::Display for Origin {
             Origin::File { path, line: 0 } => write!(f, "{}", path.display()),
             Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
             Origin::Environment { variable } => write!(f, "environment variable {variable}"),
-            Origin::Flag { text } => write!(f, "--set {text}"),
+            // Also where the key is mistyped: a url's password is never repeated.
+            Origin::Flag { text } => write!(f, "--set {}", without_password(text)),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::kpi::KpiRules;
 use crate::pipeline::{
     ConfigError, EstimatorsConfig, FeaturesConfig, OrdersConfig, PipelineConfig, QuoterConfig, RiskConfig,
 };
+use crate::redis::{check_url, without_password};
 use crate::run::{Failure, exit};
 
 /// Everything that can be configured. Made by [`ConfigArgs::load`](super::ConfigArgs::load).
@@ -36,7 +37,7 @@ pub struct Config {
     pub topology: TopologyConfig,
     /// The journal on disk.
     pub journal: JournalConfig,
-    /// The optional Redis sink.
+    /// The optional Redis server.
     pub redis: RedisConfig,
     /// What the KPIs' definitions leave open.
     pub report: KpiRules,
@@ -250,12 +251,68 @@ pub struct JournalConfig {
     pub archive_dir: PathBuf,
 }
 
-/// The optional Redis sink.
+/// What a Redis server is to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RedisRole {
+    /// Market data goes there.
+    Sink,
+    /// Market data comes from there.
+    Source,
+}
+
+/// A url that may hold a password: shown and written without it.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SecretUrl(String);
+
+impl SecretUrl {
+    /// The whole url, for whoever connects.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&without_password(&self.0))
+    }
+}
+
+impl Serialize for SecretUrl {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&without_password(&self.0))
+    }
+}
+
+/// The optional Redis server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
     /// Empty for none.
-    pub url: String,
+    pub url: SecretUrl,
+    /// What it is to the session.
+    pub role: RedisRole,
+    /// About how many entries each stream keeps.
+    pub maxlen: u64,
+    /// What waits for a server that is away, in KiB.
+    pub queue_kb: usize,
+    /// Longest time between two whole books, in milliseconds.
+    pub book_ms: u64,
+    /// Time between two marks of the profit, in milliseconds.
+    pub mark_ms: u64,
+}
+
+impl RedisConfig {
+    /// Whether market data comes from the server.
+    pub fn is_source(&self) -> bool {
+        !self.url.is_empty() && self.role == RedisRole::Source
+    }
 }
 
 /// /metrics and the dashboard.
@@ -319,8 +376,23 @@ impl Config {
         if self.venue.transport == Transport::WsApi {
             return Some(("venue.transport", "orders over the WebSocket API are not built yet; use rest".into()));
         }
-        if !self.redis.url.is_empty() {
-            return Some(("redis.url", "the Redis sink is not built yet; leave it empty".into()));
+        if !self.redis.url.is_empty()
+            && let Err(why) = check_url(self.redis.url.expose())
+        {
+            return Some(("redis.url", why));
+        }
+        if self.redis.url.is_empty() && self.redis.role == RedisRole::Source {
+            return Some(("redis.role", "a source needs redis.url".into()));
+        }
+        if !(100..=100_000_000).contains(&self.redis.maxlen) {
+            return Some(("redis.maxlen", "a stream keeps 100 to 100000000 entries".into()));
+        }
+        if !(64..=1 << 20).contains(&self.redis.queue_kb) {
+            return Some(("redis.queue_kb", "64 to 1048576 KiB may wait".into()));
+        }
+        if !(100..=3_600_000).contains(&self.redis.book_ms) || !(10..=3_600_000).contains(&self.redis.mark_ms) {
+            let key = if (100..=3_600_000).contains(&self.redis.book_ms) { "redis.mark_ms" } else { "redis.book_ms" };
+            return Some((key, "from 100 (mark_ms: 10) to 3600000 milliseconds".into()));
         }
         if !(0.01..=10_000.0).contains(&self.report.uptime_band_bps) {
             return Some((

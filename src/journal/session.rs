@@ -66,8 +66,11 @@ impl InstrumentEntry {
         }
     }
 
-    /// The instrument at that place of the list; the error names the field.
-    fn instrument(&self, id: InstrumentId) -> Result<Instrument, String> {
+    /// The instrument at that place of the list.
+    ///
+    /// # Errors
+    /// When a field is not what it must be; the text names it.
+    pub fn instrument(&self, id: InstrumentId) -> Result<Instrument, String> {
         let symbol = |field, text: &str| Symbol::new(text).map_err(|error| format!("{field} \"{text}\": {error}"));
         let step = |field, text: &str| match parse_e8(text.as_bytes()) {
             Ok(step) if step > 0 => Ok(step),

@@ -83,6 +83,12 @@ cells! {
         Inline = "gateway_inline",
         /// Gateways: requests handed over to the overflow worker.
         Overflow = "gateway_overflow",
+        /// Redis sink: entries published.
+        RedisEntries = "redis_entries",
+        /// Redis sink: records dropped because the server was away or too slow.
+        RedisDropped = "redis_dropped",
+        /// Redis sink: times that the server was lost or could not be reached.
+        RedisOutages = "redis_outages",
         /// All tiles: telemetry dropped because its link was full.
         TelemetryDropped = "telemetry_dropped",
     }
@@ -95,6 +101,10 @@ cells! {
         MarketUp = "market_stream_up",
         /// 1 while the user-data stream is subscribed and reconciled.
         UserUp = "user_stream_up",
+        /// 1 while the Redis sink is connected.
+        RedisUp = "redis_up",
+        /// Entries that wait for the Redis server.
+        RedisWaiting = "redis_waiting",
         /// 1 while the session is asked to stop.
         Stopping = "stopping",
         /// 1 after a tile's panic or a failed journal.

@@ -102,6 +102,17 @@ impl MarkoutText {
     }
 }
 
+/// What a session published on a Redis server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RedisCounts {
+    /// Entries published.
+    pub entries: u64,
+    /// Records dropped because the server was away or too slow.
+    pub dropped: u64,
+    /// Times that the server was lost or could not be reached.
+    pub outages: u64,
+}
+
 /// What a session did, in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
@@ -169,6 +180,8 @@ pub struct Summary {
     pub kpis: Kpis,
     /// Market-data gaps that were noticed and repaired.
     pub book_desyncs: u64,
+    /// What went to Redis; `None` when nothing was to.
+    pub redis: Option<RedisCounts>,
     /// The tiles' seats.
     pub plan: Option<String>,
     /// Folder of the session's journal.

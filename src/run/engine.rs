@@ -7,6 +7,7 @@ mod assemble;
 mod back_fill;
 mod dashboard;
 mod memory;
+mod redis;
 mod venue;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::journal::SessionEnd;
 use crate::kpi::RunningPoint;
 use crate::metrics::{Board, Count, Hop, LatencySummary, LatencyTable, LatestReader};
 use crate::pipeline::PipelineSnapshot;
+use crate::report::RedisCounts;
 use crate::tiles::control::Recent;
 use crate::tiles::fate::{Fate, Fault};
 pub use assemble::{Lines, plan_on};
@@ -63,6 +65,8 @@ pub struct EngineSummary {
     pub open_orders_at_exit: Option<usize>,
     /// Records that the book never saw because its link was full.
     pub feed_dropped: u64,
+    /// What went to Redis; `None` when nothing was to.
+    pub redis: Option<RedisCounts>,
     /// The failure that ended it, if one did: a tile's panic, a full disk, orders that could not be confirmed gone.
     pub failure: Option<Failure>,
 }
@@ -178,8 +182,17 @@ impl Engine {
     /// Waits for the end and reports. Without an earlier [`stop`](Self::stop) it waits until the engine fails.
     pub fn join(self) -> EngineSummary {
         let Engine { running, gateways, patience, state_file } = self;
-        let assemble::Running { live, fate, threads, keeper_thread, keeper, books_digest, pipeline_digest, warm } =
-            running;
+        let assemble::Running {
+            live,
+            fate,
+            threads,
+            keeper_thread,
+            keeper,
+            books_digest,
+            pipeline_digest,
+            warm,
+            has_redis_sink,
+        } = running;
         for thread in threads {
             // A runner catches its tiles' panics; should it die itself, that is a fault like theirs.
             if thread.join().is_err() {
@@ -240,6 +253,11 @@ impl Engine {
             tick_to_order: live.latencies().summary(Hop::TickToOrder),
             open_orders_at_exit,
             feed_dropped: board.count(Count::FeedDropped),
+            redis: has_redis_sink.then(|| RedisCounts {
+                entries: board.count(Count::RedisEntries),
+                dropped: board.count(Count::RedisDropped),
+                outages: board.count(Count::RedisOutages),
+            }),
             failure,
         }
     }
@@ -292,12 +310,18 @@ pub fn start(
     name: &str,
     lines: Option<Lines>,
 ) -> Result<Engine, Failure> {
-    let venue = venue::ask(config)?;
+    redis::greet(config)?;
+    // Without orders nothing is wanted of the venue when the market comes from elsewhere.
+    let venue = if config.redis.is_source() && mode != EngineMode::Live {
+        venue::absent(config, redis::instruments(config)?)
+    } else {
+        venue::ask(config)?
+    };
     let gateways = match mode {
         EngineMode::Live => Some(venue::log_on(&venue, config, keys)?),
         EngineMode::DryRun | EngineMode::Record => None,
     };
-    tracing::info!(symbols = assemble::names(&venue.instruments), "the venue answers");
+    tracing::info!(symbols = assemble::names(&venue.instruments), "the instruments are known");
     let patience = venue.patience;
     let running = assemble::assemble(config, mode, name, venue, gateways.as_ref(), lines)?;
     let engine = Engine { running, gateways, patience, state_file: config.warm.state_file.clone() };

@@ -175,6 +175,7 @@ pub fn summary_json(summary: &EngineSummary) -> serde_json::Value {
         "instruments": instruments,
         "open_orders_at_exit": summary.open_orders_at_exit,
         "feed_dropped": summary.feed_dropped,
+        "redis": summary.redis,
         "tick_to_order_ns": {
             "p50": latency.p50, "p90": latency.p90, "p99": latency.p99, "p999": latency.p999,
             "p9999": latency.p9999, "max": latency.max, "count": latency.count,
@@ -190,6 +191,7 @@ fn report(summary: &EngineSummary) {
         rejected = summary.orders_rejected,
         fills = summary.fills,
         left_open = ?summary.open_orders_at_exit,
+        redis = ?summary.redis,
         tick_to_order_p50_ns = summary.tick_to_order.p50,
         journal = %summary.journal.display(),
         "the session has ended"

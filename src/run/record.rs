@@ -41,6 +41,7 @@ pub fn run(args: RecordArgs) -> Result<(), Failure> {
     tracing::info!(
         records = live.board().count(crate::metrics::Count::FeedRecords),
         malformed = live.board().count(crate::metrics::Count::Malformed),
+        redis = ?summary.redis,
         journal = %summary.journal.display(),
         "the recording has ended"
     );

@@ -25,7 +25,7 @@ use crate::venue::binance::decode::{Decoded, Decoder};
 use crate::venue::binance::sign::Signer;
 use crate::venue::binance::user::{self, UserMessage};
 use crate::wire::record::Kind;
-use crate::wire::{DepthBuf, FeedEvent, FeedNotice, Flags, RecordBuf, Stream, UnitSender};
+use crate::wire::{DepthBuf, FeedEvent, FeedNotice, Flags, RecordBuf, Stream, UnitReceiver, UnitSender};
 
 /// Frames taken in one step: enough to drain a burst, few enough that the other tiles of a fused runner are not starved.
 const FRAMES_A_STEP: usize = 32;
@@ -190,11 +190,20 @@ struct UserState {
     subscribed: bool,
 }
 
+/// Where market data comes from.
+#[expect(clippy::large_enum_variant, reason = "one of them, made once")]
+pub enum Market {
+    /// The venue's stream.
+    Venue(Connection),
+    /// `redis_feed`: events that another process has decoded.
+    Redis(UnitReceiver),
+}
+
 /// Everything the tile is made of.
 pub struct FeedParts {
-    /// The market-data connection.
-    pub market: Connection,
-    /// The decoder of its frames.
+    /// Where market data comes from.
+    pub market: Market,
+    /// The decoder of the venue's frames.
     pub decoder: Decoder,
     /// Where records go.
     pub outlet: RecordOutlet,
@@ -214,7 +223,7 @@ pub struct FeedParts {
 
 /// See the module.
 pub struct FeedTile {
-    market: Connection,
+    market: Market,
     decoder: Decoder,
     depth: DepthBuf,
     outlet: RecordOutlet,
@@ -254,7 +263,23 @@ impl FeedTile {
     fn poll_market(&mut self) -> usize {
         let mut work = 0;
         for _ in 0..FRAMES_A_STEP {
-            match self.market.poll() {
+            let connection = match &mut self.market {
+                Market::Venue(connection) => connection,
+                Market::Redis(link) => {
+                    let Some((read_tsc, record)) = link.recv_stamped() else { break };
+                    work += 1;
+                    self.board.bump(Count::Frames, 1);
+                    // The source tile of the same build wrote it: that it cannot be read is a bug, and bugs stop the engine.
+                    let record =
+                        record.unwrap_or_else(|error| panic!("a record of redis_feed cannot be read: {error}"));
+                    match FeedEvent::decode(&record) {
+                        Ok(event) => self.outlet.emit(&event, instrument_of(&event), record.header.ts, read_tsc),
+                        Err(error) => panic!("a record of redis_feed cannot be read: {error}"),
+                    }
+                    continue;
+                }
+            };
+            match connection.poll() {
                 Event::Idle => break,
                 Event::Progress => work += 1,
                 Event::Opened => {
@@ -286,8 +311,9 @@ impl FeedTile {
         match self.decoder.decode(frame, recv_ts, &mut self.depth) {
             Ok(Decoded::ServerShutdown) => {
                 // The venue says that it goes: coming back early costs one resync, being cut costs the same later.
-                let event = self.market.drop_now(Loss::Closed);
-                if let Event::Lost(loss) = event {
+                if let Market::Venue(connection) = &mut self.market
+                    && let Event::Lost(loss) = connection.drop_now(Loss::Closed)
+                {
                     self.on_market_lost(&loss);
                 }
             }
@@ -484,8 +510,14 @@ impl Tile for FeedTile {
 
     fn wait(&mut self, limit: Duration) -> bool {
         // The user-data socket and the snapshots are looked at after a millisecond at the latest.
-        self.market.park(limit.min(Duration::from_millis(1)));
-        true
+        match &mut self.market {
+            Market::Venue(connection) => {
+                connection.park(limit.min(Duration::from_millis(1)));
+                true
+            }
+            // The source rings.
+            Market::Redis(_) => false,
+        }
     }
 
     fn close(&mut self) {

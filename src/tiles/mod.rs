@@ -18,6 +18,8 @@ pub mod keeper;
 pub mod message;
 pub mod print;
 pub mod quote;
+pub mod redis_sink;
+pub mod redis_source;
 pub mod runner;
 pub mod snapshot;
 

@@ -127,6 +127,7 @@ fn summarise(
         markouts,
         kpis: record.kpis.clone(),
         book_desyncs: ended.desyncs,
+        redis: ended.redis,
         plan: ended.plan.clone(),
         journal: ended.journal.clone(),
         parquet,
@@ -167,6 +168,9 @@ pub fn tell(summary: &Summary) {
             latency.max as f64 / 1e3,
             latency.count
         );
+    }
+    if let Some(redis) = &summary.redis {
+        println!("Redis: {} entries, {} records dropped, {} outages", redis.entries, redis.dropped, redis.outages);
     }
     println!("own orders open at the end, as asked of the venue: {}", summary.open_orders_at_exit);
     println!("report: {}", summary.report.display());

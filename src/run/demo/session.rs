@@ -10,6 +10,7 @@ use crate::config::{ApiKeys, Config};
 use crate::kpi::KpiRules;
 use crate::metrics::{Count, LatencySummary};
 use crate::pipeline::PipelineSnapshot;
+use crate::report::RedisCounts;
 use crate::run::engine::{self, EngineMode, EngineSummary};
 use crate::run::flow::{CLIENT, FlowArgs};
 use crate::run::live::Signals;
@@ -66,6 +67,8 @@ pub struct Ended {
     pub first_quote_ms: Option<f64>,
     /// Books that lost sync and found it again.
     pub desyncs: u64,
+    /// What went to Redis.
+    pub redis: Option<RedisCounts>,
     /// The tiles' seats.
     pub plan: Option<String>,
     /// What the KPIs' definitions leave open.
@@ -95,9 +98,28 @@ fn configure(plan: &Plan) -> Result<Config, Failure> {
     ];
     let presets: Vec<(&str, &str)> = presets.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let mut config = plan.args.config.load_over(&presets)?;
+    refuse_idle_redis(&config, plan.args.virtual_time)?;
     config.journal.dir = plan.out.join("journal");
     crate::cli::start_log(&config.log.filter)?;
     Ok(config)
+}
+
+/// A demo's market is its own venue's, and virtual time has nothing to do with a server on the wall clock.
+fn refuse_idle_redis(config: &Config, virtual_time: bool) -> Result<(), Failure> {
+    if config.redis.url.is_empty() || !(virtual_time || config.redis.is_source()) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "E_REDIS_003",
+        exit::CONFIG,
+        if virtual_time {
+            "a demo in virtual time publishes nothing"
+        } else {
+            "a demo cannot read its market from Redis"
+        },
+        if virtual_time { "redis.url is set" } else { "redis.role is `source`" },
+        "leave redis.url empty here; `run` and `record` read from Redis, and a demo on the wall clock publishes there",
+    ))
 }
 
 impl Plan {
@@ -162,6 +184,7 @@ pub fn run_virtual(plan: &Plan) -> Result<Ended, Failure> {
         latency: LatencySummary { count: outcome.orders_sent, ..LatencySummary::default() },
         first_quote_ms: outcome.first_quote_after.map(|after| after.nanos() as f64 / 1e6),
         desyncs: 0,
+        redis: None,
         plan: None,
         rules: config.report,
         failure: None,
@@ -211,7 +234,8 @@ pub fn run_live(plan: &Plan) -> Result<Ended, Failure> {
     if let Err(error) = venue.stop() {
         tracing::warn!("the venue: {error}");
     }
-    let EngineSummary { session, journal, instruments, tick_to_order, open_orders_at_exit, failure, .. } = summary;
+    let EngineSummary { session, journal, instruments, tick_to_order, open_orders_at_exit, redis, failure, .. } =
+        summary;
     // Asked over REST by the engine; the venue's own state must not say less.
     let open_orders = word.open_orders.max(open_orders_at_exit.unwrap_or(0));
     Ok(Ended {
@@ -224,6 +248,7 @@ pub fn run_live(plan: &Plan) -> Result<Ended, Failure> {
         latency: tick_to_order,
         first_quote_ms,
         desyncs: board.count(Count::Desyncs),
+        redis,
         plan: Some(seats),
         rules: config.report,
         failure,

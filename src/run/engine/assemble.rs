@@ -28,12 +28,13 @@ use crate::tiles::book::{BookTile, DigestSlot};
 use crate::tiles::control::{ControlParts, ControlTile, Recent};
 use crate::tiles::doorbell::Doorbell;
 use crate::tiles::fate::Fate;
-use crate::tiles::feed::{FeedParts, FeedTile, RecordOutlet, UserFeed};
+use crate::tiles::feed::{FeedParts, FeedTile, Market, RecordOutlet, UserFeed};
 use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover};
 use crate::tiles::keeper::{KeeperSlot, KeeperTile};
 use crate::tiles::message::TelemetrySender;
 use crate::tiles::print::PrintTile;
 use crate::tiles::quote::{Lane, QuoteParts, QuoteTile, WarmSlot, digest_slot, wall_clock};
+use crate::tiles::redis_source::RedisSourceTile;
 use crate::tiles::runner::{Runner, spawn};
 use crate::tiles::snapshot::SnapshotTile;
 use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
@@ -77,6 +78,8 @@ pub struct Running {
     pub pipeline_digest: DigestSlot,
     /// What was learnt.
     pub warm: WarmSlot,
+    /// Whether anything is published on a Redis server.
+    pub has_redis_sink: bool,
 }
 
 /// The plan for this machine.
@@ -97,7 +100,8 @@ pub fn plan_on(config: &Config, cores: &[usize]) -> Plan {
         IdleKey::Yield => Some(Idle::Yield),
         IdleKey::Park => Some(Idle::Park),
     };
-    topology::plan(kind, cores, idle)
+    let plan = topology::plan(kind, cores, idle);
+    plan.with_redis(!config.redis.url.is_empty(), config.redis.is_source())
 }
 
 /// The rings of one engine, by name, with the configured depths.
@@ -300,10 +304,17 @@ pub fn assemble(
     };
     let outlet =
         RecordOutlet::new(writers.feed, feed_book, tap, venue.instruments.len(), Arc::clone(&board), Arc::clone(&fate));
+    let (market, redis_feed) = if config.redis.is_source() {
+        let (redis_feed, feed_redis) = unit_link(depths.depth(link::REDIS_FEED));
+        (Market::Redis(feed_redis), Some(redis_feed))
+    } else {
+        let url = combined_stream_url(&venue.endpoints.ws_url, &config.symbols, streams);
+        (Market::Venue(connect(&url, session.0)?), None)
+    };
     tiles.insert(
         tile::FEED,
         Box::new(FeedTile::new(FeedParts {
-            market: connect(&combined_stream_url(&venue.endpoints.ws_url, &config.symbols, streams), session.0)?,
+            market,
             decoder: Decoder::new(&venue.instruments),
             outlet,
             instruments: venue.instruments.clone(),
@@ -334,19 +345,31 @@ pub fn assemble(
             Arc::clone(&books_digest),
         )),
     );
-    tiles.insert(
-        tile::SNAPSHOT,
-        Box::new(SnapshotTile::new(
-            snapshot_requests,
-            snapshot_feed,
-            snapshot_returns,
-            Http::new(&venue.endpoints.rest_url, None, venue.ca_file.as_deref(), venue.patience).map_err(bad_client)?,
-            &venue.instruments,
-            venue.limiter.clone(),
-            venue.clock.clone(),
-            Arc::clone(&fate),
-        )),
-    );
+    match redis_feed {
+        // Whole books come by the same road as everything else.
+        Some(redis_feed) => {
+            let source = super::redis::source(config, &venue.instruments)?;
+            let bell = bells.of(tile::FEED);
+            let (board, fate) = (Arc::clone(&board), Arc::clone(&fate));
+            let made = RedisSourceTile::new(source, redis_feed, bell, snapshot_requests, session.0, board, fate);
+            tiles.insert(tile::REDIS_SOURCE, Box::new(made));
+        }
+        None => {
+            let http = Http::new(&venue.endpoints.rest_url, None, venue.ca_file.as_deref(), venue.patience)
+                .map_err(bad_client)?;
+            let made = SnapshotTile::new(
+                snapshot_requests,
+                snapshot_feed,
+                snapshot_returns,
+                http,
+                &venue.instruments,
+                venue.limiter.clone(),
+                venue.clock.clone(),
+                Arc::clone(&fate),
+            );
+            tiles.insert(tile::SNAPSHOT, Box::new(made));
+        }
+    }
 
     // quote <-> gateways
     let (control_quote, quote_control) = depths.ring(link::CONTROL_QUOTE);
@@ -437,6 +460,13 @@ pub fn assemble(
         );
     }
 
+    let sink =
+        super::redis::sink(config, mode, session, &writers.session_dir, &venue.instruments, &shown, &board, &fate)?;
+    let has_redis_sink = sink.is_some();
+    if let Some(sink) = sink {
+        tiles.insert(tile::REDIS_SINK, Box::new(sink));
+    }
+
     // control and keeper
     let latencies = Arc::new(LatencyTable::default());
     let recent = Arc::new(Mutex::new(Recent::new(venue.instruments.len())));
@@ -482,7 +512,17 @@ pub fn assemble(
         }),
     };
     let (threads, keeper_thread) = seat(&plan, tiles, &bells, &fate, &board)?;
-    Ok(Running { live, fate, threads, keeper_thread, keeper, books_digest, pipeline_digest, warm: learnt })
+    Ok(Running {
+        live,
+        fate,
+        threads,
+        keeper_thread,
+        keeper,
+        books_digest,
+        pipeline_digest,
+        warm: learnt,
+        has_redis_sink,
+    })
 }
 
 /// Puts the tiles on their threads.

@@ -22,7 +22,8 @@ const AGG_TRADES_WEIGHT: u64 = 4;
 pub fn begin(config: &Config, venue: &Venue, decisions: &PipelineConfig) -> Result<Option<WarmState>, Failure> {
     let now = TimestampNs::from_millis(venue.clock.venue_millis(wall_now()));
     let mut state = warm::read(&config.warm.state_file)?.unwrap_or_default().aged(now);
-    if config.warm.backfill {
+    // A session on another one's stream may have no venue to ask.
+    if config.warm.backfill && !venue.endpoints.rest_url.is_empty() {
         for instrument in &venue.instruments {
             if state.of(instrument.symbol()).is_some_and(|known| known.is_fresh()) {
                 continue;

@@ -74,6 +74,19 @@ pub fn ask(config: &Config) -> Result<Venue, Failure> {
     Ok(Venue { endpoints, instruments, limiter, clock, ca_file, patience })
 }
 
+/// The venue of a session that asks it nothing: its market comes from elsewhere, and it sends no orders.
+pub fn absent(config: &Config, instruments: Vec<Instrument>) -> Venue {
+    let none = String::new();
+    Venue {
+        endpoints: Endpoints { rest_url: none.clone(), ws_url: none.clone(), ws_api_url: none },
+        instruments,
+        limiter: Limiter::new(read_rate_limits(b"{}")),
+        clock: VenueClock::default(),
+        ca_file: None,
+        patience: Duration::from_millis(u64::from(config.venue.request_timeout_ms)),
+    }
+}
+
 /// The credentials, ready for gateways; checked with the venue.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ const TOOLS: &[Tool] = &[
         probe: &["python3", "-c", "import venv, ensurepip"],
         packages: &["python3", "python3-venv"],
     },
+    Tool { name: "redis-server", probe: &["redis-server", "--version"], packages: &["redis-server"] },
 ];
 
 /// Finds every tool; installs what is missing when that needs no question.
