@@ -237,7 +237,7 @@ fn a_recorded_session_is_decoded_and_applied_without_allocation_once_warm() {
         let recording = Recording::open(&[file]).unwrap();
         let mut frames: Vec<Vec<u8>> = Vec::new();
         let mut reader = recording.reader();
-        while let Some(recorded) = reader.next_line().unwrap() {
+        while let Some(recorded) = reader.advance().unwrap() {
             if recorded.json.starts_with(b"{\"stream\"") {
                 frames.push(recorded.json.to_vec());
             }
@@ -267,11 +267,9 @@ fn a_recorded_session_is_decoded_and_applied_without_allocation_once_warm() {
         let mut fresh = MarketStage::new(recording.instruments(), recording.rule());
         let mut reader = recording.reader();
         let mut allocations = 0;
-        while let Some(recorded) = reader.next_line().unwrap() {
+        while let Some(recorded) = reader.advance().unwrap() {
             let before = ALLOCATIONS.with(Cell::get);
-            if let Some(event) = &recorded.event {
-                fresh.on_event(event);
-            }
+            fresh.on_event(&recorded.event);
             allocations += ALLOCATIONS.with(Cell::get) - before;
         }
         assert_eq!((allocations, fresh.digest()), (0, stage.digest()), "{venue}");

@@ -180,12 +180,12 @@ fn compare_decoders(recording: &Recording, frames_max: usize) -> usize {
     let mut decoder = Decoder::new(recording.instruments());
     let mut depth = DepthBuf::with_capacity(64);
     let mut count = 0;
-    while let Some(recorded) = reader.next_line().unwrap() {
+    while let Some(recorded) = reader.advance().unwrap() {
         if !recorded.json.starts_with(b"{\"stream\"") {
             continue;
         }
         let decoded = decoder.decode(recorded.json, recorded.recv_ts, &mut depth).unwrap();
-        assert_eq!(decoded.event(&depth), recorded.event);
+        assert_eq!(decoded.event(&depth), Some(recorded.event));
         check_against_serde(recorded.json, decoded, &depth, recording);
         count += 1;
         if count == frames_max {
@@ -205,4 +205,122 @@ fn the_decoder_reads_what_serde_json_reads() {
         let recording = Recording::open(&files[..1]).unwrap();
         assert!(compare_decoders(&recording, 10_000) > 5_000, "{files:?}");
     }
+}
+
+/// The gaps, crossings and depth messages of each symbol of a recording.
+fn books_of(recording: &Recording) -> Vec<(String, u64, u64, u64)> {
+    let mut stage = MarketStage::new(recording.instruments(), recording.rule());
+    let mut diffs = vec![0; recording.instruments().len()];
+    recording
+        .for_each(|_, event| {
+            stage.on_event(event);
+            if let FeedEvent::Depth(depth) = event
+                && depth.head.kind == DepthKind::Diff
+            {
+                diffs[depth.head.instrument.index()] += 1;
+            }
+        })
+        .unwrap();
+    let row = |(at, diffs): (usize, u64)| {
+        let (id, symbol) = (InstrumentId(at as u16), recording.instruments()[at].symbol().to_owned());
+        assert_eq!(stage.state(id), BookState::Live, "{symbol}");
+        let counters = stage.counters(id);
+        (symbol, diffs, counters.gaps, counters.crossings)
+    };
+    diffs.into_iter().enumerate().map(row).collect()
+}
+
+#[test]
+fn logs_of_cryptofeed_have_no_gap_and_no_crossing() {
+    let Some(dir) = common::data_dir() else { return };
+    let logs = [
+        ("BINANCE-ee25be.0", vec![("DOTUSDT", 880), ("BTCUSDT", 899), ("ETHUSDT", 909)]),
+        ("BINANCE_FUTURES.jsonl.zst", vec![("SUSHIUSDT", 255), ("AKROUSDT", 189), ("KEEPUSDT", 135), ("CTKUSDT", 185)]),
+    ];
+    for (name, want) in logs {
+        let recording = Recording::open(&[dir.join("cryptofeed/sample_data").join(name)]).unwrap();
+        let want: Vec<_> = want.into_iter().map(|(symbol, diffs)| (symbol.to_owned(), diffs, 0, 0)).collect();
+        assert_eq!(books_of(&recording), want, "{name}");
+    }
+}
+
+#[test]
+fn the_book_from_lobster_equals_each_row_of_its_order_book_file() {
+    let Some(dir) = common::data_dir() else { return };
+    let file = |part| dir.join(format!("OrderBook_HLS/data/AAPL_2012-06-21_34200000_57600000_{part}_10.csv"));
+    let rows = std::fs::read_to_string(file("orderbook")).unwrap();
+    let recording = Recording::open(&[file("orderbook"), file("message")]).unwrap();
+    let mut stage = MarketStage::new(recording.instruments(), recording.rule());
+    let mut updates = recording.reader();
+    let (mut met, mut trades) = (0, 0);
+    let mut held = None;
+    for row in rows.lines() {
+        let cells: Vec<i64> = row.split(',').map(|cell| cell.parse().unwrap()).collect();
+        let want: Vec<(i64, i64)> =
+            cells.chunks(2).map(|pair| (pair[0] / 100, pair[1])).filter(|pair| pair.0.abs() != 99_999_999).collect();
+        let shown = |stage: &MarketStage| -> Vec<(i64, i64)> {
+            let book = stage.book(InstrumentId(0));
+            let side = |side| book.levels(side).take(10).map(|level| (level.price.ticks(), level.qty.lots()));
+            let (asks, bids): (Vec<_>, Vec<_>) = (side(Side::Ask).collect(), side(Side::Bid).collect());
+            asks.into_iter().zip(bids).flat_map(|(ask, bid)| [ask, bid]).collect()
+        };
+        // A row that equals the one before it came with a message that changed nothing visible.
+        if held.as_ref() != Some(&want) {
+            loop {
+                let recorded = updates.advance().unwrap().unwrap();
+                stage.on_event(&recorded.event);
+                match recorded.event {
+                    FeedEvent::Depth(_) => break,
+                    _ => trades += 1,
+                }
+            }
+        }
+        assert_eq!(shown(&stage), want, "row {met}");
+        held = Some(want);
+        met += 1;
+    }
+    assert_eq!((met, trades), (999, 159));
+}
+
+fn touchline(arguments: &[&Path]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_touchline")).args(arguments).env_remove("RUST_LOG").output().unwrap()
+}
+
+#[test]
+fn an_imported_recording_is_a_journal_of_the_same_books() {
+    let dir = tempfile::tempdir().unwrap();
+    let [import, out, json, inspect, book, validate] =
+        ["import", "--out", "--json", "inspect", "--book", "validate"].map(Path::new);
+    for venue in ["spot", "usdm"] {
+        let source = golden(&format!("hftbacktest_{venue}.txt"));
+        let journals = dir.path().join(venue);
+        let done = touchline(&[import, &source, out, &journals, json]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!((&report["symbols"]["ETHUSDT"]["gaps"], &report["torn"]), (&Value::from(0), &Value::Null));
+        let journal = PathBuf::from(report["journal"].as_str().unwrap());
+        let books = |from: &Path| touchline(&[inspect, from, book, json]).stdout;
+        assert_eq!(books(&journal), books(&source), "{venue}");
+        assert!(touchline(&[validate, &journal]).status.success(), "{venue}");
+        // The same recording is the same session, which is not written twice.
+        let again = touchline(&[import, &source, out, &journals]);
+        let why = String::from_utf8_lossy(&again.stderr).into_owned();
+        assert!(again.status.code() == Some(5) && why.contains("E_OUT_003"), "{why}");
+    }
+}
+
+#[test]
+fn a_recording_with_a_broken_line_leaves_no_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let broken = dir.path().join("trades.csv");
+    let rows = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n\
+                binance,BTCUSDT,1582329602111000,1582329602418379,7,buy,9682,0.132\n\
+                binance,BTCUSDT,1582329602116000,1582329602418420,8,buy,96x82,0.412\n";
+    std::fs::write(&broken, rows).unwrap();
+    let out = dir.path().join("out");
+    let done = touchline(&[Path::new("import"), &broken, Path::new("--out"), &out]);
+    let why = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(4), "{why}");
+    assert!(why.contains("trades.csv:3: ") && why.contains("(2 lines before it were fine)"), "{why}");
+    assert!(why.contains("`price`") && !out.exists(), "{why}");
 }

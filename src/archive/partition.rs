@@ -19,7 +19,7 @@ use super::error::ArchiveError;
 use super::rows::Rows;
 use super::store::Origin;
 use super::table::Table;
-use crate::types::{Instrument, TimestampNs, format_e8};
+use crate::types::{Date, Instrument, TimestampNs, format_e8};
 
 /// Key of the file's metadata that lists the sessions in it, separated by commas.
 pub(super) const SESSIONS_KEY: &str = "touchline.sessions";
@@ -59,25 +59,8 @@ pub(super) fn partition_path(
     if !plain || symbol.is_empty() || symbol.starts_with('.') {
         return Err(ArchiveError::Symbol { symbol: symbol.to_owned() });
     }
-    let (year, month, day) = date_of(hour / 24);
-    Ok(PathBuf::from(format!(
-        "{}/{symbol}/{year:04}-{month:02}-{day:02}/{:02}{suffix}.parquet",
-        table.name(),
-        hour % 24
-    )))
-}
-
-/// Year, month and day of a number of days since the epoch (Gregorian, after Howard Hinnant's `civil_from_days`).
-fn date_of(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+    let date = Date::from_days(hour / 24);
+    Ok(PathBuf::from(format!("{}/{symbol}/{date}/{:02}{suffix}.parquet", table.name(), hour % 24)))
 }
 
 /// How files are cut, which their bytes depend on besides the rows.
@@ -360,18 +343,4 @@ fn write_group(
     }
     group.close()?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_right() {
-        for (days, date) in
-            [(0, (1970, 1, 1)), (11_016, (2000, 2, 29)), (20_779, (2026, 11, 22)), (47_541, (2100, 3, 1))]
-        {
-            assert_eq!(date_of(days), date);
-        }
-    }
 }

@@ -63,8 +63,8 @@ enum Verb {
     Stop(AnyArgs),
     /// Cancel a dead engine's orders (not built yet).
     Watchdog(AnyArgs),
-    /// Turn other people's recordings into a journal (not built yet).
-    Import(AnyArgs),
+    /// Turn other people's recordings into a journal.
+    Import(crate::run::import::ImportArgs),
     /// Check journals and archives: checksums, sums, holes, crossings, clocks, and that both tell of the same books.
     Validate(ValidateArgs),
     /// Run the decisions over recorded data (not built yet).
@@ -92,7 +92,7 @@ impl Verb {
             Verb::Resume(_) => not_built::run("resume"),
             Verb::Stop(_) => not_built::run("stop"),
             Verb::Watchdog(_) => not_built::run("watchdog"),
-            Verb::Import(_) => not_built::run("import"),
+            Verb::Import(args) => crate::run::import::run(args),
             Verb::Validate(args) => validate::run(args),
             Verb::Backtest(_) => not_built::run("backtest"),
         }

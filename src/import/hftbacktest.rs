@@ -5,11 +5,36 @@
 
 use std::borrow::Cow;
 
+use super::binance_json::{self, Messages};
+use super::dialect::{Dialect, Listing, Said};
 use crate::types::TimestampNs;
+
+/// Reads raw lines.
+pub(super) struct RawLines {
+    messages: Messages,
+}
+
+impl RawLines {
+    pub(super) fn new() -> RawLines {
+        RawLines { messages: Messages::new() }
+    }
+}
+
+impl Dialect for RawLines {
+    fn take(&mut self, line: &[u8], _: bool, listing: &mut Listing, said: &mut Said) -> Result<(), String> {
+        let line = split(line)?;
+        said.recv_ts = line.recv_ts;
+        said.json.extend_from_slice(line.json);
+        match line.body {
+            Body::Frame => self.messages.frame(line.json, line.recv_ts, listing, said),
+            Body::Snapshot => binance_json::snapshot(line.json, line.recv_ts, None, said),
+        }
+    }
+}
 
 /// What the JSON of a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
+enum Body {
     /// A frame as it came over the socket.
     Frame,
     /// A REST depth snapshot.
@@ -18,17 +43,17 @@ pub(super) enum Body {
 
 /// A line, taken apart.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line<'a> {
+struct Line<'a> {
     /// When the recorder read it, by its own clock.
-    pub recv_ts: TimestampNs,
+    recv_ts: TimestampNs,
     /// The JSON.
-    pub json: &'a [u8],
+    json: &'a [u8],
     /// What the JSON is.
-    pub body: Body,
+    body: Body,
 }
 
 /// Takes a line apart, or says what is wrong with it.
-pub(super) fn split(line: &[u8]) -> Result<Line<'_>, &'static str> {
+fn split(line: &[u8]) -> Result<Line<'_>, &'static str> {
     let at = line.iter().position(|&byte| byte == b' ').ok_or("no blank after the receive time")?;
     let (time, json) = (&line[..at], &line[at + 1..]);
     if !time.iter().all(u8::is_ascii_digit) {

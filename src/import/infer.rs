@@ -25,10 +25,6 @@ impl Seen {
         Seen { symbol, price_gcd: 0, qty_gcd: 0 }
     }
 
-    pub(super) fn symbol(&self) -> Symbol {
-        self.symbol
-    }
-
     /// Takes note of a level or a print.
     pub(super) fn note(&mut self, level: Level) {
         self.price_gcd = gcd(self.price_gcd, level.price.ticks());

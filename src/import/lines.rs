@@ -1,4 +1,4 @@
-//! Lines of files that continue each other, plain or compressed with gzip, with the place of each.
+//! Lines of files that continue each other, plain or compressed with gzip or zstd, with the place of each.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -13,6 +13,9 @@ const LINE_MAX: u64 = 16 << 20;
 
 /// First bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// First bytes of a zstd file.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Reads line after line, file after file.
 pub(super) struct Lines {
@@ -71,7 +74,7 @@ impl Lines {
     }
 
     /// The file that the line is in.
-    pub(super) fn file(&self) -> &Path {
+    fn file(&self) -> &Path {
         self.next_file.checked_sub(1).map_or(Path::new(""), |at| &self.files[at])
     }
 
@@ -83,6 +86,11 @@ impl Lines {
     /// Whether the line is the first of its file.
     pub(super) fn starts_file(&self) -> bool {
         self.number == 1
+    }
+
+    /// Lines read in all files.
+    pub(super) fn total(&self) -> u64 {
+        self.total
     }
 
     /// An error at the line.
@@ -105,6 +113,10 @@ fn open(file: &Path) -> Result<Box<dyn BufRead + Send>, ImportError> {
     }
     if start.starts_with(&GZIP) {
         return Ok(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader))));
+    }
+    if start.starts_with(&ZSTD) {
+        let decoder = zstd::Decoder::with_buffer(reader).map_err(failed)?;
+        return Ok(Box::new(BufReader::with_capacity(1 << 16, decoder)));
     }
     Ok(Box::new(reader))
 }

@@ -3,69 +3,59 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::dialect::{Event, NOBODY, Said};
 use super::error::ImportError;
-use super::hftbacktest::{self, Body};
+use super::format::{Hints, Part, parts};
 use super::infer::Seen;
-use super::lines::Lines;
+use super::pass::Pass;
 use crate::pipeline::sync::SyncRule;
-use crate::types::{Instrument, InstrumentId, Level, Symbol, TimestampNs};
-use crate::venue::binance::decode::{DecodeError, Decoded, Decoder, decode_snapshot};
-use crate::wire::{DepthBuf, FeedEvent};
+use crate::types::{Instrument, InstrumentId, Level, Price, Qty, Symbol, TimestampNs, Trade};
+use crate::wire::{DepthKind, FeedEvent};
 
-/// Files that continue each other, opened and understood.
+/// Files opened and understood: those of one content continue each other, others are read side by side.
 #[derive(Clone, Debug)]
 pub struct Recording {
-    files: Vec<PathBuf>,
+    parts: Vec<Part>,
     instruments: Vec<Instrument>,
-    /// For each file, whose a snapshot without a symbol is: that of the file's only symbol.
-    snapshot_owners: Vec<Option<InstrumentId>>,
+    /// For each part and file of it, whose a snapshot without a symbol is: that of the file's only symbol.
+    snapshot_owners: Vec<Vec<Option<InstrumentId>>>,
     rule: SyncRule,
     lines: u64,
+    first_recv: TimestampNs,
 }
 
-/// One line of a recording.
+/// One event of a recording.
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded<'a> {
     /// When the recorder read it, by its own clock.
     pub recv_ts: TimestampNs,
-    /// The JSON as it was recorded.
+    /// The venue's message as it was recorded; empty where the recording keeps none.
     pub json: &'a [u8],
-    /// What it says; `None` for a message of a kind that is not followed.
-    pub event: Option<FeedEvent<'a>>,
+    /// What it says.
+    pub event: FeedEvent<'a>,
 }
 
 impl Recording {
-    /// Opens files that continue each other in the given order. A first pass over all of them checks each line and
-    /// infers the instruments; reading it again cannot fail unless the files change meanwhile.
+    /// Opens files whose formats their first lines tell. A first pass over all of them checks each line and infers the
+    /// instruments; reading it again cannot fail unless the files change meanwhile.
     ///
     /// # Errors
     /// [`ImportError`] naming the file and line: a file that cannot be read or is of no known format, a line that is
     /// malformed, a receive time that lies before the file's before it.
     pub fn open(files: &[impl AsRef<Path>]) -> Result<Recording, ImportError> {
+        Recording::open_with(files, &Hints::default())
+    }
+
+    /// As [`open`](Self::open), told what the files do not say.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(files: &[impl AsRef<Path>], hints: &Hints) -> Result<Recording, ImportError> {
         if files.is_empty() {
             return Err(ImportError::Nothing);
         }
         let files: Vec<PathBuf> = files.iter().map(|file| file.as_ref().to_owned()).collect();
-        let mut survey = Survey::new(files.len());
-        let mut lines = Lines::new(&files);
-        let mut count = 0;
-        let mut latest = TimestampNs::ZERO;
-        while lines.advance()? {
-            let line = match hftbacktest::split(lines.line()) {
-                Ok(line) => line,
-                Err(why) if lines.starts_file() => return Err(unknown_format(lines.file(), why)),
-                Err(why) => return Err(lines.error(why)),
-            };
-            if lines.starts_file() && line.recv_ts < latest {
-                return Err(
-                    lines.error("it was received before the end of the file before: give files in order of time")
-                );
-            }
-            latest = latest.max(line.recv_ts);
-            survey.take(lines.file_index(), line.json, line.body).map_err(|why| lines.error(why))?;
-            count += 1;
-        }
-        survey.finish(files, count)
+        Survey::new(parts(&files, hints)?).finish()
     }
 
     /// The instruments found, with the tick and lot inferred from their prices and quantities.
@@ -83,12 +73,15 @@ impl Recording {
         self.lines
     }
 
+    /// When its first event was received.
+    pub fn first_recv(&self) -> TimestampNs {
+        self.first_recv
+    }
+
     /// Reads it from the start. A reader is independent of the recording and of other readers.
     pub fn reader(&self) -> RecordingReader {
         RecordingReader {
-            lines: Lines::new(&self.files),
-            decoder: Decoder::new(&self.instruments),
-            depth: DepthBuf::with_capacity(1024),
+            pass: Pass::new(&self.parts),
             instruments: self.instruments.clone(),
             snapshot_owners: self.snapshot_owners.clone(),
         }
@@ -100,180 +93,187 @@ impl Recording {
     /// [`ImportError`] naming the file and line; the events before it have been handed out.
     pub fn for_each(&self, mut visit: impl FnMut(TimestampNs, &FeedEvent<'_>)) -> Result<u64, ImportError> {
         let mut reader = self.reader();
-        let mut count = 0;
-        while let Some(recorded) = reader.next_line()? {
-            count += 1;
-            if let Some(event) = &recorded.event {
-                visit(recorded.recv_ts, event);
-            }
+        while let Some(recorded) = reader.advance()? {
+            visit(recorded.recv_ts, &recorded.event);
         }
-        Ok(count)
+        Ok(reader.pass.lines())
     }
-}
-
-fn unknown_format(file: &Path, why: &str) -> ImportError {
-    ImportError::Format {
-        file: file.to_owned(),
-        why: format!(
-            "not a recording that is known here: as a raw line of hftbacktest, its first line is wrong: {why}"
-        ),
-    }
-}
-
-/// What a failed decode says about a line.
-fn sentence(error: DecodeError) -> String {
-    format!("the message cannot be decoded: {error}")
 }
 
 /// The first pass: which instruments there are, and what their steps must be.
 struct Survey {
+    pass: Pass,
+    parts: Vec<Part>,
     seen: Vec<Seen>,
-    decoder: Decoder,
-    depth: DepthBuf,
     /// Whether diffs state the previous update id; `None` before the first diff.
     chained: Option<bool>,
-    /// By file: its symbols, and what its snapshots hold, whose symbol is known at the end only.
-    file_symbols: Vec<Vec<InstrumentId>>,
-    file_snapshots: Vec<Option<Seen>>,
+    /// By part and file: its symbols, and what its snapshots hold, whose symbol is known at the end only.
+    files: Vec<Vec<(Vec<InstrumentId>, Option<Seen>)>>,
+    first_recv: TimestampNs,
 }
 
 impl Survey {
-    fn new(files: usize) -> Survey {
+    fn new(parts: Vec<Part>) -> Survey {
         Survey {
+            pass: Pass::new(&parts),
             seen: Vec::new(),
-            decoder: Decoder::new(&[]),
-            depth: DepthBuf::with_capacity(1024),
             chained: None,
-            file_symbols: vec![Vec::new(); files],
-            file_snapshots: vec![None; files],
+            files: parts.iter().map(|part| vec![(Vec::new(), None); part.files.len()]).collect(),
+            first_recv: TimestampNs::ZERO,
+            parts,
         }
     }
 
-    fn take(&mut self, file: usize, json: &[u8], body: Body) -> Result<(), String> {
-        match body {
-            Body::Snapshot => {
-                let seen = self.file_snapshots[file].get_or_insert(Seen::new(Symbol::default()));
-                let finest = seen.finest(InstrumentId(0));
-                decode_snapshot(json, &finest, TimestampNs::ZERO, &mut self.depth).map_err(sentence)?;
-                self.depth.bids.iter().chain(&self.depth.asks).for_each(|&level| seen.note(level));
-                Ok(())
-            }
-            Body::Frame => self.take_frame(file, json),
+    fn take(&mut self, event: Event) -> Result<(), &'static str> {
+        let (part, file) = self.pass.place();
+        for instrument in &self.pass.listing().finest()[self.seen.len()..] {
+            self.seen.push(Seen::new(instrument.spec.symbol));
         }
-    }
-
-    fn take_frame(&mut self, file: usize, json: &[u8]) -> Result<(), String> {
-        if let Some(symbol) = hftbacktest::symbol(json) {
-            let id = self.find_or_add(&symbol)?;
-            if !self.file_symbols[file].contains(&id) {
-                self.file_symbols[file].push(id);
-            }
+        let Survey { pass, seen, chained, files, .. } = self;
+        let (symbols, ownerless) = &mut files[part][file];
+        let said = pass.said();
+        if self.first_recv == TimestampNs::ZERO {
+            self.first_recv = said.recv_ts;
         }
-        let decoded = self.decoder.decode(json, TimestampNs::ZERO, &mut self.depth).map_err(sentence)?;
-        match decoded {
-            Decoded::Depth => {
-                let chained = self.depth.head.prev_id.is_some();
-                if *self.chained.get_or_insert(chained) != chained {
-                    return Err("diffs with and without `pu` are mixed: these are two venues".to_owned());
+        let mut note = |id: InstrumentId, levels: &[Level]| {
+            if id == NOBODY {
+                let all = ownerless.get_or_insert(Seen::new(Symbol::default()));
+                levels.iter().for_each(|&level| all.note(level));
+                return;
+            }
+            if !symbols.contains(&id) {
+                symbols.push(id);
+            }
+            levels.iter().for_each(|&level| seen[id.index()].note(level));
+        };
+        match event {
+            Event::Depth => {
+                let head = said.depth.head;
+                note(head.instrument, &said.depth.bids);
+                note(head.instrument, &said.depth.asks);
+                let is_chained = head.prev_id.is_some();
+                if head.kind == DepthKind::Diff && *chained.get_or_insert(is_chained) != is_chained {
+                    return Err("diffs with and without `pu` are mixed: these are two venues");
                 }
-                let seen = &mut self.seen[self.depth.head.instrument.index()];
-                self.depth.bids.iter().chain(&self.depth.asks).for_each(|&level| seen.note(level));
             }
-            Decoded::Trade(trade) | Decoded::AggTrade(trade) => {
-                self.seen[trade.instrument.index()].note(Level { price: trade.price, qty: trade.qty });
+            Event::Trade(trade) | Event::AggTrade(trade) => {
+                note(trade.instrument, &[Level { price: trade.price, qty: trade.qty }]);
             }
-            Decoded::Touch(touch) => {
-                let seen = &mut self.seen[touch.instrument.index()];
-                seen.note(touch.bid);
-                seen.note(touch.ask);
-            }
-            Decoded::Ack { .. } | Decoded::ControlError { .. } | Decoded::ServerShutdown | Decoded::Ignored => {}
+            Event::Touch(touch) => note(touch.instrument, &[touch.bid, touch.ask]),
+            Event::Notice(_) => {}
         }
         Ok(())
     }
 
-    fn find_or_add(&mut self, name: &str) -> Result<InstrumentId, String> {
-        let symbol = Symbol::new(name).map_err(|error| format!("symbol `{name}`: {error}"))?;
-        let index = match self.seen.iter().position(|seen| seen.symbol() == symbol) {
-            Some(index) => index,
-            None => {
-                self.seen.push(Seen::new(symbol));
-                let finest: Vec<_> =
-                    self.seen.iter().enumerate().map(|(at, seen)| seen.finest(InstrumentId(at as u16))).collect();
-                self.decoder = Decoder::new(&finest);
-                self.seen.len() - 1
+    fn finish(mut self) -> Result<Recording, ImportError> {
+        while let Some(event) = self.pass.advance()? {
+            self.take(event).map_err(|why| self.pass.error(why))?;
+        }
+        let mut snapshot_owners = Vec::with_capacity(self.parts.len());
+        for (part, files) in self.parts.iter().zip(&self.files) {
+            let mut owners = vec![None; files.len()];
+            for ((file, (symbols, snapshot)), owner) in part.files.iter().zip(files).zip(&mut owners) {
+                let Some(snapshot) = snapshot else { continue };
+                let found = match (&symbols[..], self.seen.len()) {
+                    (&[only], _) => only,
+                    ([], 1) => InstrumentId(0),
+                    (symbols, _) => {
+                        let why = format!(
+                            "a snapshot without a symbol stands in a file of {} symbols: nothing tells whose it is",
+                            symbols.len()
+                        );
+                        return Err(ImportError::Format { file: file.clone(), why });
+                    }
+                };
+                self.seen[found.index()].merge(snapshot);
+                *owner = Some(found);
             }
-        };
-        u16::try_from(index).map(InstrumentId).map_err(|_| "more than 65536 symbols".to_owned())
-    }
-
-    fn finish(mut self, files: Vec<PathBuf>, lines: u64) -> Result<Recording, ImportError> {
-        let mut snapshot_owners = vec![None; files.len()];
-        for (at, snapshot) in self.file_snapshots.iter().enumerate() {
-            let Some(snapshot) = snapshot else { continue };
-            let owner = match (&self.file_symbols[at][..], self.seen.len()) {
-                (&[only], _) => only,
-                ([], 1) => InstrumentId(0),
-                (symbols, _) => {
-                    let why = format!(
-                        "a snapshot without a symbol stands in a file of {} symbols: nothing tells whose it is",
-                        symbols.len()
-                    );
-                    return Err(ImportError::Format { file: files[at].clone(), why });
-                }
-            };
-            self.seen[owner.index()].merge(snapshot);
-            snapshot_owners[at] = Some(owner);
+            snapshot_owners.push(owners);
         }
         if self.seen.is_empty() {
-            let file = files.into_iter().next().unwrap_or_default();
+            let file = self.parts.iter().flat_map(|part| part.files.first()).next().cloned().unwrap_or_default();
             return Err(ImportError::Format { file, why: "no message names a symbol".to_owned() });
         }
         let instruments =
             self.seen.iter().enumerate().map(|(at, seen)| seen.instrument(InstrumentId(at as u16))).collect();
         let rule = if self.chained == Some(true) { SyncRule::UsdM } else { SyncRule::Spot };
-        Ok(Recording { files, instruments, snapshot_owners, rule, lines })
+        let lines = self.pass.lines();
+        Ok(Recording { parts: self.parts, instruments, snapshot_owners, rule, lines, first_recv: self.first_recv })
     }
 }
 
-/// Reads a recording, line after line. What it hands out is borrowed until the next line.
+/// Reads a recording, event after event. What it hands out is borrowed until the next one.
 pub struct RecordingReader {
-    lines: Lines,
-    decoder: Decoder,
-    depth: DepthBuf,
+    pass: Pass,
     instruments: Vec<Instrument>,
-    snapshot_owners: Vec<Option<InstrumentId>>,
+    snapshot_owners: Vec<Vec<Option<InstrumentId>>>,
 }
 
 impl fmt::Debug for RecordingReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordingReader").field("file", &self.lines.file()).finish_non_exhaustive()
+        f.debug_struct("RecordingReader").field("place", &self.pass.place()).finish_non_exhaustive()
     }
 }
 
+/// What was inferred in the first pass does not hold in a later one.
+const CHANGED: &str = "the file has changed since it was opened";
+
 impl RecordingReader {
-    /// The next line; `None` after the last.
+    /// The next event; `None` after the last.
     ///
     /// # Errors
     /// [`ImportError`] naming the file and line, if the files have changed since they were opened.
-    pub fn next_line(&mut self) -> Result<Option<Recorded<'_>>, ImportError> {
-        if !self.lines.advance()? {
-            return Ok(None);
-        }
-        let line = hftbacktest::split(self.lines.line()).map_err(|why| self.lines.error(why))?;
-        let recv_ts = line.recv_ts;
-        let decoded = match line.body {
-            Body::Frame => self.decoder.decode(line.json, recv_ts, &mut self.depth),
-            Body::Snapshot => match self.snapshot_owners[self.lines.file_index()] {
-                Some(owner) => {
-                    let instrument = &self.instruments[owner.index()];
-                    decode_snapshot(line.json, instrument, recv_ts, &mut self.depth).map(|()| Decoded::Depth)
-                }
-                None => return Err(self.lines.error("a snapshot has come into the file since it was opened")),
-            },
+    pub fn advance(&mut self) -> Result<Option<Recorded<'_>>, ImportError> {
+        let Some(event) = self.pass.advance()? else { return Ok(None) };
+        let (part, file) = self.pass.place();
+        let owner = self.snapshot_owners[part][file];
+        let Some(event) = in_steps(event, owner, &self.instruments, self.pass.said()) else {
+            return Err(self.pass.error(CHANGED));
         };
-        let decoded = decoded.map_err(|error| self.lines.error(sentence(error)))?;
-        Ok(Some(Recorded { recv_ts, json: line.json, event: decoded.event(&self.depth) }))
+        let said = self.pass.said();
+        let event = match event {
+            Event::Depth => FeedEvent::Depth(said.depth.as_ref()),
+            Event::Trade(trade) => FeedEvent::Trade(trade),
+            Event::AggTrade(trade) => FeedEvent::AggTrade(trade),
+            Event::Touch(touch) => FeedEvent::Touch(touch),
+            Event::Notice(notice) => FeedEvent::Notice(notice),
+        };
+        Ok(Some(Recorded { recv_ts: said.recv_ts, json: &said.json, event }))
+    }
+}
+
+/// An event of the finest units in ticks and lots; `None` when something is no whole number of them.
+fn in_steps(event: Event, owner: Option<InstrumentId>, instruments: &[Instrument], said: &mut Said) -> Option<Event> {
+    let whole = |value: i64, step: i64| (value % step == 0).then(|| value / step);
+    let rescale = |id: InstrumentId, level: &mut Level| {
+        let spec = &instruments.get(id.index())?.spec;
+        level.price = Price::from_ticks(whole(level.price.ticks(), spec.tick_e8)?);
+        level.qty = Qty::from_lots(whole(level.qty.lots(), spec.lot_e8)?);
+        Some(())
+    };
+    let trade = |trade: Trade| {
+        let mut print = Level { price: trade.price, qty: trade.qty };
+        rescale(trade.instrument, &mut print)?;
+        Some(Trade { price: print.price, qty: print.qty, ..trade })
+    };
+    match event {
+        Event::Depth => {
+            let head = &mut said.depth.head;
+            if head.instrument == NOBODY {
+                head.instrument = owner?;
+            }
+            let id = head.instrument;
+            said.depth.bids.iter_mut().chain(&mut said.depth.asks).try_for_each(|level| rescale(id, level))?;
+            Some(event)
+        }
+        Event::Trade(print) => trade(print).map(Event::Trade),
+        Event::AggTrade(print) => trade(print).map(Event::AggTrade),
+        Event::Touch(mut touch) => {
+            rescale(touch.instrument, &mut touch.bid)?;
+            rescale(touch.instrument, &mut touch.ask)?;
+            Some(Event::Touch(touch))
+        }
+        Event::Notice(_) => Some(event),
     }
 }
 

@@ -21,25 +21,9 @@ fn mid_text(instrument: &Instrument, mid: HalfTicks) -> String {
 
 /// `2026-11-22T18:25:53.123456789Z`.
 fn utc_text(ts: TimestampNs) -> String {
-    let (days, rest) = ((ts.nanos() / 86_400_000_000_000) as i64, ts.nanos() % 86_400_000_000_000);
-    // Civil date from a day number: Howard Hinnant's `civil_from_days`.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (date, rest) = ts.date();
     let seconds = rest / 1_000_000_000;
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:09}Z",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
-        rest % 1_000_000_000
-    )
+    format!("{date}T{:02}:{:02}:{:02}.{:09}Z", seconds / 3600, seconds / 60 % 60, seconds % 60, rest % 1_000_000_000)
 }
 
 fn fill_cells(instrument: &Instrument, fill: &FillRow, mids: &MidSeries) -> Vec<String> {

@@ -215,7 +215,7 @@ impl Iterator for RecordedEvents {
 
     fn next(&mut self) -> Option<RecordedEvent> {
         loop {
-            let recorded = match self.reader.next_line() {
+            let recorded = match self.reader.advance() {
                 Ok(recorded) => recorded?,
                 Err(error) => {
                     // Opening has checked every line, so the file has changed since; the market ends here.
@@ -223,7 +223,7 @@ impl Iterator for RecordedEvents {
                     return None;
                 }
             };
-            match recorded.event.as_ref().and_then(RecordedEvent::from_feed) {
+            match RecordedEvent::from_feed(&recorded.event) {
                 Some(RecordedEvent::Depth(mut depth)) if depth.head.instrument == self.wanted => {
                     depth.head.instrument = self.becomes;
                     return Some(RecordedEvent::Depth(depth));

@@ -86,8 +86,46 @@ impl Counts {
     }
 }
 
+/// How the recorder's clock stood to the venue's, the way included.
+#[derive(Clone, Copy, Debug, Default)]
+struct Skew {
+    count: u64,
+    sum_ns: i128,
+    /// Least and most, once something was counted.
+    least_ns: i64,
+    most_ns: i64,
+}
+
+impl Skew {
+    fn take(&mut self, recv_ts: TimestampNs, event: &FeedEvent<'_>) {
+        let event_ts = match event {
+            FeedEvent::Depth(depth) => depth.head.event_ts,
+            FeedEvent::Trade(trade) | FeedEvent::AggTrade(trade) => trade.event_ts,
+            FeedEvent::Touch(_) | FeedEvent::Notice(_) | FeedEvent::Raw(_) => return,
+        };
+        // A spot snapshot states no time.
+        if event_ts == TimestampNs::ZERO {
+            return;
+        }
+        let ns = recv_ts.nanos().wrapping_sub(event_ts.nanos()) as i64;
+        let (least, most) = if self.count == 0 { (ns, ns) } else { (self.least_ns, self.most_ns) };
+        (self.least_ns, self.most_ns) = (least.min(ns), most.max(ns));
+        self.sum_ns += i128::from(ns);
+        self.count += 1;
+    }
+
+    fn summary(&self) -> Value {
+        if self.count == 0 {
+            return Value::Null;
+        }
+        let ms = |ns: f64| (ns / 1e3).round() / 1e3;
+        let mean = self.sum_ns as f64 / self.count as f64;
+        json!([ms(self.least_ns as f64), ms(mean), ms(self.most_ns as f64)])
+    }
+}
+
 /// Sources, read to the end.
-struct Inspection {
+pub(super) struct Inspection {
     instruments: Vec<Instrument>,
     stage: MarketStage,
     counts: Vec<Counts>,
@@ -95,6 +133,8 @@ struct Inspection {
     last_recv: TimestampNs,
     /// Times that a message was received before the one before it.
     recv_went_back: u64,
+    /// Receive time less the venue's, where a message states it.
+    skew: Skew,
     /// What a journal lost at its end, as a sentence.
     torn: Option<String>,
 }
@@ -144,7 +184,8 @@ impl Inspection {
         Ok(view)
     }
 
-    fn new(instruments: &[Instrument], rule: SyncRule) -> Inspection {
+    /// Before the first event.
+    pub(super) fn new(instruments: &[Instrument], rule: SyncRule) -> Inspection {
         Inspection {
             instruments: instruments.to_vec(),
             stage: MarketStage::new(instruments, rule),
@@ -152,12 +193,15 @@ impl Inspection {
             first_recv: None,
             last_recv: TimestampNs::ZERO,
             recv_went_back: 0,
+            skew: Skew::default(),
             torn: None,
         }
     }
 
-    fn take(&mut self, recv_ts: TimestampNs, event: &FeedEvent<'_>) {
+    /// Takes the next event.
+    pub(super) fn take(&mut self, recv_ts: TimestampNs, event: &FeedEvent<'_>) {
         self.stage.on_event(event);
+        self.skew.take(recv_ts, event);
         let id = match event {
             FeedEvent::Depth(depth) => depth.head.instrument,
             FeedEvent::Trade(trade) | FeedEvent::AggTrade(trade) => trade.instrument,
@@ -204,9 +248,15 @@ impl Inspection {
         Value::Object(self.instruments.iter().enumerate().map(book_of).collect::<Map<_, _>>())
     }
 
+    /// Digest of all books.
+    pub(super) fn books_digest(&self) -> u128 {
+        self.stage.digest()
+    }
+
     /// What there is, by symbol and kind.
-    fn summary(&self) -> Value {
+    pub(super) fn summary(&self) -> Value {
         let symbol_of = |(counts, instrument): (&Counts, &Instrument)| {
+            let counters = self.stage.counters(instrument.id);
             let summary = json!({
                 "tick": instrument.price_text(crate::types::Price::from_ticks(1)),
                 "lot": instrument.qty_text(crate::types::Qty::from_lots(1)),
@@ -217,6 +267,8 @@ impl Inspection {
                 "agg_trades": counts.agg_trades,
                 "touches": counts.touches,
                 "notices": counts.notices,
+                "gaps": counters.gaps,
+                "crossings": counters.crossings,
             });
             (instrument.symbol().to_owned(), summary)
         };
@@ -227,6 +279,7 @@ impl Inspection {
             "last_recv_ns": self.last_recv.nanos(),
             "span_s": self.last_recv.since(first).secs_f64(),
             "recv_time_goes_back": self.recv_went_back,
+            "recv_less_event_ms": self.skew.summary(),
             "torn": self.torn,
             "symbols": symbols,
         })
@@ -240,7 +293,8 @@ pub(super) fn recording_failure(error: &ImportError) -> Failure {
         exit::INPUT,
         error.to_string(),
         "the recording cannot be trusted beyond that place",
-        "name a journal's session folder, or raw lines as hftbacktest records them, plain or compressed with gzip",
+        "mend or leave out what is named; formats that are read: hftbacktest's raw lines, cryptofeed's logs of Binance, \
+         Tardis' and Binance's CSV, LOBSTER; plain, gzip or zstd",
     )
 }
 
@@ -280,7 +334,7 @@ fn books_text(books: &Value) -> String {
     out
 }
 
-fn summary_text(summary: &Value) -> String {
+pub(super) fn summary_text(summary: &Value) -> String {
     let mut out = String::new();
     for (name, value) in summary.as_object().into_iter().flatten().filter(|(_, value)| !value.is_object()) {
         // Writing to a String cannot fail.

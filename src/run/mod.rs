@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod engine;
 pub mod failure;
 pub mod flow;
+pub mod import;
 pub mod inspect;
 pub mod live;
 pub mod model;

@@ -4,6 +4,7 @@
 //! [`Instrument`] alone. Nothing here performs I/O, reads a clock or uses a float for money.
 
 mod actions;
+mod date;
 mod exec;
 mod ids;
 mod input;
@@ -17,6 +18,7 @@ mod time;
 mod units;
 
 pub use actions::{Action, Actions, Command, QuoteDecision, QuoteSide, SideReason};
+pub use date::Date;
 pub use exec::{ExecKind, ExecReport, ExecSource, FeeAsset, Fill, OrderStatus, RejectReason};
 pub use ids::{Asset, ClientOrderId, InstrumentId, SessionId, Symbol, TextTooLong, TradeId, VenueOrderId};
 pub use input::{Balance, Control, Input};

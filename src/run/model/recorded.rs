@@ -49,7 +49,7 @@ fn continued(files: &[PathBuf]) -> Result<Vec<Vec<PathBuf>>, Failure> {
         let symbols: Vec<String> = recording.instruments().iter().map(|found| found.symbol().to_owned()).collect();
         let mut reader = recording.reader();
         let (mut first, mut end) = (None, TimestampNs::ZERO);
-        while let Some(line) = reader.next_line().map_err(failed)? {
+        while let Some(line) = reader.advance().map_err(failed)? {
             first.get_or_insert(line.recv_ts);
             end = end.max(line.recv_ts);
         }
