@@ -1,6 +1,7 @@
 //! What a venue is told at its start: symbols and their rules, accounts, fees, limits and where each market's flow
 //! comes from.
 
+use super::faults::FaultPlan;
 use super::flow_recorded::RecordedMarket;
 use super::flow_synthetic::SyntheticConfig;
 use crate::types::{Asset, DurationNs, Instrument, Money, Qty, TimestampNs};
@@ -175,6 +176,9 @@ pub struct VenueConfig {
     pub depth_interval: DurationNs,
     /// Cancelled or expired orders without a fill that can still be queried; older ones are forgotten.
     pub kept_orders: usize,
+    /// What goes wrong with messages on their way. The venue itself knows nothing of it: whoever carries its messages
+    /// does.
+    pub faults: FaultPlan,
 }
 
 impl VenueConfig {
@@ -188,6 +192,7 @@ impl VenueConfig {
             order_limits: OrderLimit::USUAL.to_vec(),
             depth_interval: DurationNs::from_millis(100),
             kept_orders: 100_000,
+            faults: FaultPlan::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod counts;
 mod desk;
 mod entry;
 mod events;
+pub mod faults;
 mod filters;
 mod flow;
 mod flow_recorded;
