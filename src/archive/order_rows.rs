@@ -58,6 +58,9 @@ impl OrderRecord<'_> {
                 ("amend", OrderDetails { venue_id, qty: Some(qty), ..OrderDetails::default() })
             }
             Command::Query { .. } => ("query", OrderDetails::default()),
+            Command::Fills { venue_id, .. } => {
+                ("query_fills", OrderDetails { venue_id: Some(venue_id.0), ..OrderDetails::default() })
+            }
         };
         self.order_row(event, &command.client_id().to_string(), details, rows);
     }

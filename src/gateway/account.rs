@@ -201,8 +201,9 @@ pub(super) fn server_time(body: &[u8]) -> Option<TimestampNs> {
     serde_json::from_slice::<Body>(body).ok().map(|body| venue_time(body.server_time))
 }
 
-/// The reports behind lists of orders and trades. `trades` are ordered by id.
-fn missed_reports(
+/// The reports behind lists of orders and trades: every fill, then where each order stands that is open or has changed
+/// since `since`. `trades` are ordered by id.
+pub fn missed_reports(
     instrument: &Instrument,
     orders: &[OrderRow],
     trades: &[TradeRow],

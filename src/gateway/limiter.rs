@@ -78,8 +78,9 @@ impl Limiter {
             Command::Place(_) => (1, true),
             Command::Cancel { .. } => (1, false),
             Command::Amend { .. } | Command::Query { .. } => (4, false),
+            Command::Fills { .. } => (5, false),
         };
-        let urgent = matches!(command, Command::Cancel { .. } | Command::Query { .. });
+        let urgent = matches!(command, Command::Cancel { .. } | Command::Query { .. } | Command::Fills { .. });
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.roll(now);
         if now < state.banned_until {

@@ -9,7 +9,7 @@ mod http;
 mod limiter;
 mod worker;
 
-pub use account::{AccountClient, AccountError, plain_get};
+pub use account::{AccountClient, AccountError, missed_reports, plain_get};
 pub use clock::{VenueClock, wall_now};
 pub use http::{Http, HttpError};
 pub use limiter::{Limiter, Refusal};

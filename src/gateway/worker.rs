@@ -10,7 +10,7 @@ use super::clock::{VenueClock, wall_now};
 use super::http::{Http, HttpError};
 use super::limiter::Limiter;
 use crate::types::{Command, ExecReport, ExecSource, Instrument, RejectReason, TimestampNs};
-use crate::venue::binance::rest::{Outcome, Reply, RequestBuilder, read_reply, refused};
+use crate::venue::binance::rest::{Outcome, Reply, RequestBuilder, fill_reports, read_reply, read_trades, refused};
 use crate::venue::binance::sign::Signer;
 
 /// What every gateway of an engine has in common.
@@ -35,10 +35,12 @@ pub struct GatewayConfig {
 }
 
 /// A command that was served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Served {
-    /// What it came to.
+    /// What it came to; of a list of trades the last one.
     pub report: ExecReport,
+    /// The trades before the last one, oldest first.
+    pub fills: Vec<ExecReport>,
     /// Whether a request was handed to the HTTP client; false when the limiter refused it.
     pub sent: bool,
     /// When the request was handed over.
@@ -111,8 +113,9 @@ impl Gateway {
         let request = self.builder.command(command, &instrument, timestamp_ms, &self.config.signer);
         let reply = self.http.send(&request, handed_over);
         let http_status = if let Reply::Answer { status, .. } = reply { status } else { 0 };
-        let outcome = read_reply(command, &instrument, reply);
         let answered = wall_now();
+        let fills = fills_of(command, &instrument, reply, answered);
+        let outcome = read_reply(command, &instrument, reply);
         let venue_now = TimestampNs::from_millis(self.config.clock.venue_millis(answered));
         self.config.limiter.answered(
             venue_now,
@@ -122,7 +125,12 @@ impl Gateway {
             if http_status == 0 { None } else { self.http.used_weight() },
         );
         self.clock_suspect = outcome.kind == refused(command, RejectReason::Clock) || outcome.code == -1021;
-        self.served(command, now, answered, outcome, http_status, true)
+        let mut served = self.served(command, now, answered, outcome, http_status, true);
+        served.fills = fills;
+        if let Some(last) = served.fills.pop() {
+            served.report = last;
+        }
+        served
     }
 
     fn served(
@@ -134,7 +142,8 @@ impl Gateway {
         http_status: u16,
         sent: bool,
     ) -> Served {
-        let source = if matches!(command, Command::Query { .. }) { ExecSource::Query } else { ExecSource::Response };
+        let asks = matches!(command, Command::Query { .. } | Command::Fills { .. });
+        let source = if asks { ExecSource::Query } else { ExecSource::Response };
         let report = ExecReport {
             instrument: command.instrument(),
             client_id: command.client_id(),
@@ -144,7 +153,7 @@ impl Gateway {
             source,
             kind: outcome.kind,
         };
-        Served { report, sent, sent_ts, answered_ts, http_status, code: outcome.code }
+        Served { report, fills: Vec::new(), sent, sent_ts, answered_ts, http_status, code: outcome.code }
     }
 
     /// Asks for the venue's clock after a -1021; the next request then carries the right time.
@@ -156,5 +165,15 @@ impl Gateway {
             self.config.clock.observe(sent, wall_now(), venue_ts);
             self.clock_suspect = false;
         }
+    }
+}
+
+/// The trades that an answer lists; none when it is no such answer or cannot be read.
+fn fills_of(command: &Command, instrument: &Instrument, reply: Reply<'_>, answered: TimestampNs) -> Vec<ExecReport> {
+    match (command, reply) {
+        (Command::Fills { client_id, .. }, Reply::Answer { status: 200, body }) => read_trades(body, instrument)
+            .map(|trades| fill_reports(instrument, *client_id, &trades, answered))
+            .unwrap_or_default(),
+        _ => Vec::new(),
     }
 }

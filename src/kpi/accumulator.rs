@@ -200,7 +200,7 @@ impl KpiAccumulator {
                 self.messages += 1;
             }
             Command::Cancel { .. } | Command::Amend { .. } => self.messages += 1,
-            Command::Query { .. } => {}
+            Command::Query { .. } | Command::Fills { .. } => {}
         }
     }
 

@@ -5,9 +5,10 @@
 
 use super::config::ReferenceKind;
 use super::estimators::Surroundings;
+use super::explain::{Explanation, Modelled};
 use super::lane::{Lane, Sizes};
 use super::orders::{CANCEL_RETRY, Order, OrderState, SidePlan, Target, may_cancel, plan_side};
-use super::quoter::{Bounds, QuoteInputs, bound};
+use super::quoter::{Bounds, Frame, QuoteInputs, WantedQuote, bound};
 use super::risk::Desk;
 use super::snapshot::TradingState;
 use crate::types::{
@@ -33,6 +34,9 @@ impl Lane {
     pub(super) fn decide(&mut self, now: TimestampNs, desk: &mut Desk, elsewhere_e8: [i64; 2], actions: &mut Actions) {
         self.has_unsent = false;
         self.advance_estimators(now);
+        if let Some(explanation) = &mut self.explanation {
+            **explanation = Explanation::begin(now, self.orders.iter());
+        }
         self.attend(now, desk, actions);
         let pulled = self.pull_reason(now, desk);
         let room = self.room(desk, elsewhere_e8);
@@ -41,6 +45,9 @@ impl Lane {
             None => self.targets(now, desk, &room),
         };
         self.count_pull(now, pulled);
+        if let Some(explanation) = &mut self.explanation {
+            (explanation.pulled, explanation.targets) = (pulled, sides);
+        }
         self.announce(sides, actions);
         if desk.sends {
             if pulled.is_some() {
@@ -69,7 +76,7 @@ impl Lane {
         self.estimators.advance(now, &around);
     }
 
-    /// Turns silence into doubt and asks about doubtful orders.
+    /// Turns silence into doubt, and asks about doubtful orders and missing fills.
     fn attend(&mut self, now: TimestampNs, desk: &Desk, actions: &mut Actions) {
         if !desk.sends {
             return;
@@ -83,6 +90,17 @@ impl Lane {
                 let query = Command::Query { instrument: self.instrument.id, client_id: order.client_id };
                 if actions.push(Action::Command(query)) {
                     order.query_sent(now);
+                    self.counters.queries += 1;
+                } else {
+                    self.has_unsent = true;
+                }
+            }
+            if order.fills_due_at(&self.rules).is_some_and(|at| now >= at)
+                && let Some(venue_id) = order.venue_id
+            {
+                let (instrument, client_id) = (self.instrument.id, order.client_id);
+                if actions.push(Action::Command(Command::Fills { instrument, client_id, venue_id })) {
+                    order.fills_asked(now);
                     self.counters.queries += 1;
                 } else {
                     self.has_unsent = true;
@@ -209,7 +227,9 @@ impl Lane {
         if self.quoter.refresh_at().is_some_and(|at| now >= at) {
             self.quoter.refresh(&inputs);
         }
-        let Some(wanted) = self.quoter.quote(&inputs) else {
+        let wanted = self.quoter.quote(&inputs);
+        self.explain_model(&inputs, wanted);
+        let Some(wanted) = wanted else {
             return [none(SideReason::Warmup); 2];
         };
         self.half_spread_ticks = Some(wanted.half_spread_ticks);
@@ -228,10 +248,25 @@ impl Lane {
             room: left,
         };
         let sides = bound(&wanted, &bounds);
+        if let Some(modelled) = self.explanation.as_mut().and_then(|explanation| explanation.modelled.as_mut()) {
+            modelled.bounded = Some(sides);
+        }
         self.counters.modelled += 1;
         self.counters.floor_bound += u64::from(wanted.floor_bound);
         self.counters.clamped += sides.iter().filter(|side| side.reason == SideReason::PostOnlyClamp).count() as u64;
         Side::BOTH.map(|side| self.limit_side(now, desk, side, sides[side.index()], inputs.book.mid, &room))
+    }
+
+    fn explain_model(&mut self, inputs: &QuoteInputs, wanted: Option<WantedQuote>) {
+        if let Some(explanation) = &mut self.explanation {
+            explanation.modelled = Some(Modelled {
+                inputs: *inputs,
+                parameters: self.quoter.parameters(),
+                frame: Frame::new(&self.config.quoter, inputs),
+                wanted,
+                bounded: None,
+            });
+        }
     }
 
     /// What state, doubt, balance and the order limits leave of one side's target.
@@ -349,6 +384,9 @@ impl Lane {
             });
             plan_side(now, &self.orders, side, target, throttled, position_room[side.index()], &self.keep)
         });
+        if let Some(explanation) = &mut self.explanation {
+            explanation.plans = Some(plans);
+        }
         for order in self.orders.iter_mut() {
             let planned = plans.iter().any(|plan| plan.cancels.contains(&Some(order.client_id)));
             let orphan = order.is_orphan && order.is_cancellable() && may_cancel(now, order);
@@ -460,7 +498,7 @@ impl Lane {
         }
         if desk.sends {
             for order in self.orders.iter() {
-                if let Some(due) = order.due_at(&self.rules) {
+                for due in [order.due_at(&self.rules), order.fills_due_at(&self.rules)].into_iter().flatten() {
                     at(due.max(now.plus(SOON)));
                 }
                 if (order.state().rests() || matches!(order.state(), OrderState::PendingNew | OrderState::Unknown))

@@ -6,6 +6,7 @@
 use super::config::PipelineConfig;
 use super::digest::Digester;
 use super::estimators::Estimators;
+use super::explain::Explanation;
 use super::features::Features;
 use super::orders::{DoubtRules, Keep, Order, OrderState, OrderTable, SideBackoff, TradeIds};
 use super::quoter::Quoter;
@@ -15,8 +16,8 @@ use super::snapshot::{Counters, HaltReason, PipelineSnapshot};
 use super::warm::InstrumentState;
 use crate::kpi::Ledger;
 use crate::types::{
-    Asset, BookState, BookView, ClientOrderId, DesyncReason, ExecKind, ExecReport, Fill, HalfTicks, Instrument,
-    MarketUpdate, Money, OrderStatus, Price, Qty, QuoteDecision, RejectReason, Side, TimestampNs, Touch,
+    Asset, BookState, BookView, ClientOrderId, DesyncReason, ExecKind, ExecReport, ExecSource, Fill, HalfTicks,
+    Instrument, MarketUpdate, Money, OrderStatus, Price, Qty, QuoteDecision, RejectReason, Side, TimestampNs, Touch,
 };
 
 /// Order size and position limit in lots, fixed at the first quotable mid so that limits do not move with the price.
@@ -58,6 +59,8 @@ pub(super) struct Lane {
     /// Commands found no room in the last answer and follow at once.
     pub(super) has_unsent: bool,
     pub(super) counters: Counters,
+    /// Why the last decision was taken as it was; kept only for a replay that explains.
+    pub(super) explanation: Option<Box<Explanation>>,
 }
 
 impl Lane {
@@ -90,6 +93,7 @@ impl Lane {
             wake_at: None,
             has_unsent: false,
             counters: Counters::default(),
+            explanation: None,
         }
     }
 
@@ -215,6 +219,7 @@ impl Lane {
             self.counters.amended += 1;
         }
         order.counted += counted;
+        order.note_missing(now, report.source == ExecSource::Query);
         let (is, is_alive, side) = (order.state(), order.is_alive(), order.side);
         if was.is_terminal() && !counted.is_zero() {
             self.counters.late_fills += 1;

@@ -10,6 +10,7 @@ mod config;
 mod decide;
 mod digest;
 pub mod estimators;
+mod explain;
 pub mod features;
 mod lane;
 pub mod market;
@@ -30,6 +31,7 @@ pub use config::{
     QuoterConfig, QuoterKind, ReferenceKind, RequoteKind, RiskConfig, SigmaKind, ToxicityKind, VpinMode, VpinSign,
 };
 pub use digest::Digester;
+pub use explain::{Explanation, Modelled, Working};
 pub use reference::OthersBook;
 pub use snapshot::{Counters, HaltReason, PipelineSnapshot, REJECT_REASONS, TradingState};
 pub use warm::{InstrumentState, WARM_FOR, WarmState};
@@ -191,6 +193,18 @@ impl Pipeline {
             lane.digest(&mut digester);
         }
         digester.finish()
+    }
+
+    /// From now on keeps why each decision is taken as it is. It changes none of them, and allocates.
+    pub fn explain(&mut self) {
+        for lane in &mut self.lanes {
+            lane.explanation = Some(Box::default());
+        }
+    }
+
+    /// Why the last decision of an instrument was taken as it was; `None` unless asked for before.
+    pub fn explanation(&self, instrument: InstrumentId) -> Option<&Explanation> {
+        self.lanes.get(instrument.index())?.explanation.as_deref()
     }
 
     /// What the next session may begin with. Allocates: for the end of a session.

@@ -6,6 +6,7 @@
 //! thing that touches the outside is the journal.
 
 pub mod account;
+mod wire;
 mod wire_up;
 
 use std::cmp::Reverse;
@@ -18,15 +19,19 @@ use crate::pipeline::market::MarketStage;
 use crate::pipeline::quoter::QuoterMaker;
 use crate::pipeline::sync::SyncRule;
 use crate::pipeline::{ConfigError, Pipeline, PipelineConfig, PipelineSnapshot, WarmState};
-use crate::sim::{AccountId, OrderRef, TradeRow, Venue, VenueMarketEvent, VenueOrder, VenueOrderKind};
+use crate::sim::faults::{EventFate, FaultCount, Faults, MarketFate, Reply, Runs};
+use crate::sim::{
+    AccountId, OrderRef, TradeRow, TradesQuery, Venue, VenueMarketEvent, VenueOrder, VenueOrderKind, VenueReject,
+};
 use crate::types::{
-    Action, Actions, Balance, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument,
-    InstrumentId, OrderKind, SessionId, TimestampNs, VenueOrderId,
+    Action, Actions, Balance, Command, Control, DesyncReason, DurationNs, ExecKind, ExecReport, ExecSource, Input,
+    Instrument, InstrumentId, OrderKind, SessionId, TimestampNs, VenueOrderId,
 };
 use crate::venue::binance::rest;
 use crate::wire::gateway::{GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome};
 use crate::wire::quote::{InputEvent, encode_action};
-use crate::wire::{DepthBuf, DepthHead, DepthKind, FeedEvent, Flags, Kind, RecordBuf, Stream};
+use crate::wire::{DepthBuf, DepthHead, DepthKind, FeedEvent, FeedNotice, Flags, Kind, RecordBuf, Stream};
+use wire::{Outage, Wire};
 
 /// How long messages travel. Constant, so that a session is a function of its seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +96,8 @@ pub struct VirtualOutcome {
     pub lasted: DurationNs,
     /// Placements: each took no virtual time from tick to order.
     pub orders_sent: u64,
+    /// How often each fault of the venue's plan happened.
+    pub faults: Vec<FaultCount>,
 }
 
 /// Something on its way.
@@ -107,7 +114,15 @@ enum Event {
     /// Something about our orders or balances reaches us.
     Tell(Input),
     /// A gateway's answer reaches us: first to the gateway's stream, then to the decision.
-    Answer(GatewayAnswer, ExecReport),
+    Answer(GatewayAnswer, Vec<ExecReport>),
+    /// We notice that the market-data connection is lost, or that a message of one symbol cannot be read.
+    Notice(Option<InstrumentId>, DesyncReason),
+    /// The user-data connection is open again.
+    Reopened,
+    /// The question of what was missed reaches the venue.
+    BackFill,
+    /// The user-data connection of that number has told everything that was missed.
+    Reconciled(u32),
     /// The session is over: cancel everything.
     Stop,
 }
@@ -137,6 +152,27 @@ impl Ord for Due {
     }
 }
 
+/// What the venue did for a request.
+#[derive(Debug)]
+enum Served {
+    /// Something about an order: what, its number, the venue's time.
+    Order(ExecKind, VenueOrderId, TimestampNs),
+    /// Trades of an order.
+    Trades(Vec<rest::TradeRow>),
+}
+
+impl Default for Served {
+    fn default() -> Served {
+        Served::Trades(Vec::new())
+    }
+}
+
+/// The venue's words for an outcome that it does not know.
+const TIMEOUT: &[u8] = br#"{"code":-1007,"msg":"Timeout waiting for response from backend server."}"#;
+/// Its words for an error of its own.
+const SERVER_ERROR: &[u8] = br#"{"code":-1000,"msg":"An unknown error occurred while processing the request."}"#;
+/// Its words for too many requests.
+const RATE_LIMIT: &[u8] = br#"{"code":-1003,"msg":"Too many requests."}"#;
 /// How long after its end a session may take to see its own orders gone.
 const STOP_PATIENCE: DurationNs = DurationNs::from_secs(30);
 /// Levels a side of a snapshot, as the engine asks for.
@@ -159,6 +195,7 @@ struct Session<'a> {
     orders_sent: u64,
     first_order: Option<TimestampNs>,
     tick_ts: TimestampNs,
+    wire: Wire,
 }
 
 /// Runs a session to its end. The venue has one account of ours and its flow; its clock gives the start.
@@ -232,6 +269,7 @@ fn run_pipeline(
         orders_sent: 0,
         first_order: None,
         tick_ts: TimestampNs::ZERO,
+        wire: Wire::new(Faults::new(&venue.config().faults, instruments, start), start),
         venue,
     };
     let balances_before = session.balances();
@@ -287,7 +325,8 @@ impl Session<'_> {
             let timer = self.pipeline.next_deadline();
             // The venue first, then what travels, then the timer: one fixed order for events of one time.
             let venue = self.venue.next_event_at();
-            let Some(next) = [venue, queued, timer].into_iter().flatten().min() else {
+            let cut = self.wire.faults.next_cut_at();
+            let Some(next) = [venue, queued, timer, cut].into_iter().flatten().min() else {
                 return Err(Failure::bug("a virtual session with nothing left to happen"));
             };
             self.now = self.now.max(next);
@@ -297,7 +336,7 @@ impl Session<'_> {
                 if let Some(Reverse(due)) = self.queue.pop() {
                     stopping |= self.happen(due.event, stopping)?;
                 }
-            } else {
+            } else if timer.is_some_and(|at| at <= self.now) {
                 self.decide(&Input::Timer, 0)?;
             }
         }
@@ -305,19 +344,55 @@ impl Session<'_> {
 
     /// Takes what the venue has published and sends it on its way.
     fn collect(&mut self) {
+        self.cut_sockets();
         let at = self.now.plus(self.config.latencies.feed);
         let market: Vec<VenueMarketEvent> = self.venue.market_events().collect();
         for event in market {
-            self.put(at, Event::Feed(event));
+            let (symbol, is_depth) = (event.symbol(), matches!(event, VenueMarketEvent::DepthDiff { .. }));
+            match self.wire.market(self.now, symbol, is_depth) {
+                Ok(Some(MarketFate::Twice)) => {
+                    self.put(at, Event::Feed(event.clone()));
+                    self.put(at, Event::Feed(event));
+                }
+                Ok(Some(MarketFate::Broken)) => self.put(at, Event::Notice(Some(symbol), DesyncReason::Malformed)),
+                Ok(Some(MarketFate::Told)) => self.put(at, Event::Feed(event)),
+                Ok(_) => {}
+                Err(outage) => self.lose_market(outage),
+            }
         }
         let user: Vec<_> = self.venue.user_events().collect();
         for (account, event) in user {
-            if account == self.config.account {
+            if account != self.config.account {
+                continue;
+            }
+            let (copies, at) = match self.wire.event(self.now) {
+                Some(EventFate::Told) => (1, at),
+                Some(EventFate::Twice) => (2, at),
+                Some(EventFate::Late(late)) => (1, at.plus(late)),
+                Some(EventFate::Lost) | None => continue,
+            };
+            for _ in 0..copies {
                 for input in wire_up::inputs_of(&event, &self.instruments, at) {
                     self.put(at, Event::Tell(input));
                 }
             }
         }
+    }
+
+    fn cut_sockets(&mut self) {
+        if let Some(outage) = self.wire.market_cut(self.now) {
+            self.lose_market(outage);
+        }
+        if let Some(outage) = self.wire.user_cut(self.now) {
+            let feed = self.config.latencies.feed;
+            self.put(outage.noticed_at.plus(feed), Event::Tell(Input::Control(Control::UserStreamDown)));
+            self.put(outage.back_at.plus(feed), Event::Reopened);
+        }
+    }
+
+    fn lose_market(&mut self, outage: Outage) {
+        let at = outage.noticed_at.plus(self.config.latencies.feed);
+        self.put(at, Event::Notice(None, DesyncReason::Disconnected));
     }
 
     fn ask_for_snapshots(&mut self) {
@@ -363,11 +438,39 @@ impl Session<'_> {
                 self.tells_in_flight -= 1;
                 self.decide(&input, 0)?;
             }
-            Event::Answer(answer, report) => {
+            Event::Answer(answer, reports) => {
                 self.tells_in_flight -= 1;
                 self.journal_gateway(&GatewayEvent::Answer(answer))?;
-                self.decide(&Input::Exec(report), 0)?;
+                for report in reports {
+                    self.decide(&Input::Exec(report), 0)?;
+                }
             }
+            Event::Notice(instrument, reason) => {
+                // Each book on its own: one record gives rise to one update at most.
+                for index in 0..self.instruments.len() {
+                    let id = self.instruments[index].id;
+                    if instrument.is_none_or(|wanted| wanted == id) {
+                        let notice = FeedNotice { instrument: Some(id), reason, recv_ts: self.now };
+                        self.on_feed(&FeedEvent::Notice(notice))?;
+                    }
+                }
+            }
+            Event::Reopened => {
+                self.wire.reopen(self.now);
+                self.put(self.now.plus(self.config.latencies.order), Event::BackFill);
+            }
+            Event::BackFill => {
+                let at = self.now.plus(self.config.latencies.ack);
+                for input in self.wire.back_fill(&self.venue, self.config.account, &self.instruments, at) {
+                    self.put(at, Event::Tell(input));
+                }
+                self.put(at, Event::Reconciled(self.wire.life));
+            }
+            // A connection that was lost again meanwhile has told nothing.
+            Event::Reconciled(life) if life == self.wire.life && self.wire.is_up() => {
+                self.decide(&Input::Control(Control::UserStreamUp), 0)?;
+            }
+            Event::Reconciled(_) => {}
             Event::Stop if !stopping => {
                 self.decide(&Input::Control(Control::Stop), 0)?;
                 return Ok(true);
@@ -433,7 +536,7 @@ impl Session<'_> {
                 latencies.order
             }
             Command::Amend { .. } => latencies.order,
-            Command::Cancel { .. } | Command::Query { .. } => latencies.cancel,
+            Command::Cancel { .. } | Command::Query { .. } | Command::Fills { .. } => latencies.cancel,
         };
         self.journal_gateway(&GatewayEvent::Sent(GatewaySent {
             request: self.requests,
@@ -449,71 +552,120 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The venue serves a request; the answer goes on its way.
+    /// A request reaches the venue, or does not; its answer goes on its way, or does not.
     fn serve(&mut self, request: u64, command: Command) {
         let instrument = self.instruments[command.instrument().index()];
-        let client_id = command.client_id();
-        let name = client_id.to_string();
-        let account = self.config.account;
-        let reference = OrderRef::client(&name);
-        let lots = |e8: i64| crate::types::Qty::from_lots(e8 / instrument.spec.lot_e8);
-        let id = instrument.id;
-        let answer: Result<(ExecKind, u64, TimestampNs), _> = match command {
-            Command::Place(order) => {
-                let kind = match order.kind {
-                    OrderKind::Limit(time_in_force) => VenueOrderKind::Limit(time_in_force),
-                    OrderKind::PostOnly => VenueOrderKind::LimitMaker,
-                    OrderKind::Market => VenueOrderKind::Market,
-                };
-                let (price_e8, qty_e8) = (instrument.price_e8(order.price), instrument.qty_e8(order.qty));
-                let order = VenueOrder::limit(id, order.side, kind, price_e8, qty_e8, Some(name.clone()));
-                self.venue
-                    .place(self.now, account, &order)
-                    .map(|placed| (ExecKind::Accepted, placed.order.order_id, placed.transact_ts))
-            }
-            Command::Cancel { .. } => self.venue.cancel(self.now, account, id, reference, None, None).map(|done| {
-                let cum_qty = lots(done.order.executed_qty_e8);
-                (ExecKind::Canceled { cum_qty }, done.order.order_id, done.transact_ts)
-            }),
-            Command::Amend { qty, .. } => self
-                .venue
-                .amend(self.now, account, id, reference, instrument.qty_e8(qty), Some(&name))
-                .map(|done| (ExecKind::Amended { qty }, done.order.order_id, done.transact_ts)),
-            Command::Query { .. } => self.venue.order(account, id, reference).map(|order| {
-                let status = wire_up::status_of(order.status);
-                let (cum_qty, order_qty) = (lots(order.executed_qty_e8), lots(order.orig_qty_e8));
-                (ExecKind::Status { status, cum_qty, order_qty }, order.order_id, order.updated_ts)
-            }),
+        let fate = self.wire.faults.on_request(self.now, wire_up::request_of(&command));
+        let mut served = Ok(Served::default());
+        let times = match fate.runs {
+            Runs::Never => 0,
+            Runs::Once => 1,
+            Runs::Twice => 2,
         };
-        let recv_ts = self.now.plus(self.config.latencies.ack);
-        let (kind, venue_id, event_ts, outcome, code) = match answer {
-            Ok((kind, order_id, event_ts)) => (kind, Some(VenueOrderId(order_id)), event_ts, Outcome::Done, 0),
-            Err(reject) => {
+        for _ in 0..times {
+            served = self.carry_out(&command, &instrument);
+        }
+        let mut recv_ts = self.now.plus(self.config.latencies.ack);
+        if let Reply::Late(late) = fate.reply {
+            recv_ts = recv_ts.plus(late);
+        }
+        let body;
+        let reply = match fate.reply {
+            Reply::Own | Reply::Late(_) => None,
+            Reply::Nothing => Some(rest::Reply::Lost),
+            Reply::Timeout => Some(rest::Reply::Answer { status: 408, body: TIMEOUT }),
+            Reply::ServerError => Some(rest::Reply::Answer { status: 500, body: SERVER_ERROR }),
+            Reply::RateLimit(_) => Some(rest::Reply::Answer { status: 429, body: RATE_LIMIT }),
+        };
+        let reply = match (reply, &served) {
+            (None, Err(reject)) => {
                 // The same reading of the venue's words as in a live session.
-                let body = serde_json::json!({"code": reject.code, "msg": reject.text}).to_string();
-                let reply = rest::Reply::Answer { status: 400, body: body.as_bytes() };
+                body = serde_json::json!({"code": reject.code, "msg": reject.text}).to_string();
+                Some(rest::Reply::Answer { status: 400, body: body.as_bytes() })
+            }
+            (reply, _) => reply,
+        };
+        let report = |kind, venue_id, event_ts| ExecReport {
+            instrument: instrument.id,
+            client_id: command.client_id(),
+            venue_id,
+            event_ts,
+            recv_ts,
+            source: match command {
+                Command::Query { .. } | Command::Fills { .. } => ExecSource::Query,
+                _ => ExecSource::Response,
+            },
+            kind,
+        };
+        let (reports, http_status, code) = match (reply, served) {
+            (None, Ok(Served::Trades(trades))) if !trades.is_empty() => {
+                (rest::fill_reports(&instrument, command.client_id(), &trades, recv_ts), 200, 0)
+            }
+            (None, Ok(Served::Order(kind, venue_id, event_ts))) => {
+                (vec![report(kind, Some(venue_id), event_ts)], 200, 0)
+            }
+            (reply, _) => {
+                let reply = reply.unwrap_or(rest::Reply::Answer { status: 200, body: b"[]" });
+                let http_status = if let rest::Reply::Answer { status, .. } = reply { status } else { 0 };
                 let read = rest::read_reply(&command, &instrument, reply);
-                (read.kind, None, TimestampNs::ZERO, Outcome::Refused, reject.code)
+                (vec![report(read.kind, None, TimestampNs::ZERO)], http_status, read.code)
             }
         };
-        let source = match command {
-            Command::Query { .. } => ExecSource::Query,
-            _ => ExecSource::Response,
-        };
-        let report = ExecReport { instrument: id, client_id, venue_id, event_ts, recv_ts, source, kind };
         let answer = GatewayAnswer {
             request,
             operation: wire_up::operation_of(&command),
-            outcome,
-            instrument: id,
-            client_id,
-            http_status: if outcome == Outcome::Done { 200 } else { 400 },
+            outcome: reports.last().map_or(Outcome::Unknown, |report| wire_up::outcome_of(&report.kind)),
+            instrument: instrument.id,
+            client_id: command.client_id(),
+            http_status,
             code,
             recv_ts,
         };
         // What the venue told the user stream in this call left before the answer did.
         self.collect();
-        self.put(recv_ts, Event::Answer(answer, report));
+        self.put(recv_ts, Event::Answer(answer, reports));
+    }
+
+    /// The venue does what a request asks for.
+    fn carry_out(&mut self, command: &Command, instrument: &Instrument) -> Result<Served, VenueReject> {
+        let name = command.client_id().to_string();
+        let (id, account, now) = (instrument.id, self.config.account, self.now);
+        let reference = OrderRef::client(&name);
+        let lots = |e8: i64| crate::types::Qty::from_lots(e8 / instrument.spec.lot_e8);
+        let order = |kind, order_id, event_ts| Served::Order(kind, VenueOrderId(order_id), event_ts);
+        match *command {
+            Command::Place(new) => {
+                let kind = match new.kind {
+                    OrderKind::Limit(time_in_force) => VenueOrderKind::Limit(time_in_force),
+                    OrderKind::PostOnly => VenueOrderKind::LimitMaker,
+                    OrderKind::Market => VenueOrderKind::Market,
+                };
+                let (price_e8, qty_e8) = (instrument.price_e8(new.price), instrument.qty_e8(new.qty));
+                let new = VenueOrder::limit(id, new.side, kind, price_e8, qty_e8, Some(name.clone()));
+                let placed = self.venue.place(now, account, &new)?;
+                Ok(order(ExecKind::Accepted, placed.order.order_id, placed.transact_ts))
+            }
+            Command::Cancel { .. } => {
+                let done = self.venue.cancel(now, account, id, reference, None, None)?;
+                let cum_qty = lots(done.order.executed_qty_e8);
+                Ok(order(ExecKind::Canceled { cum_qty }, done.order.order_id, done.transact_ts))
+            }
+            Command::Amend { qty, .. } => {
+                let done = self.venue.amend(now, account, id, reference, instrument.qty_e8(qty), Some(&name))?;
+                Ok(order(ExecKind::Amended { qty }, done.order.order_id, done.transact_ts))
+            }
+            Command::Query { .. } => {
+                let found = self.venue.order(account, id, reference)?;
+                let status = wire_up::status_of(found.status);
+                let (cum_qty, order_qty) = (lots(found.executed_qty_e8), lots(found.orig_qty_e8));
+                Ok(order(ExecKind::Status { status, cum_qty, order_qty }, found.order_id, found.updated_ts))
+            }
+            Command::Fills { venue_id, .. } => {
+                let query = TradesQuery { order_id: Some(venue_id.0), limit: 1000, ..TradesQuery::default() };
+                let rows = self.venue.my_trades(account, id, query);
+                Ok(Served::Trades(rows.iter().map(|row| wire::trade_row(row, instrument)).collect()))
+            }
+        }
     }
 
     fn balances(&self) -> Vec<(i64, i64)> {
@@ -555,6 +707,7 @@ impl Session<'_> {
             first_quote_after: self.first_order.map(|at| at.since(start)),
             lasted: self.now.since(start),
             orders_sent: self.orders_sent,
+            faults: self.wire.faults.counts().collect(),
         })
     }
 }

@@ -5,6 +5,7 @@
 //! round trips are short again, so that a slow or silent venue stalls the book once and briefly. A request is never
 //! repeated here.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ pub struct GatewayTile {
     audit: Audit,
     telemetry: TelemetrySender,
     inline: Option<Inline>,
-    held: Option<ExecReport>,
+    /// Answers that the full link has not taken yet.
+    held: VecDeque<ExecReport>,
     board: Arc<Board>,
     clock: Clock,
     warmed: bool,
@@ -129,14 +131,14 @@ impl GatewayTile {
                 trips_seen: 0,
                 short_trips: 0,
             }),
-            held: None,
+            held: VecDeque::with_capacity(4),
             board: parts.board,
             clock: Clock::new(),
             warmed: false,
         }
     }
 
-    fn serve(&mut self, request: &OrderRequest) -> ExecReport {
+    fn serve(&mut self, request: &OrderRequest) -> Served {
         let command = &request.command;
         self.audit.requests += 1;
         let number = self.audit.requests;
@@ -167,7 +169,7 @@ impl GatewayTile {
             recv_ts: served.answered_ts,
         }));
         self.count(command, &served);
-        served.report
+        served
     }
 
     fn count(&mut self, command: &Command, served: &Served) {
@@ -184,7 +186,7 @@ impl GatewayTile {
             Command::Cancel { .. } => {
                 self.telemetry.send(&self.board, Telemetry::Sample(Hop::CancelRoundTrip, trip_ns));
             }
-            Command::Amend { .. } | Command::Query { .. } => {}
+            Command::Amend { .. } | Command::Query { .. } | Command::Fills { .. } => {}
         }
         if let Some(inline) = &mut self.inline {
             self.board.add(Count::Inline, 1);
@@ -242,7 +244,7 @@ impl GatewayTile {
         if inline.handover.ring.push(*request).is_ok() {
             inline.handover.bell.ring();
         } else {
-            self.held = Some(not_sent(&request.command));
+            self.held.push_back(not_sent(&request.command));
         }
         true
     }
@@ -266,6 +268,7 @@ fn operation(command: &Command) -> Operation {
         Command::Cancel { .. } => Operation::Cancel,
         Command::Amend { .. } => Operation::Amend,
         Command::Query { .. } => Operation::Query,
+        Command::Fills { .. } => Operation::Fills,
     }
 }
 
@@ -292,19 +295,21 @@ impl Tile for GatewayTile {
         if !std::mem::replace(&mut self.warmed, true) {
             self.gateway.warm();
         }
-        if let Some(report) = self.held.take()
-            && let Err(rtrb::PushError::Full(report)) = self.answers.push(report)
-        {
+        while let Some(report) = self.held.front() {
             // Nothing is asked of the venue while its last answer has no place.
-            self.held = Some(report);
-            return 0;
+            if self.answers.push(*report).is_err() {
+                return 0;
+            }
+            self.held.pop_front();
         }
         let Ok(request) = self.requests.pop() else { return 0 };
         if !self.hand_over(&request) {
             self.hand_over_second(&request);
-            let report = self.serve(&request);
-            if let Err(rtrb::PushError::Full(report)) = self.answers.push(report) {
-                self.held = Some(report);
+            let served = self.serve(&request);
+            for report in served.fills.into_iter().chain([served.report]) {
+                if !self.held.is_empty() || self.answers.push(report).is_err() {
+                    self.held.push_back(report);
+                }
             }
         }
         if let Some(bell) = &self.answer_bell {
@@ -324,7 +329,7 @@ impl Tile for GatewayTile {
         let next = self.audit.journal.next_seq();
         let units = self.audit.buf.finish(Stream::Gateway, Kind::End, Flags::NONE, next, now);
         let _ = self.audit.journal.append(units);
-        if self.held.is_some() {
+        if !self.held.is_empty() {
             warn!(gateway = self.name, "an answer came after the decision had ended");
         }
     }

@@ -213,7 +213,7 @@ impl QuoteTile {
             Command::Place(_) => (&mut self.parts.place, Count::OrdersSent),
             Command::Amend { .. } => (&mut self.parts.place, Count::AmendsSent),
             Command::Cancel { .. } => (&mut self.parts.cancel, Count::CancelsSent),
-            Command::Query { .. } => (&mut self.parts.cancel, Count::QueriesSent),
+            Command::Query { .. } | Command::Fills { .. } => (&mut self.parts.cancel, Count::QueriesSent),
         };
         let sent = match lane {
             None => false,

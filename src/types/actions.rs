@@ -34,6 +34,15 @@ pub enum Command {
         /// Our name for it.
         client_id: ClientOrderId,
     },
+    /// Ask the venue for an order's trades: more of it has executed than fills were reported.
+    Fills {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Our name for it.
+        client_id: ClientOrderId,
+        /// The venue's number: trades are not found by our name.
+        venue_id: VenueOrderId,
+    },
 }
 
 impl Command {
@@ -41,9 +50,10 @@ impl Command {
     pub fn client_id(&self) -> ClientOrderId {
         match self {
             Command::Place(order) => order.client_id,
-            Command::Cancel { client_id, .. } | Command::Amend { client_id, .. } | Command::Query { client_id, .. } => {
-                *client_id
-            }
+            Command::Cancel { client_id, .. }
+            | Command::Amend { client_id, .. }
+            | Command::Query { client_id, .. }
+            | Command::Fills { client_id, .. } => *client_id,
         }
     }
 
@@ -53,7 +63,8 @@ impl Command {
             Command::Place(order) => order.instrument,
             Command::Cancel { instrument, .. }
             | Command::Amend { instrument, .. }
-            | Command::Query { instrument, .. } => *instrument,
+            | Command::Query { instrument, .. }
+            | Command::Fills { instrument, .. } => *instrument,
         }
     }
 }

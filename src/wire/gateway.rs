@@ -21,6 +21,8 @@ pub enum Operation {
     Query = 3,
     /// Anything else: open orders, account, keep-alive.
     Other = 4,
+    /// Ask for an order's trades.
+    Fills = 5,
 }
 
 /// How a request ended.
@@ -203,6 +205,7 @@ fn operation(value: u8) -> Result<Operation, RecordError> {
         2 => Ok(Operation::Amend),
         3 => Ok(Operation::Query),
         4 => Ok(Operation::Other),
+        5 => Ok(Operation::Fills),
         value => Err(RecordError::Unknown { what: "operation", value: u64::from(value) }),
     }
 }

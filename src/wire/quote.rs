@@ -116,7 +116,7 @@ impl QuoteEvent {
             Kind::InputTimer if payload.is_empty() => QuoteEvent::Input(InputEvent::Timer),
             Kind::InputControl => QuoteEvent::Input(InputEvent::Control(whole::<RawControl>(payload)?.control()?)),
             Kind::ActionQuote => QuoteEvent::Action(Action::Quote(whole::<RawQuote>(payload)?.decision()?)),
-            Kind::ActionPlace | Kind::ActionCancel | Kind::ActionAmend | Kind::ActionQuery => {
+            Kind::ActionPlace | Kind::ActionCancel | Kind::ActionAmend | Kind::ActionQuery | Kind::ActionFills => {
                 let raw = whole::<RawCommand>(payload)?;
                 QuoteEvent::Action(Action::Command(raw.command(record.header.kind)?))
             }
@@ -440,6 +440,9 @@ impl RawCommand {
                 (Kind::ActionAmend, RawCommand { qty: qty.lots(), ..raw(instrument, client_id, venue_id) })
             }
             Command::Query { instrument, client_id } => (Kind::ActionQuery, raw(instrument, client_id, None)),
+            Command::Fills { instrument, client_id, venue_id } => {
+                (Kind::ActionFills, raw(instrument, client_id, Some(venue_id)))
+            }
         }
     }
 
@@ -465,6 +468,7 @@ impl RawCommand {
             }),
             Kind::ActionCancel => Command::Cancel { instrument, client_id, venue_id },
             Kind::ActionAmend => Command::Amend { instrument, client_id, venue_id, qty: Qty::from_lots(self.qty) },
+            Kind::ActionFills => Command::Fills { instrument, client_id, venue_id: VenueOrderId(self.venue_id) },
             _ => Command::Query { instrument, client_id },
         })
     }
@@ -632,7 +636,7 @@ mod tests {
             OrderKind::PostOnly,
             OrderKind::Market,
         ];
-        let command = (any::<u16>(), client_id(), venue_id(), qty(), any::<i64>(), any_side(), 0..5_usize, 0..4_u8)
+        let command = (any::<u16>(), client_id(), venue_id(), qty(), any::<i64>(), any_side(), 0..5_usize, 0..5_u8)
             .prop_map(move |(id, client_id, venue_id, qty, price, side, kind, which)| {
                 let instrument = InstrumentId(id);
                 Action::Command(match which {
@@ -646,6 +650,7 @@ mod tests {
                     }),
                     1 => Command::Cancel { instrument, client_id, venue_id },
                     2 => Command::Amend { instrument, client_id, venue_id, qty },
+                    3 => Command::Fills { instrument, client_id, venue_id: venue_id.unwrap_or(VenueOrderId(7)) },
                     _ => Command::Query { instrument, client_id },
                 })
             });

@@ -97,6 +97,8 @@ kinds! {
     ActionAmend = 35,
     /// Action: query an order.
     ActionQuery = 36,
+    /// Action: ask for an order's trades.
+    ActionFills = 37,
     /// A gateway sent a request.
     GatewaySent = 48,
     /// A gateway received an answer or gave up waiting.

@@ -191,7 +191,7 @@ pub fn canceled(commands: &[Command]) -> Vec<ClientOrderId> {
 
 pub fn queried(commands: &[Command]) -> Vec<ClientOrderId> {
     let ids = commands.iter().filter_map(|command| match command {
-        Command::Query { client_id, .. } => Some(*client_id),
+        Command::Query { client_id, .. } | Command::Fills { client_id, .. } => Some(*client_id),
         _ => None,
     });
     ids.collect()

@@ -1,6 +1,6 @@
 //! Orders whose fate is not known: when to ask, and when "no such order" is proof.
 //!
-//! Owns [`Doubt`], a part of each order, and [`DoubtRules`]. A venue's "no such order" soon after a send means only
+//! Owns [`Doubt`] and [`Missing`], parts of each order, and [`DoubtRules`]. A venue's "no such order" soon after a send means only
 //! that the order has not reached the asked part of the venue yet; taking it for an answer is how engines place the
 //! same order again and again (reliability.md O1 to O3).
 
@@ -57,7 +57,53 @@ impl Doubt {
     }
 }
 
+/// Fills that have happened and were not reported: the user-data stream owes them, and may have lost them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    since: Option<TimestampNs>,
+    asked_at: Option<TimestampNs>,
+    is_waiting: bool,
+}
+
+impl Missing {
+    pub(super) fn digest(&self, digester: &mut Digester) {
+        // Almost always nothing is missing.
+        if self.since.is_some() {
+            digester.option_time(self.since);
+            digester.option_time(self.asked_at);
+            digester.flag(self.is_waiting);
+        }
+    }
+}
+
 impl Order {
+    /// Remembers since when fills are missing, after a report; `answers` tells that it came of a question.
+    pub fn note_missing(&mut self, now: TimestampNs, answers: bool) {
+        if self.unreported().is_zero() {
+            self.missing = Missing::default();
+        } else {
+            self.missing.since.get_or_insert(now);
+            self.missing.is_waiting &= !answers;
+        }
+    }
+
+    /// When to ask for the order's trades: a moment after more of it had executed than was reported, because the
+    /// reports usually follow within milliseconds. `None` while nothing is missing or the venue's number is not known.
+    pub fn fills_due_at(&self, rules: &DoubtRules) -> Option<TimestampNs> {
+        let since = self.missing.since?;
+        self.venue_id?;
+        Some(match self.missing.asked_at {
+            None => since.plus(rules.query),
+            Some(at) => at.plus(if self.missing.is_waiting { rules.answer.max(rules.query) } else { rules.query }),
+        })
+    }
+
+    /// Remembers that its trades are being asked for.
+    pub fn fills_asked(&mut self, now: TimestampNs) {
+        self.missing.asked_at = Some(now);
+        self.missing.is_waiting = true;
+    }
+
     /// Turns silence into doubt. Returns whether the order has come into doubt by it.
     pub fn expire(&mut self, now: TimestampNs, rules: &DoubtRules) -> bool {
         match self.state() {

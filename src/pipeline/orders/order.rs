@@ -124,6 +124,7 @@ pub struct Order {
     pub(super) cancel: CancelFacts,
     pub(super) amend: AmendFacts,
     pub(super) doubt: super::doubt::Doubt,
+    pub(super) missing: super::doubt::Missing,
     changed_event_ts: TimestampNs,
     changed_recv_ts: TimestampNs,
 }
@@ -152,6 +153,7 @@ impl Order {
             cancel: CancelFacts::default(),
             amend: AmendFacts::default(),
             doubt: super::doubt::Doubt::default(),
+            missing: super::doubt::Missing::default(),
             changed_event_ts: TimestampNs::ZERO,
             changed_recv_ts: TimestampNs::ZERO,
         }
@@ -398,5 +400,6 @@ impl Order {
         digester.flag(self.amend.may_repeat);
         digester.flag(self.amend.found_unchanged);
         self.doubt.digest(digester);
+        self.missing.digest(digester);
     }
 }

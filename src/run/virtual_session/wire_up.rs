@@ -1,6 +1,7 @@
 //! The simulated venue's words turned into ours, as the codecs do for a venue behind sockets.
 
-use super::{Command, DepthBuf, DepthHead, DepthKind, FeedEvent, Input, Operation, VenueMarketEvent};
+use super::{Command, DepthBuf, DepthHead, DepthKind, FeedEvent, Input, Operation, Outcome, VenueMarketEvent};
+use crate::sim::faults::Request;
 use crate::sim::{Execution, ExecutionType, UserEvent, VenueOrderStatus};
 use crate::types::{
     Balance, ClientOrderId, ExecKind, ExecReport, ExecSource, Fill, Instrument, OrderStatus, Price, Qty, TimestampNs,
@@ -118,6 +119,28 @@ pub fn operation_of(command: &Command) -> Operation {
         Command::Cancel { .. } => Operation::Cancel,
         Command::Amend { .. } => Operation::Amend,
         Command::Query { .. } => Operation::Query,
+        Command::Fills { .. } => Operation::Fills,
+    }
+}
+
+/// What a command is for the venue's faults.
+pub fn request_of(command: &Command) -> Request {
+    match command {
+        Command::Place(_) => Request::Place,
+        Command::Cancel { .. } => Request::Cancel,
+        Command::Amend { .. } => Request::Amend,
+        Command::Query { .. } | Command::Fills { .. } => Request::Query,
+    }
+}
+
+/// How a request ended, for the gateway's stream.
+pub fn outcome_of(kind: &ExecKind) -> Outcome {
+    match kind {
+        ExecKind::PlaceUnknown | ExecKind::CancelUnknown | ExecKind::QueryFailed => Outcome::Unknown,
+        ExecKind::Rejected(_) | ExecKind::CancelRejected(_) | ExecKind::AmendRejected(_) | ExecKind::NotFound => {
+            Outcome::Refused
+        }
+        _ => Outcome::Done,
     }
 }
 

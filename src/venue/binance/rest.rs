@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::sign::Signer;
 use crate::types::{
-    ClientOrderId, Command, ExecKind, Instrument, NewOrder, OrderKind, OrderStatus, Qty, RejectReason, Side,
-    TimeInForce, TimestampNs, VenueOrderId, format_e8, parse_e8,
+    ClientOrderId, Command, ExecKind, ExecReport, ExecSource, Instrument, NewOrder, OrderKind, OrderStatus, Qty,
+    RejectReason, Side, TimeInForce, TimestampNs, VenueOrderId, format_e8, parse_e8,
 };
 
 /// Which HTTP method a request uses.
@@ -93,6 +93,10 @@ impl RequestBuilder {
             Command::Query { client_id, .. } => {
                 self.name("origClientOrderId", *client_id);
                 (Method::Get, path::ORDER)
+            }
+            Command::Fills { venue_id, .. } => {
+                self.number("orderId", venue_id.0);
+                (Method::Get, path::MY_TRADES)
             }
         };
         self.sign(timestamp_ms, signer);
@@ -341,7 +345,7 @@ pub fn refused(command: &Command, reason: RejectReason) -> ExecKind {
         Command::Place(_) => ExecKind::Rejected(reason),
         Command::Cancel { .. } => ExecKind::CancelRejected(reason),
         Command::Amend { .. } => ExecKind::AmendRejected(reason),
-        Command::Query { .. } => ExecKind::QueryFailed,
+        Command::Query { .. } | Command::Fills { .. } => ExecKind::QueryFailed,
     }
 }
 
@@ -350,7 +354,7 @@ pub fn in_doubt(command: &Command) -> ExecKind {
     match command {
         Command::Place(_) => ExecKind::PlaceUnknown,
         Command::Cancel { .. } | Command::Amend { .. } => ExecKind::CancelUnknown,
-        Command::Query { .. } => ExecKind::QueryFailed,
+        Command::Query { .. } | Command::Fills { .. } => ExecKind::QueryFailed,
     }
 }
 
@@ -376,6 +380,8 @@ fn read_success(command: &Command, instrument: &Instrument, body: &[u8]) -> Opti
             cum_qty: qty(body.executed_qty)?,
             order_qty: qty(body.orig_qty).unwrap_or_default(),
         },
+        // A list, which `fill_reports` reads.
+        Command::Fills { .. } => return None,
     };
     let venue_id = body.order_id.or_else(|| body.amended_order.as_ref()?.order_id).map(VenueOrderId);
     let event_ts = body.transact_time.or(body.update_time).map_or(TimestampNs::ZERO, venue_time);
@@ -518,6 +524,29 @@ pub fn read_trades(body: &[u8], instrument: &Instrument) -> Result<Vec<TradeRow>
         });
     }
     Ok(rows)
+}
+
+/// All trades of one order, oldest first, as reports: each states the sum up to it.
+pub fn fill_reports(
+    instrument: &Instrument,
+    client_id: ClientOrderId,
+    trades: &[TradeRow],
+    recv_ts: TimestampNs,
+) -> Vec<ExecReport> {
+    let mut sum = Qty::ZERO;
+    let report = |trade: &TradeRow| {
+        sum += trade.fill.qty;
+        ExecReport {
+            instrument: instrument.id,
+            client_id,
+            venue_id: Some(trade.venue_id),
+            event_ts: trade.event_ts,
+            recv_ts,
+            source: ExecSource::Query,
+            kind: ExecKind::Fill(crate::types::Fill { cum_qty: sum, ..trade.fill }),
+        }
+    };
+    trades.iter().map(report).collect()
 }
 
 #[derive(Deserialize)]
