@@ -12,6 +12,7 @@ use super::inspect::recording_failure;
 use super::{Failure, exit};
 use crate::import::{Recording, RecordingReader};
 use crate::server::venue::Pace;
+use crate::sim::faults::{FaultPlan, FaultSpec};
 use crate::sim::{
     AccountConfig, AccountId, FeeSchedule, MarketSource, RecordedEvent, RecordedMarket, SymbolConfig, SyntheticConfig,
     VenueConfig,
@@ -93,6 +94,26 @@ pub struct FlowArgs {
     /// Commission of orders that took, in basis points.
     #[arg(long, value_name = "BPS", default_value = "10", allow_negative_numbers = true)]
     pub taker_fee_bps: FeeRate,
+    /// What goes wrong.
+    #[command(flatten)]
+    pub faults: FaultArgs,
+}
+
+/// The flags that make the venue do things wrong.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FaultArgs {
+    /// A fault of the venue, such as gap:p=0.01, disconnect:every=5s or lost-answer:p=0.02; docs/VENUE.md lists them.
+    #[arg(long = "fault", value_name = "SPEC", num_args = 1..)]
+    pub faults: Vec<FaultSpec>,
+    /// Seed of the faults; the synthetic market's when left away.
+    #[arg(long, value_name = "SEED")]
+    pub fault_seed: Option<u64>,
+}
+
+impl FaultArgs {
+    fn plan(&self, market_seed: u64) -> FaultPlan {
+        FaultPlan { specs: self.faults.clone(), seed: self.fault_seed.unwrap_or(market_seed) }
+    }
 }
 
 impl Default for FlowArgs {
@@ -108,6 +129,7 @@ impl Default for FlowArgs {
             informed_share: SyntheticConfig::default().informed_share,
             maker_fee_bps: fee,
             taker_fee_bps: fee,
+            faults: FaultArgs::default(),
         }
     }
 }
@@ -133,6 +155,15 @@ impl FlowArgs {
         let mut venue = VenueConfig::new(start);
         venue.fees = FeeSchedule { maker_e8: self.maker_fee_bps.0, taker_e8: self.taker_fee_bps.0, ..venue.fees };
         let (instruments, sources) = if self.replay.is_empty() { self.synthetic()? } else { self.recorded()? };
+        venue.faults = self.faults.plan(self.synthetic);
+        for symbol in venue.faults.specs.iter().filter_map(|spec| spec.symbol) {
+            if !instruments.iter().any(|one| one.symbol() == symbol.as_str()) {
+                return Err(flag_failure(
+                    format!("--fault names {}, which is not traded here", symbol.as_str()),
+                    "name a symbol of this market, or none for all",
+                ));
+            }
+        }
         let mut balances = Vec::new();
         for instrument in &instruments {
             // The quote first: a currency that is one symbol's base and another's quote starts with the larger amount.

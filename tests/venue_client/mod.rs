@@ -104,13 +104,18 @@ impl Client {
 
     /// Signs `query` with the time of now and sends everything in the query string.
     pub fn signed(&self, method: &str, path: &str, query: &str) -> Answer {
+        self.try_signed(method, path, query).unwrap()
+    }
+
+    /// As [`signed`](Self::signed), where no answer may come.
+    pub fn try_signed(&self, method: &str, path: &str, query: &str) -> Result<Answer, ureq::Error> {
         let mut query = query.to_owned();
         if !query.contains("timestamp=") {
             query.push_str(if query.is_empty() { "timestamp=" } else { "&timestamp=" });
             query.push_str(&now_ms().to_string());
         }
         self.signer.sign_query(&mut query);
-        self.send(method, path, &query, None, Some(&self.api_key))
+        self.try_send(method, path, &query, None, Some(&self.api_key))
     }
 
     pub fn public(&self, path: &str, query: &str) -> Answer {
@@ -118,15 +123,27 @@ impl Client {
     }
 
     pub fn send(&self, method: &str, path: &str, query: &str, body: Option<&str>, key: Option<&str>) -> Answer {
+        self.try_send(method, path, query, body, key).unwrap()
+    }
+
+    /// As [`send`](Self::send), where no answer may come.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        body: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<Answer, ureq::Error> {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}?{query}", self.base));
         if let Some(key) = key {
             request = request.header("X-MBX-APIKEY", key);
         }
         let request = request.body(body.unwrap_or("").to_owned()).unwrap();
-        let mut response = self.agent.run(request).unwrap();
+        let mut response = self.agent.run(request)?;
         let text = response.body_mut().read_to_string().unwrap();
         let body = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"));
-        Answer { status: response.status().as_u16(), headers: response.headers().clone(), body }
+        Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body })
     }
 
     /// Places a LIMIT_MAKER order and returns the answer.

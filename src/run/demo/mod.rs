@@ -10,7 +10,7 @@ mod session;
 
 use std::path::PathBuf;
 
-use super::flow::{FeeRate, FlowArgs, Speed};
+use super::flow::{FaultArgs, FeeRate, FlowArgs, Speed};
 use super::{Failure, exit, output};
 use crate::config::ConfigArgs;
 use crate::sim::SyntheticConfig;
@@ -34,6 +34,9 @@ pub struct DemoArgs {
     /// is told the same, and prices it in unless quoter.fee_floor is false.
     #[arg(long, value_name = "BPS", default_value = "0", allow_negative_numbers = true)]
     pub fee_bps: FeeRate,
+    /// What the venue does wrong.
+    #[command(flatten)]
+    pub faults: FaultArgs,
     /// Output folder; a new one under `touchline-out` when left away.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -77,6 +80,7 @@ pub fn run(args: DemoArgs) -> Result<(), Failure> {
         informed_share: args.informed_share,
         maker_fee_bps: args.fee_bps,
         taker_fee_bps: args.fee_bps,
+        faults: args.faults.clone(),
     };
     let plan = session::Plan { flow, out, args };
     let ended = if plan.args.virtual_time { session::run_virtual(&plan)? } else { session::run_live(&plan)? };

@@ -11,11 +11,14 @@ use crate::gateway::{
     AccountClient, AccountError, Gateway, GatewayConfig, Http, HttpError, Limiter, VenueClock, plain_get,
 };
 use crate::run::{Failure, exit};
-use crate::types::{Command, Instrument, InstrumentId};
+use crate::types::{ClientOrderId, Command, Instrument, InstrumentId};
 use crate::venue::binance::decode::DecodeError;
 use crate::venue::binance::exchange_info::decode_exchange_info;
-use crate::venue::binance::rest::{path, read_rate_limits};
+use crate::venue::binance::rest::{OrderRow, path, read_rate_limits};
 use crate::venue::binance::sign::Signer;
+
+/// How often the venue is asked for what is left before the answer counts as unknown.
+const QUESTIONS: usize = 5;
 
 /// What the venue said about itself.
 pub struct Venue {
@@ -159,7 +162,7 @@ pub fn sweep(gateways: &GatewayConfig, patience: Duration) -> Result<usize, Fail
     for round in 0..3 {
         left = 0;
         for instrument in &gateways.instruments {
-            let own = client.own_open_orders(instrument).map_err(|error| failed(error.to_string()))?;
+            let own = open_orders(&mut client, instrument).map_err(|error| failed(error.to_string()))?;
             for (client_id, row) in own {
                 left += 1;
                 warn!(%client_id, round, "an own order was left open; cancelling");
@@ -175,10 +178,26 @@ pub fn sweep(gateways: &GatewayConfig, patience: Duration) -> Result<usize, Fail
     if left > 0 {
         left = 0;
         for instrument in &gateways.instruments {
-            left += client.own_open_orders(instrument).map_err(|error| failed(error.to_string()))?.len();
+            left += open_orders(&mut client, instrument).map_err(|error| failed(error.to_string()))?.len();
         }
     }
     Ok(left)
+}
+
+/// Our open orders of an instrument. A question changes nothing, so an answer that is lost is asked for again.
+fn open_orders(
+    client: &mut AccountClient,
+    instrument: &Instrument,
+) -> Result<Vec<(ClientOrderId, OrderRow)>, AccountError> {
+    let mut asked = client.own_open_orders(instrument);
+    for _ in 1..QUESTIONS {
+        if asked.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        asked = client.own_open_orders(instrument);
+    }
+    asked
 }
 
 pub(super) fn bad_client(error: HttpError) -> Failure {

@@ -1,19 +1,31 @@
-//! What the venue tells its operator, under `/admin`, which Binance does not have: fills with their causes, and the
-//! venue's own state. Read-only, without a key: the port is open to this machine alone.
+//! What the venue tells its operator, under `/admin`, which Binance does not have: fills with their causes, the
+//! venue's own state, and what goes wrong with its messages. Without a key: the port is open to this machine alone.
 
 use super::clock::{Pace, wall_now};
+use super::faulty::read_plan;
 use super::front::Front;
 use super::json::{Object, push_list};
+use super::refusal::Refusal;
 use crate::sim::{AccountId, AssetBalance, TradesQuery};
 use crate::types::Side;
 
 /// Answers an operator's request; `None` for every other path.
-pub fn answer(front: &mut Front, method: &str, path: &str) -> Option<String> {
+pub fn answer(front: &mut Front, method: &str, path: &str, body: &str) -> Option<Result<String, Refusal>> {
     match (method, path) {
-        ("GET", "/admin/fills") => Some(fills(front)),
-        ("GET", "/admin/state") => Some(state(front)),
+        ("GET", "/admin/fills") => Some(Ok(fills(front))),
+        ("GET", "/admin/state") => Some(Ok(state(front))),
+        ("GET", "/admin/faults") => Some(Ok(front.misfortune.report())),
+        ("PUT", "/admin/faults") => Some(set_faults(front, body)),
+        ("DELETE", "/admin/faults") => Some(set_faults(front, r#"{"faults":[]}"#)),
         _ => None,
     }
+}
+
+/// Replaces the faults; their counts begin anew.
+fn set_faults(front: &mut Front, body: &str) -> Result<String, Refusal> {
+    let plan = read_plan(body, front.misfortune.faults.seed())?;
+    front.set_faults(&plan);
+    Ok(front.misfortune.report())
 }
 
 fn fills(front: &Front) -> String {

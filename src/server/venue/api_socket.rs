@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{State, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::clock::wall_now;
-use super::front::Front;
+use super::front::{Delivery, Front};
+use super::gate::Switch;
 use super::hub::{ListenerId, Road, Subscription};
 use super::json::{Object, TimeUnit, push_list, push_text};
 use super::keys::check_time;
@@ -32,6 +33,7 @@ const MESSAGE_MAX: usize = 64 * 1024;
 /// Accepts a connection to the WebSocket API.
 pub async fn handle(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(switch): ConnectInfo<Switch>,
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -52,7 +54,7 @@ pub async fn handle(
         if let Err(refusal) = front.charge(SESSION_WEIGHT) {
             return refuse(refusal);
         }
-        front.hub.join(Road::Api, unit, false)
+        front.hub.join(Road::Api, unit, false, switch)
     };
     let mut session = Session {
         id,
@@ -65,7 +67,7 @@ pub async fn handle(
     let failed = Arc::clone(&shared);
     upgrade.max_message_size(MESSAGE_MAX).on_failed_upgrade(move |_| failed.lock().hub.leave(id)).on_upgrade(
         move |socket| async move {
-            link::serve(socket, inbox, LinkLimits::API, |text| Some(session.answer(&mut shared.lock(), text))).await;
+            link::serve(socket, inbox, LinkLimits::API, |text| session.answer(&mut shared.lock(), text)).await;
             shared.lock().hub.leave(id);
         },
     )
@@ -100,8 +102,8 @@ struct Session {
 }
 
 impl Session {
-    /// Answers one frame.
-    fn answer(&mut self, front: &mut Front, text: &str) -> String {
+    /// Answers one frame; `None` when the answer comes later or never.
+    fn answer(&mut self, front: &mut Front, text: &str) -> Option<String> {
         let request = match serde_json::from_str::<ApiRequest<'_>>(text) {
             Ok(request) => request,
             Err(_) => ApiRequest { id: None, method: None, params: None },
@@ -110,6 +112,7 @@ impl Session {
         let params = request.params.map_or(Some(Params::default()), |raw| Params::from_json(raw.get()));
         let (mut account, mut tells_limits) = (None, self.tells_limits);
         let mut counts_orders = false;
+        let mut delivery = Delivery::Now;
         let result = match (&request.method, params) {
             (Some(method), Some(params)) => {
                 if let Ok(Some(wanted)) = params.flag("returnRateLimits") {
@@ -121,7 +124,9 @@ impl Session {
                         let sender = self.sender(front, operation, &params);
                         account = sender.as_ref().ok().copied().flatten();
                         counts_orders = operation.counts_orders();
-                        front.execute(operation, sender, &params, self.unit)
+                        let (answer, how) = front.serve(operation, sender, &params, self.unit);
+                        delivery = how;
+                        answer
                     }
                     None => front.charge(SESSION_WEIGHT).and_then(|()| self.session_call(front, method, &params)),
                 }
@@ -161,7 +166,14 @@ impl Session {
             });
         }
         object.end();
-        out
+        match delivery {
+            Delivery::Now => Some(out),
+            Delivery::Late(late) => {
+                front.hold_answer(self.id, late, out);
+                None
+            }
+            Delivery::Never => None,
+        }
     }
 
     /// Whose request it is: by its own key and signature, or by the session's logon.

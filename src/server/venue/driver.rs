@@ -35,7 +35,8 @@ pub async fn drive(shared: Arc<Shared>) {
 fn step_with_the_wall(shared: &Shared) -> Option<Duration> {
     let mut front = shared.lock();
     front.advance(wall_now());
-    let Some(next) = front.venue.next_event_at() else { return Some(IDLE_MAX) };
+    let due = [front.venue.next_event_at(), front.misfortune.next_at()];
+    let Some(next) = due.into_iter().flatten().min() else { return Some(IDLE_MAX) };
     let wait = Duration::from_nanos(next.since(wall_now()).nanos());
     (!wait.is_zero()).then(|| wait.min(IDLE_MAX))
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use super::candles::Candles;
 use super::clock::{Pace, wall_now};
 use super::depth_second::{DepthSecond, SECOND};
-use super::hub::Hub;
+use super::faulty::{Late, Misfortune};
+use super::hub::{Hub, ListenerId};
 use super::json::TimeUnit;
 use super::keys::KeyRing;
 use super::operation::Operation;
@@ -21,6 +22,7 @@ use super::render_market::{
 };
 use super::stream_name::{StreamKind, StreamName};
 use super::weight::{WEIGHT_LIMIT, WeightWindow};
+use crate::sim::faults::{EventFate, FaultPlan, MarketFate, Reply, Road, Runs};
 use crate::sim::{AccountId, OrderCount, UserEvent, Venue, VenueMarketEvent};
 use crate::types::{DurationNs, Instrument, InstrumentId, TimestampNs};
 
@@ -34,6 +36,19 @@ struct SymbolState {
     second: DepthSecond,
     /// Last partial book was told in this second of the venue's time.
     partial_second: u64,
+    /// A diff of this second was skipped on purpose.
+    second_has_gap: bool,
+}
+
+/// How an answer leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// At once.
+    Now,
+    /// So much later.
+    Late(DurationNs),
+    /// Never: where a request has a connection of its own, that ends.
+    Never,
 }
 
 /// Everything that a request or a connection needs.
@@ -44,6 +59,8 @@ pub struct Front {
     pub keys: KeyRing,
     /// The listeners.
     pub hub: Hub,
+    /// What goes wrong on purpose.
+    pub misfortune: Misfortune,
     pace: Pace,
     weights: WeightWindow,
     names: BTreeMap<String, InstrumentId>,
@@ -60,10 +77,12 @@ impl Front {
         let instruments: Vec<Instrument> = venue.config().symbols.iter().map(|symbol| symbol.instrument).collect();
         let names = instruments.iter().map(|one| (one.symbol().to_owned(), one.id)).collect();
         let symbols = instruments.iter().map(|_| SymbolState::default()).collect();
+        let misfortune = Misfortune::new(&venue.config().faults, &instruments, venue.now());
         Front {
             venue,
             keys,
             hub: Hub::default(),
+            misfortune,
             pace,
             weights: WeightWindow::default(),
             names,
@@ -126,6 +145,47 @@ impl Front {
         self.venue.order_counts(self.now(), account)
     }
 
+    /// Replaces what goes wrong.
+    pub fn set_faults(&mut self, plan: &FaultPlan) {
+        let now = self.now();
+        self.misfortune.replace(plan, &self.instruments, now);
+    }
+
+    /// Keeps an answer over the WebSocket API back.
+    pub fn hold_answer(&mut self, listener: ListenerId, late: DurationNs, answer: String) {
+        let now = self.now();
+        self.misfortune.hold(now, late, Late::Answer(listener, answer));
+    }
+
+    /// Answers a request as [`execute`](Self::execute) does, unless a fault happens to it or to its answer.
+    pub fn serve(
+        &mut self,
+        operation: Operation,
+        sender: Result<Option<AccountId>, Refusal>,
+        params: &Params,
+        unit: TimeUnit,
+    ) -> (Result<String, Refusal>, Delivery) {
+        let now = self.now();
+        let fate = self.misfortune.on_request(now, operation);
+        let own = match fate.runs {
+            Runs::Never => Err(Refusal::server_error()),
+            Runs::Once => self.execute(operation, sender, params, unit),
+            Runs::Twice => {
+                // Whatever the first answer is, it is the second that comes.
+                let _ = self.execute(operation, sender.clone(), params, unit);
+                self.execute(operation, sender, params, unit)
+            }
+        };
+        match fate.reply {
+            Reply::Own => (own, Delivery::Now),
+            Reply::Late(late) => (own, Delivery::Late(late)),
+            Reply::Nothing => (own, Delivery::Never),
+            Reply::Timeout => (Err(Refusal::timeout()), Delivery::Now),
+            Reply::ServerError => (Err(Refusal::server_error()), Delivery::Now),
+            Reply::RateLimit(wait) => (Err(Refusal::too_many(wait.nanos().div_ceil(SECOND.nanos()))), Delivery::Now),
+        }
+    }
+
     /// Answers a request and tells everyone what it caused. `sender` is what authentication said; public requests have
     /// no sender. A request that fails authentication costs its weight too.
     ///
@@ -160,24 +220,92 @@ impl Front {
 
     /// Tells the listeners what has happened since the last call.
     pub fn publish(&mut self) {
+        let now = self.now();
+        for road in [Road::Market, Road::User] {
+            if let Some(cut) = self.misfortune.faults.cut(now, road) {
+                self.hub.fail(road, cut, now);
+            }
+        }
         let mut market = std::mem::take(&mut self.market_scratch);
         market.extend(self.venue.market_events());
         for event in market.drain(..) {
-            self.publish_market(&event);
+            let is_depth = matches!(event, VenueMarketEvent::DepthDiff { .. });
+            // Faults happen to messages that somebody would be told.
+            let fate = if self.is_told(&event) {
+                self.misfortune.faults.on_market(now, event.symbol(), is_depth)
+            } else {
+                MarketFate::Told
+            };
+            self.keep(&event, fate);
+            self.hub.spoil(Some(fate).filter(|fate| matches!(fate, MarketFate::Broken | MarketFate::Oversized)));
+            let times = match fate {
+                MarketFate::Skipped => 0,
+                MarketFate::Twice => 2,
+                _ => 1,
+            };
+            for _ in 0..times {
+                self.publish_market(&event);
+            }
+            self.hub.spoil(None);
         }
         self.market_scratch = market;
 
         let mut user = std::mem::take(&mut self.user_scratch);
         user.extend(self.venue.user_events());
         for (account, event) in user.drain(..) {
-            let symbol = match &event {
-                UserEvent::Execution(execution) => self.instruments[execution.order.symbol.index()].symbol(),
-                UserEvent::AccountPosition { .. } => "",
-            };
-            self.hub.publish_user(account, |out, unit| push_user_event(out, symbol, &event, unit));
+            if !self.hub.has_user(account) {
+                continue;
+            }
+            match self.misfortune.faults.on_event(now) {
+                EventFate::Told => self.publish_user(account, &event),
+                EventFate::Twice => (0..2).for_each(|_| self.publish_user(account, &event)),
+                EventFate::Late(late) => self.misfortune.hold(now, late, Late::Event(account, event)),
+                EventFate::Lost => {}
+            }
         }
         self.user_scratch = user;
+        while let Some(late) = self.misfortune.release(now) {
+            match late {
+                Late::Event(account, event) => self.publish_user(account, &event),
+                Late::Answer(listener, answer) => self.hub.tell(listener, answer),
+            }
+        }
         self.publish_candles();
+    }
+
+    fn publish_user(&mut self, account: AccountId, event: &UserEvent) {
+        let symbol = match &event {
+            UserEvent::Execution(execution) => self.instruments[execution.order.symbol.index()].symbol(),
+            UserEvent::AccountPosition { .. } => "",
+        };
+        self.hub.publish_user(account, |out, unit| push_user_event(out, symbol, event, unit));
+    }
+
+    /// Whether anybody listens to a stream that an event belongs to.
+    fn is_told(&self, event: &VenueMarketEvent) -> bool {
+        let kinds: &[StreamKind] = match event {
+            VenueMarketEvent::Trade(_) => &[StreamKind::Trade],
+            VenueMarketEvent::AggTrade(_) => &[StreamKind::AggTrade],
+            VenueMarketEvent::BookTicker(_) => &[StreamKind::BookTicker],
+            VenueMarketEvent::DepthDiff { .. } => &[StreamKind::DepthFast, StreamKind::DepthSlow],
+        };
+        kinds.iter().any(|kind| self.hub.wants(StreamName { symbol: event.symbol(), kind: *kind }))
+    }
+
+    /// Takes an event into what is told at a slower cadence, whether it is told itself or not.
+    fn keep(&mut self, event: &VenueMarketEvent, fate: MarketFate) {
+        let instrument = self.instruments[event.symbol().index()];
+        match event {
+            VenueMarketEvent::Trade(trade) => {
+                self.symbols[instrument.id.index()].candles.add(&instrument, trade);
+            }
+            VenueMarketEvent::DepthDiff { event_ts, first_id, last_id, bids, asks, .. } => {
+                self.symbols[instrument.id.index()].second_has_gap |= fate == MarketFate::Skipped;
+                let update = DepthUpdate { event_ts: *event_ts, first_id: *first_id, last_id: *last_id, bids, asks };
+                self.publish_slow_depth(&instrument, &update);
+            }
+            VenueMarketEvent::AggTrade(_) | VenueMarketEvent::BookTicker(_) => {}
+        }
     }
 
     fn publish_market(&mut self, event: &VenueMarketEvent) {
@@ -186,7 +314,6 @@ impl Front {
         let symbol = instrument.symbol();
         match event {
             VenueMarketEvent::Trade(trade) => {
-                self.symbols[instrument.id.index()].candles.add(&instrument, trade);
                 self.hub.publish(named(StreamKind::Trade), symbol, |out, unit| {
                     push_trade_event(out, &instrument, trade, unit);
                 });
@@ -206,16 +333,19 @@ impl Front {
                 self.hub.publish(named(StreamKind::DepthFast), symbol, |out, unit| {
                     push_depth_update(out, &instrument, &update, unit);
                 });
-                self.publish_slow_depth(&instrument, &update);
                 self.publish_partial_depth(&instrument, *event_ts);
             }
         }
     }
 
     fn publish_slow_depth(&mut self, instrument: &Instrument, update: &DepthUpdate<'_>) {
-        let second = &mut self.symbols[instrument.id.index()].second;
-        let joined = second.add(update.event_ts, update.first_id, update.last_id, update.bids, update.asks);
+        let state = &mut self.symbols[instrument.id.index()];
+        let joined = state.second.add(update.event_ts, update.first_id, update.last_id, update.bids, update.asks);
         let Some(joined) = joined else { return };
+        if std::mem::take(&mut state.second_has_gap) {
+            // A second that hides a hole would be silently wrong; one that is missing is seen.
+            return;
+        }
         let update = DepthUpdate {
             event_ts: joined.event_ts,
             first_id: joined.first_id,

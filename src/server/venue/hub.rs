@@ -10,13 +10,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{Notify, mpsc};
 
+use super::gate::Switch;
 use super::json::{Object, TimeUnit};
 use super::stream_name::StreamName;
 use crate::sim::AccountId;
+use crate::sim::faults::{self, MarketFate};
 use crate::types::TimestampNs;
 
 /// Messages that may wait for one listener. 8192 hold several seconds of a busy market.
 pub const QUEUE_MESSAGES: usize = 8_192;
+
+/// What an oversized message has too much: no message of this protocol, and no client's limit, is that large.
+const OVERSIZE: usize = 17 << 20;
 
 /// A connection's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +84,7 @@ pub struct Listener {
     id: ListenerId,
     queue: mpsc::Sender<Utf8Bytes>,
     cut: Arc<Cut>,
+    switch: Switch,
     /// Which road it came by.
     pub road: Road,
     /// Unit of every time it is told.
@@ -97,11 +103,12 @@ pub struct Hub {
     listeners: Vec<Listener>,
     last_id: u64,
     cuts: u64,
+    spoiled: Option<MarketFate>,
 }
 
 impl Hub {
-    /// Adds a connection.
-    pub fn join(&mut self, road: Road, unit: TimeUnit, combined: bool) -> (ListenerId, Inbox) {
+    /// Adds a connection; `switch` is its socket's.
+    pub fn join(&mut self, road: Road, unit: TimeUnit, combined: bool, switch: Switch) -> (ListenerId, Inbox) {
         let (queue, messages) = mpsc::channel(QUEUE_MESSAGES);
         let cut = Arc::new(Cut::default());
         self.last_id += 1;
@@ -111,6 +118,7 @@ impl Hub {
             id,
             queue,
             cut: Arc::clone(&cut),
+            switch,
             road,
             unit,
             combined,
@@ -172,6 +180,7 @@ impl Hub {
                 } else {
                     render(&mut out, listener.unit);
                 }
+                spoil(&mut out, self.spoiled);
                 out.into()
             });
             let message = message.clone();
@@ -193,6 +202,42 @@ impl Hub {
         }
     }
 
+    /// From now on public messages are told broken or oversized, or as they are again.
+    pub fn spoil(&mut self, fate: Option<MarketFate>) {
+        self.spoiled = fate;
+    }
+
+    /// Whether anybody listens to an account's events.
+    pub fn has_user(&self, account: AccountId) -> bool {
+        self.listeners.iter().any(|listener| listener.subscriptions.iter().any(|one| one.account == account))
+    }
+
+    /// Ends every connection of a road as a fault does.
+    pub fn fail(&mut self, road: faults::Road, cut: faults::Cut, now: TimestampNs) {
+        for at in (0..self.listeners.len()).rev() {
+            let listener = &self.listeners[at];
+            let meant = match road {
+                faults::Road::Market => listener.road == Road::Streams,
+                faults::Road::User => !listener.subscriptions.is_empty(),
+            };
+            if !meant {
+                continue;
+            }
+            match cut {
+                faults::Cut::Close => self.listeners.swap_remove(at).cut.ring(),
+                faults::Cut::Reset => self.listeners.swap_remove(at).switch.reset(),
+                // It stays among the listeners: the venue does not know that nobody hears it.
+                faults::Cut::HalfOpen => listener.switch.deaden(),
+                faults::Cut::Shutdown => {
+                    let farewell = farewell(listener, now);
+                    self.send(at, farewell.into());
+                    // Its queue runs out and then says goodbye.
+                    self.listeners.swap_remove(at);
+                }
+            }
+        }
+    }
+
     /// Tells one connection something.
     pub fn tell(&mut self, id: ListenerId, message: String) {
         if let Some(at) = self.listeners.iter().position(|listener| listener.id == id) {
@@ -203,14 +248,8 @@ impl Hub {
     /// Tells every connection that the venue ends, in the form that its road uses, and lets each queue run out.
     pub fn shut_down(&mut self, now: TimestampNs) {
         for at in (0..self.listeners.len()).rev() {
-            let listener = &self.listeners[at];
-            let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, listener.unit.of(now));
-            let message = match listener.road {
-                Road::Api => format!(r#"{{"event":{event}}}"#),
-                Road::Streams if listener.combined => format!(r#"{{"stream":"!serverShutdown","data":{event}}}"#),
-                Road::Streams => event,
-            };
-            self.send(at, message.into());
+            let farewell = farewell(&self.listeners[at], now);
+            self.send(at, farewell.into());
         }
         self.listeners.clear();
     }
@@ -221,6 +260,26 @@ impl Hub {
             listener.cut.ring();
             self.cuts += 1;
         }
+    }
+}
+
+/// The news that the venue ends, in the form that a listener's road uses.
+fn farewell(listener: &Listener, now: TimestampNs) -> String {
+    let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, listener.unit.of(now));
+    match listener.road {
+        Road::Api => format!(r#"{{"event":{event}}}"#),
+        Road::Streams if listener.combined => format!(r#"{{"stream":"!serverShutdown","data":{event}}}"#),
+        Road::Streams => event,
+    }
+}
+
+/// Makes a message one that no client can read.
+fn spoil(message: &mut String, fate: Option<MarketFate>) {
+    match fate {
+        // The protocol's texts are ASCII but for symbols; a half that would split one is a little shorter.
+        Some(MarketFate::Broken) => message.truncate(message.floor_char_boundary(message.len() / 2)),
+        Some(MarketFate::Oversized) => message.extend(std::iter::repeat_n(' ', OVERSIZE)),
+        _ => {}
     }
 }
 
@@ -253,8 +312,8 @@ mod tests {
     #[test]
     fn a_listener_that_does_not_read_is_cut_and_others_go_on() {
         let mut hub = Hub::default();
-        let (slow, mut slow_inbox) = hub.join(Road::Streams, TimeUnit::Millis, false);
-        let (fast, mut fast_inbox) = hub.join(Road::Streams, TimeUnit::Millis, true);
+        let (slow, mut slow_inbox) = hub.join(Road::Streams, TimeUnit::Millis, false, Switch::default());
+        let (fast, mut fast_inbox) = hub.join(Road::Streams, TimeUnit::Millis, true, Switch::default());
         for id in [slow, fast] {
             hub.listener(id).unwrap().subscribe(TRADES);
         }
@@ -278,7 +337,7 @@ mod tests {
     #[test]
     fn events_reach_only_those_who_asked() {
         let mut hub = Hub::default();
-        let (reader, mut inbox) = hub.join(Road::Streams, TimeUnit::Micros, false);
+        let (reader, mut inbox) = hub.join(Road::Streams, TimeUnit::Micros, false, Switch::default());
         hub.publish(TRADES, "BTCUSDT", |out, _| out.push('x'));
         assert!(inbox.messages.try_recv().is_err());
         let listener = hub.listener(reader).unwrap();

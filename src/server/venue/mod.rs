@@ -12,7 +12,9 @@ mod candles;
 mod clock;
 mod depth_second;
 mod driver;
+mod faulty;
 mod front;
+mod gate;
 mod hub;
 mod json;
 mod keys;
@@ -37,7 +39,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
-use axum::serve::ListenerExt;
 use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 
@@ -45,10 +46,12 @@ pub use clock::{Pace, wall_now};
 pub use keys::{AccountKeys, NoRandomness};
 
 use front::Front;
+use gate::{Gates, Switch};
 use json::{Object, push_list, push_text};
 use keys::KeyRing;
 use shared::Shared;
 
+use crate::sim::faults::FaultCount;
 use crate::sim::{MarketSource, Venue, VenueConfig, VenueConfigError};
 
 /// How long connections may take to read the news of the venue's end.
@@ -134,10 +137,6 @@ pub fn spawn(config: FrontConfig) -> Result<VenueHandle, FrontError> {
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) -> Result<(), FrontError> {
     let listener = tokio::net::TcpListener::from_std(listener).map_err(FrontError::Thread)?;
-    let listener = listener.tap_io(|stream| {
-        // Without it an answer may wait 40 ms for the peer's acknowledgement; a socket that refuses still works.
-        let _ = stream.set_nodelay(true);
-    });
     let router = Router::new()
         .route("/ws", any(streams::handle))
         .route("/ws/{*names}", any(streams::handle))
@@ -148,7 +147,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, stopped: oneshot::Rec
         .fallback(rest::handle)
         .with_state(Arc::clone(&shared));
     let driver = tokio::spawn(driver::drive(Arc::clone(&shared)));
-    let server = async { axum::serve(listener, router).await };
+    let service = router.into_make_service_with_connect_info::<Switch>();
+    let server = async { axum::serve(Gates(listener), service).await };
     tokio::select! {
         // A handle that was dropped without a word ends the venue as well.
         _ = stopped => {}
@@ -199,6 +199,11 @@ impl VenueHandle {
     /// Looks at the venue, which waits meanwhile. It also works after [`VenueHandle::stop`]: reports ask then.
     pub fn with_venue<R>(&self, look: impl FnOnce(&mut Venue) -> R) -> R {
         look(&mut self.shared.lock().venue)
+    }
+
+    /// How often each fault has happened since the plan was set.
+    pub fn faults(&self) -> Vec<FaultCount> {
+        self.shared.lock().misfortune.faults.counts().collect()
     }
 
     /// Whether the venue still runs.

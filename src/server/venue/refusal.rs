@@ -105,6 +105,30 @@ impl Refusal {
         Refusal { retry_after_s: Some(retry_after_s), ..Refusal::new(429, -1003, text) }
     }
 
+    /// -1007: whether the request was carried out is not told. Binance sends it with a 408.
+    pub fn timeout() -> Refusal {
+        Refusal::new(
+            408,
+            -1007,
+            "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+        )
+    }
+
+    /// -1000 with 500: whether the request was carried out is not told either.
+    pub fn server_error() -> Refusal {
+        Refusal::new(500, -1000, "An unknown error occurred while processing the request.")
+    }
+
+    /// -1003 with 429, as after too many requests.
+    pub fn too_many(retry_after_s: u64) -> Refusal {
+        Refusal { retry_after_s: Some(retry_after_s), ..Refusal::new(429, -1003, "Too many requests.") }
+    }
+
+    /// An operator's plan of faults that cannot be understood.
+    pub fn plan(why: &str) -> Refusal {
+        Refusal::new(400, -1130, format!("This plan of faults cannot be understood: {why}"))
+    }
+
     /// The body of an answer over HTTP.
     pub fn push_body(&self, out: &mut String) {
         let mut object = Object::open(out);

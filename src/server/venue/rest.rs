@@ -1,15 +1,17 @@
 //! REST: one handler for every route, because the signature is over the raw bytes of query and body.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use super::admin;
 use super::clock::wall_now;
-use super::front::Front;
+use super::front::{Delivery, Front};
+use super::gate::Switch;
 use super::json::TimeUnit;
 use super::market::interval_words;
 use super::operation::Operation;
@@ -28,26 +30,47 @@ struct Reply {
     account: Option<AccountId>,
     operation: Option<Operation>,
     retry_after_s: Option<u64>,
+    delivery: Delivery,
 }
 
 /// Answers any request that is not a WebSocket.
-pub async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+pub async fn handle(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(switch): ConnectInfo<Switch>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let body = match to_bytes(body, BODY_MAX).await {
         Ok(bytes) => bytes,
         Err(_) => return json(StatusCode::PAYLOAD_TOO_LARGE, "{\"code\":-1100,\"msg\":\"Request too large.\"}".into()),
     };
     let path = parts.uri.path();
-    let mut front = shared.lock();
-    if let Some(page) = admin::answer(&mut front, parts.method.as_str(), path) {
-        return json(StatusCode::OK, page);
-    }
-    let query = parts.uri.query().unwrap_or("");
-    let reply = match std::str::from_utf8(&body) {
-        Ok(body) => answer(&mut front, parts.method.as_str(), path, query, body, &parts.headers),
-        Err(_) => refuse(Refusal::illegal("body", "UTF-8"), None, None),
+    let (response, delivery) = {
+        let mut front = shared.lock();
+        let query = parts.uri.query().unwrap_or("");
+        let reply = match std::str::from_utf8(&body) {
+            Ok(body) => match admin::answer(&mut front, parts.method.as_str(), path, body) {
+                Some(Ok(page)) => return json(StatusCode::OK, page),
+                Some(Err(refusal)) => refuse(refusal, None, None),
+                None => answer(&mut front, parts.method.as_str(), path, query, body, &parts.headers),
+            },
+            Err(_) => refuse(Refusal::illegal("body", "UTF-8"), None, None),
+        };
+        let delivery = reply.delivery;
+        (respond(&mut front, reply), delivery)
     };
-    respond(&mut front, reply)
+    match delivery {
+        Delivery::Now => response,
+        Delivery::Late(late) => {
+            tokio::time::sleep(Duration::from_nanos(late.nanos())).await;
+            response
+        }
+        Delivery::Never => {
+            // The connection's task ends with its socket, and this request with it.
+            switch.close();
+            std::future::pending().await
+        }
+    }
 }
 
 fn answer(front: &mut Front, method: &str, path: &str, query: &str, body: &str, headers: &HeaderMap) -> Reply {
@@ -72,16 +95,26 @@ fn answer(front: &mut Front, method: &str, path: &str, query: &str, body: &str, 
         Ok(None)
     };
     let account = sender.as_ref().ok().copied().flatten();
-    match front.execute(operation, sender, &params, unit) {
-        Ok(body) => Reply { status: 200, body, account, operation: Some(operation), retry_after_s: None },
+    let (answer, delivery) = front.serve(operation, sender, &params, unit);
+    let reply = match answer {
+        Ok(body) => Reply {
+            status: 200,
+            body,
+            account,
+            operation: Some(operation),
+            retry_after_s: None,
+            delivery: Delivery::Now,
+        },
         Err(refusal) => refuse(refusal, Some(operation), account),
-    }
+    };
+    Reply { delivery, ..reply }
 }
 
 fn refuse(refusal: Refusal, operation: Option<Operation>, account: Option<AccountId>) -> Reply {
     let mut body = String::with_capacity(128);
     refusal.push_body(&mut body);
-    Reply { status: refusal.status, body, account, operation, retry_after_s: refusal.retry_after_s }
+    let retry_after_s = refusal.retry_after_s;
+    Reply { status: refusal.status, body, account, operation, retry_after_s, delivery: Delivery::Now }
 }
 
 fn respond(front: &mut Front, reply: Reply) -> Response {

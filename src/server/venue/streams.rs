@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{State, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::front::Front;
+use super::gate::Switch;
 use super::hub::{ListenerId, Road};
 use super::json::{TimeUnit, push_list, push_text};
 use super::link::{self, LinkLimits};
@@ -48,6 +49,7 @@ impl Address {
 /// Accepts a connection to the public streams.
 pub async fn handle(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(switch): ConnectInfo<Switch>,
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -79,7 +81,7 @@ pub async fn handle(
         if streams.len() > STREAMS_MAX {
             return bad("Invalid request: too many streams.");
         }
-        let (id, inbox) = front.hub.join(Road::Streams, unit, address.combined);
+        let (id, inbox) = front.hub.join(Road::Streams, unit, address.combined, switch);
         if let Some(listener) = front.hub.listener(id) {
             streams.into_iter().for_each(|stream| listener.subscribe(stream));
         }
