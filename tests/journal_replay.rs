@@ -99,7 +99,7 @@ impl Writer {
             }
             Command::Cancel { .. } => self.reports.push(report(ExecKind::Canceled { cum_qty: Qty::ZERO })),
             Command::Amend { qty, .. } => self.reports.push(report(ExecKind::Amended { qty: *qty })),
-            Command::Query { .. } => self.reports.push(report(ExecKind::NotFound)),
+            Command::Query { .. } | Command::Fills { .. } => self.reports.push(report(ExecKind::NotFound)),
         }
     }
 }
@@ -243,6 +243,151 @@ fn a_recording_sessions_books_are_met() {
     let output = replay(&session);
     assert_eq!(output.status.code(), Some(7));
     assert!(String::from_utf8_lossy(&output.stderr).contains("E_CHECK_002"));
+}
+
+/// Copies a session without its action records; what is left is numbered anew.
+fn without_actions(session: &Path, to: &Path) -> PathBuf {
+    let reader = JournalReader::open(session).unwrap();
+    let config = JournalConfig { segment_bytes: 256 << 10, ..JournalConfig::for_virtual_time(to) };
+    let mut journal = LocalJournal::create(&config, reader.info()).unwrap();
+    let mut buf = RecordBuf::default();
+    for stream in Stream::ALL {
+        let mut records = reader.stream(stream).unwrap();
+        while let Some(record) = records.next().unwrap() {
+            let header = record.header;
+            if stream == Stream::Quote && matches!(QuoteEvent::decode(&record), Ok(QuoteEvent::Action(_))) {
+                continue;
+            }
+            buf.begin();
+            buf.put(record.payload);
+            let seq = journal.next_seq(stream);
+            journal.append(stream, buf.finish(stream, header.kind, header.flags, seq, header.ts)).unwrap();
+        }
+    }
+    let out = journal.close().unwrap();
+    reader.end().unwrap().write(&out).unwrap();
+    out
+}
+
+#[test]
+fn without_its_action_records_a_journal_gives_the_same_digests() {
+    let dir = tempfile::tempdir().unwrap();
+    let session = write_session(dir.path(), 2_000, true);
+    let whole = verify(&session, None).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let bare = without_actions(&session, other.path());
+    let output = Process::new(env!("CARGO_BIN_EXE_touchline")).arg("replay").arg(&bare).arg("--json").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["actions_digest"], whole.actions_digest.as_str());
+    assert_eq!(found["pipeline_digest"], whole.pipeline_digest.clone().unwrap().as_str());
+    assert_eq!((found["actions"].as_u64(), found["inputs"].as_u64()), (Some(whole.actions), Some(whole.inputs)));
+    // Compared with, the missing records are a difference.
+    assert_eq!(replay(&bare).status.code(), Some(7));
+}
+
+#[test]
+fn a_run_keeps_the_speed_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let session = write_session(dir.path(), 60, true);
+    let timed = |flags: &[&str]| {
+        let began = std::time::Instant::now();
+        let output = Process::new(env!("CARGO_BIN_EXE_touchline"))
+            .args(["replay", "--verify"])
+            .arg(&session)
+            .args(flags)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stderr.is_empty(), "no bar where stderr is no terminal");
+        began.elapsed().as_secs_f64()
+    };
+    let info = JournalReader::open(&session).unwrap();
+    let mut quote = info.stream(Stream::Quote).unwrap();
+    let (mut first, mut last) = (None, TimestampNs::ZERO);
+    while let Some(record) = quote.next().unwrap() {
+        if matches!(QuoteEvent::decode(&record), Ok(QuoteEvent::Input(_))) {
+            first.get_or_insert(record.header.ts);
+            last = record.header.ts;
+        }
+    }
+    let length = last.since(first.unwrap()).secs_f64();
+    assert!(length > 1.0, "{length}");
+    let speed = length / 0.5;
+    let paced = timed(&["--speed", &format!("{speed:.3}")]);
+    assert!((0.49..5.0).contains(&paced), "{paced} s for half a second");
+    let output = Process::new(env!("CARGO_BIN_EXE_touchline")).args(["replay", "x", "--speed", "0"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+fn explain(session: &Path, seq: u64, flags: &[&str]) -> Output {
+    Process::new(env!("CARGO_BIN_EXE_touchline"))
+        .arg("replay")
+        .arg(session)
+        .args(["--explain", &seq.to_string()])
+        .args(flags)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_quote_is_explained_from_its_input_to_its_orders() {
+    let dir = tempfile::tempdir().unwrap();
+    let session = write_session(dir.path(), 300, true);
+    let seq = first_action(&session);
+    let output = explain(&session, seq, &["--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((told["seq"].as_u64(), told["symbol"].as_str()), (Some(seq), Some("BTCUSDT")));
+    assert!(told["input_seq"].as_u64().unwrap() < seq);
+    let number = |section: &str, name: &str| told[section][name].as_f64().unwrap_or_else(|| panic!("{name}: {told}"));
+    // The naive quoter: no skew, and the half-spread is the configured one.
+    let (reference, half) = (number("model", "reference_ticks"), number("model", "half_spread_ticks"));
+    assert_eq!((number("model", "reservation_ticks"), number("model", "skew_ticks")), (reference, 0.0));
+    assert_eq!(number("model", "wanted_bid_ticks"), reference - half);
+    assert_eq!(reference, number("features", "mid_ticks"));
+    // What is told is what the journal holds, and each command follows from it.
+    let mut quote = JournalReader::open(&session).unwrap().stream(Stream::Quote).unwrap();
+    let (mut decision, mut placed) = (None, Vec::new());
+    while let Some(record) = quote.next().unwrap() {
+        match QuoteEvent::decode(&record).unwrap() {
+            QuoteEvent::Action(Action::Quote(made)) if record.header.seq == seq => decision = Some(made),
+            QuoteEvent::Action(Action::Command(Command::Place(order))) if decision.is_some() => {
+                placed.push(instrument().price_text(order.price));
+            }
+            QuoteEvent::Input(_) if decision.is_some() => break,
+            _ => {}
+        }
+    }
+    let bid = decision.unwrap().side(Side::Bid).price.unwrap();
+    assert_eq!(told["targets"]["bid"]["price"], instrument().price_text(bid).as_str());
+    let commands = told["commands"].as_array().unwrap();
+    let prices: Vec<_> = commands.iter().map(|one| one["price"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(prices, placed);
+    assert!(!placed.is_empty(), "{told}");
+
+    let text = explain(&session, seq, &[]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    for part in ["input", "features", "model", "reservation_ticks", "targets", "commands", &placed[0]] {
+        assert!(text.contains(part), "{part} is not told in {text}");
+    }
+}
+
+#[test]
+fn a_record_that_is_no_decision_is_named_with_those_that_are_near() {
+    let dir = tempfile::tempdir().unwrap();
+    let session = write_session(dir.path(), 300, true);
+    let decision = first_action(&session);
+    for (seq, told) in [
+        (decision - 1, format!("{decision}")),
+        (decision + 1, format!("{decision}")),
+        (1_000_000, "the stream ends with".to_owned()),
+    ] {
+        let output = explain(&session, seq, &[]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{text}");
+        assert!(text.contains("E_INPUT_006") && text.contains(&told), "{seq}: {text}");
+    }
 }
 
 #[test]

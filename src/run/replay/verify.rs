@@ -10,14 +10,10 @@ use std::path::Path;
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::journal::{JournalError, JournalReader, SESSION_FILE, StreamReader};
-use crate::pipeline::market::MarketStage;
-use crate::pipeline::sync::SyncRule;
-use crate::pipeline::{Pipeline, PipelineConfig, WarmState};
-use crate::types::{Actions, Input, MarketUpdate, TimestampNs};
-use crate::wire::{
-    FeedEvent, Flags, InputEvent, Kind, QuoteEvent, Record, RecordBuf, RecordError, Stream, encode_action,
-};
+use super::rerun::{Rerun, Taken, VerifyError, bad};
+use crate::journal::StreamReader;
+use crate::types::{Actions, TimestampNs};
+use crate::wire::{Flags, Kind, QuoteEvent, Record, RecordBuf, Stream, encode_action};
 
 /// An action that is not what was recorded, or an input that cannot be what it says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,104 +59,6 @@ pub struct Verification {
     pub notes: Vec<String>,
 }
 
-/// A journal that cannot be replayed.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// It cannot be read, or a record of it is damaged.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A record that has passed its checksum holds what no session writes.
-    #[error("{stream} stream, record {seq}: {error}")]
-    Record {
-        /// The stream.
-        stream: &'static str,
-        /// The record's number.
-        seq: u64,
-        /// What is wrong.
-        error: RecordError,
-    },
-    /// The session file's configuration cannot be used.
-    #[error("{path}: pipeline: {why}")]
-    Config {
-        /// The session file.
-        path: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// What the session file says the decisions began with cannot be read.
-    #[error("{path}: warm: {why}")]
-    Warm {
-        /// The session file.
-        path: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The session file names a venue whose rules are not known.
-    #[error("{path}: venue_profile `{profile}` is not known")]
-    Profile {
-        /// The session file.
-        path: String,
-        /// What it says.
-        profile: String,
-    },
-}
-
-fn bad(record: &Record<'_>) -> impl FnOnce(RecordError) -> VerifyError {
-    let (stream, seq) = (record.header.stream.name(), record.header.seq);
-    move |error| VerifyError::Record { stream, seq, error }
-}
-
-/// The books, run along the feed stream as far as the inputs ask.
-struct Books {
-    feed: StreamReader,
-    stage: MarketStage,
-    last_seq: u64,
-    records: u64,
-    dropped: u64,
-}
-
-// The value lives for a moment only, on the stack; a box would cost more than its size.
-/// What the feed says to an input that names one of its records.
-#[allow(clippy::large_enum_variant)]
-enum Named {
-    Update(MarketUpdate),
-    /// The record is there, but no market update arises from it at this place.
-    Nothing,
-    /// The feed ends before it.
-    Ended,
-}
-
-impl Books {
-    /// Runs up to and with the record of that number.
-    fn run_to(&mut self, feed_seq: u64) -> Result<Named, VerifyError> {
-        if feed_seq <= self.last_seq {
-            return Ok(Named::Nothing);
-        }
-        while let Some((seq, update)) = self.next()? {
-            if seq == feed_seq {
-                return Ok(update.map_or(Named::Nothing, Named::Update));
-            }
-        }
-        Ok(Named::Ended)
-    }
-
-    /// Runs one record: its number and the market update that it gives.
-    fn next(&mut self) -> Result<Option<(u64, Option<MarketUpdate>)>, VerifyError> {
-        let Some(record) = self.feed.next()? else { return Ok(None) };
-        self.records += 1;
-        self.last_seq = record.header.seq;
-        if record.header.kind == Kind::End {
-            return Ok(Some((record.header.seq, None)));
-        }
-        if record.header.flags.has(Flags::DROPPED) {
-            self.dropped += 1;
-            return Ok(Some((record.header.seq, None)));
-        }
-        let event = FeedEvent::decode(&record).map_err(bad(&record))?;
-        Ok(Some((record.header.seq, self.stage.on_event(&event))))
-    }
-}
-
 /// The actions that one input led to, waiting for their records.
 #[derive(Default)]
 struct Expected {
@@ -181,55 +79,51 @@ impl Expected {
     }
 }
 
+/// How a session is run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifyOptions {
+    /// Stop after the quote record of this number.
+    pub until: Option<u64>,
+    /// Compare with the recorded actions. Without it they are not even looked at, so that a journal without them gives
+    /// the same digests.
+    pub compare: bool,
+}
+
+/// How far a run has come: before each input.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// The input's time.
+    pub now: TimestampNs,
+    /// Bytes of the quote stream read, and all of them.
+    pub bytes: (u64, u64),
+}
+
 /// Runs a session again and compares; up to the quote record `until`, or to the end.
 ///
 /// # Errors
 /// When the journal cannot be read whole, save for a torn tail, which is noted. A difference is no error.
 pub fn verify(session_dir: &Path, until: Option<u64>) -> Result<Verification, VerifyError> {
-    let journal = JournalReader::open(session_dir)?;
-    let info = journal.info();
-    let session_file = session_dir.join(SESSION_FILE).display().to_string();
-    let instruments =
-        info.instruments().map_err(|why| JournalError::SessionFile { path: session_dir.join(SESSION_FILE), why })?;
-    let rule = match info.venue_profile.as_str() {
-        "binance" | "binance-testnet" | "local" => SyncRule::Spot,
-        "binance-usdm" => SyncRule::UsdM,
-        profile => return Err(VerifyError::Profile { path: session_file, profile: profile.to_owned() }),
-    };
-    let mut found = Verification { session: info.session_id().to_string(), ..Verification::default() };
-    if !info.is_unedited() {
-        found.notes.push(format!("{session_file} is not as the session wrote it"));
-    }
-    if info.build != env!("CARGO_PKG_VERSION") {
-        found.notes.push(format!("written by version {}, replayed by {}", info.build, env!("CARGO_PKG_VERSION")));
-    }
-    let mut books = Books {
-        feed: journal.stream(Stream::Feed)?,
-        stage: MarketStage::new(&instruments, rule),
-        last_seq: 0,
-        records: 0,
-        dropped: 0,
-    };
-    let mut pipeline = match &info.pipeline {
-        Some(value) => {
-            let config_error = |why: String| VerifyError::Config { path: session_file.clone(), why };
-            let config: PipelineConfig =
-                serde_json::from_value(value.clone()).map_err(|error| config_error(error.to_string()))?;
-            let warm: Option<WarmState> = info
-                .warm
-                .clone()
-                .map(WarmState::from_json)
-                .transpose()
-                .map_err(|error| VerifyError::Warm { path: session_file.clone(), why: error.to_string() })?;
-            let made = Pipeline::with_warm(info.session_id(), &instruments, &config, warm.as_ref());
-            Some(made.map_err(|error| config_error(error.to_string()))?)
-        }
-        None => None,
-    };
+    rerun(session_dir, VerifyOptions { until, compare: true }, &mut |_| {})
+}
+
+/// As [`verify`], with options, telling how far it has come.
+///
+/// # Errors
+/// As [`verify`].
+pub fn rerun(
+    session_dir: &Path,
+    options: VerifyOptions,
+    on_input: &mut dyn FnMut(Progress),
+) -> Result<Verification, VerifyError> {
+    let until = options.until;
+    let mut run = Rerun::open(session_dir)?;
+    let mut found = Verification { session: run.journal.info().session_id().to_string(), ..Verification::default() };
+    found.notes.append(&mut run.notes);
     let mut is_whole = until.is_none();
-    if let Some(pipeline) = &mut pipeline {
-        is_whole &= run_decisions(&journal, until, pipeline, &mut books, &mut found)?;
+    if run.pipeline.is_some() {
+        is_whole &= run_decisions(&mut run, options, &mut found, on_input)?;
     }
+    let Rerun { journal, mut books, pipeline, .. } = run;
     if found.first_difference.is_none() && until.is_none() {
         // What no input names, and the gateways' streams: nothing follows from them, but they must be sound.
         while books.next()?.is_some() {}
@@ -262,25 +156,29 @@ pub fn verify(session_dir: &Path, until: Option<u64>) -> Result<Verification, Ve
 
 /// Runs the quote stream. Returns whether it was read to an end that nothing is missing from.
 fn run_decisions(
-    journal: &JournalReader,
-    until: Option<u64>,
-    pipeline: &mut Pipeline,
-    books: &mut Books,
+    run: &mut Rerun,
+    options: VerifyOptions,
     found: &mut Verification,
+    on_input: &mut dyn FnMut(Progress),
 ) -> Result<bool, VerifyError> {
+    let Rerun { journal, books, pipeline: Some(pipeline), .. } = run else { return Ok(true) };
+    let until = options.until;
     let mut quote = journal.stream(Stream::Quote)?;
     let mut actions = Actions::new();
     let mut buf = RecordBuf::default();
     let mut expected = Expected::default();
     let mut digest = Xxh3::new();
     let mut is_whole = true;
+    let (mut bytes, total) = (0, quote.total_bytes());
     while let Some(record) = quote.next()? {
         let seq = record.header.seq;
+        bytes += 32 + record.payload.len() as u64;
         if until.is_some_and(|until| seq > until) {
             expected.actions.clear();
             break;
         }
         match QuoteEvent::decode(&record).map_err(bad(&record))? {
+            QuoteEvent::Action(_) if !options.compare => {}
             QuoteEvent::Action(action) => {
                 let recorded = || format!("{action:?}");
                 let made = expected.actions.pop_front();
@@ -304,34 +202,29 @@ fn run_decisions(
                 }
                 expected.input_seq = seq;
                 expected.now = record.header.ts;
-                let input = match event {
-                    InputEvent::Market { feed_seq } => match books.run_to(feed_seq)? {
-                        Named::Update(update) => Input::Market(update),
-                        Named::Nothing => {
-                            let made = format!("no market update: feed record {feed_seq} gives none here");
-                            found.first_difference =
-                                Some(expected.difference(seq, format!("input {event:?}"), Some(&made)));
-                            break;
-                        }
-                        Named::Ended if books.feed.tail().sealed => {
-                            let made = format!("no market update: the feed has no record {feed_seq}");
-                            found.first_difference =
-                                Some(expected.difference(seq, format!("input {event:?}"), Some(&made)));
-                            break;
-                        }
-                        Named::Ended => {
-                            // A power cut may take more of one stream than of another.
-                            found.notes.push(format!(
-                                "stopped at quote record {seq}: feed record {feed_seq} was lost with the feed's tail"
-                            ));
-                            is_whole = false;
-                            break;
-                        }
-                    },
-                    InputEvent::Exec(report) => Input::Exec(report),
-                    InputEvent::Balance(balance) => Input::Balance(balance),
-                    InputEvent::Timer => Input::Timer,
-                    InputEvent::Control(control) => Input::Control(control),
+                on_input(Progress { now: expected.now, bytes: (bytes, total) });
+                let input = match books.input(event)? {
+                    Taken::Input(input) => input,
+                    Taken::Nothing(feed_seq) => {
+                        let made = format!("no market update: feed record {feed_seq} gives none here");
+                        found.first_difference =
+                            Some(expected.difference(seq, format!("input {event:?}"), Some(&made)));
+                        break;
+                    }
+                    Taken::Ended(feed_seq) if books.feed.tail().sealed => {
+                        let made = format!("no market update: the feed has no record {feed_seq}");
+                        found.first_difference =
+                            Some(expected.difference(seq, format!("input {event:?}"), Some(&made)));
+                        break;
+                    }
+                    Taken::Ended(feed_seq) => {
+                        // A power cut may take more of one stream than of another.
+                        found.notes.push(format!(
+                            "stopped at quote record {seq}: feed record {feed_seq} was lost with the feed's tail"
+                        ));
+                        is_whole = false;
+                        break;
+                    }
                 };
                 actions.clear();
                 pipeline.on_event(expected.now, &input, &mut actions);
@@ -339,8 +232,14 @@ fn run_decisions(
                 for action in actions.as_slice() {
                     let kind = encode_action(action, &mut buf);
                     let units = buf.finish(Stream::Quote, kind, Flags::NONE, 0, expected.now);
-                    let payload = Record::from_units(units).map_err(bad(&record))?.payload.to_vec();
-                    expected.actions.push_back((kind, payload, format!("{action:?}")));
+                    let payload = Record::from_units(units).map_err(bad(&record))?.payload;
+                    if options.compare {
+                        expected.actions.push_back((kind, payload.to_vec(), format!("{action:?}")));
+                    } else {
+                        digest.update(&[kind as u8]);
+                        digest.update(payload);
+                        found.actions += 1;
+                    }
                 }
             }
             QuoteEvent::End => {}
