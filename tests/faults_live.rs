@@ -23,9 +23,21 @@ const LENGTH: Duration = Duration::from_millis(4_500);
 /// What each session meets, in turn.
 const SCENES: [&[&str]; 5] = [
     &["gap:p=0.1", "double-market:p=0.05", "malformed:p=0.02", "reset:every=1500ms"],
-    &["lost-answer:p=0.2", "lost-request:p=0.1", "timeout:p=0.1", "double-answer:p=0.1", "disconnect:every=2s"],
+    &[
+        "lost-answer:p=0.2,on=place",
+        "lost-request:p=0.1,on=cancel",
+        "double-answer:p=0.2,on=place",
+        "timeout:p=0.1",
+        "disconnect:every=2s",
+    ],
     &["lost-event:p=0.2", "double-event:p=0.2", "delay-event:p=0.3,for=400ms", "user-disconnect:every=1500ms"],
-    &["delay-answer:p=0.2,for=300ms", "server-error:p=0.1", "rate-limit:p=0.02,for=1s", "user-reset:every=2s"],
+    &[
+        "delay-answer:p=0.2,for=300ms",
+        "server-error:p=0.2,on=place",
+        "server-error:p=0.1,on=cancel",
+        "rate-limit:p=0.05,for=1s,on=place",
+        "user-reset:every=2s",
+    ],
     &[
         "gap:p=0.05",
         "oversized:at=2s",
@@ -92,6 +104,7 @@ fn session(number: u64) {
     assert_eq!(summary.failure, None, "{shown}");
     assert_eq!(summary.open_orders_at_exit, Some(0), "{shown}");
     assert!(own_orders(&venue).is_empty(), "{shown}");
+    assert!(summary.orders_sent >= 2, "{shown}: it hardly quotes");
     let mut fills = 0;
     for ((instrument, snapshot), before) in summary.instruments.iter().zip(&before) {
         let change = base_of(&venue, instrument) - before;
