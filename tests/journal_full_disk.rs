@@ -1,11 +1,16 @@
 //! A full disk: an error when a segment is made, never a signal, and the disk is left as it was.
 
 mod common;
+mod engine_support;
 
 use std::path::Path;
 use std::process::Command;
 
+use engine_support::{alone, config as engine_config, keys, own_orders, until, venue};
 use touchline::journal::{Journal, JournalConfig, JournalError, JournalReader, SessionInfo};
+use touchline::metrics::Count;
+use touchline::run::engine::{self, EngineMode};
+use touchline::run::exit;
 use touchline::types::{SessionId, TimestampNs};
 use touchline::wire::{Flags, Kind, RecordBuf, Stream};
 
@@ -89,4 +94,85 @@ fn a_disk_that_fills_up_stops_the_keeper_and_loses_nothing() {
     while stream.next().unwrap().is_some() {}
     assert_eq!(stream.tail().last_seq, last);
     assert!(stream.tail().sealed);
+}
+
+#[test]
+fn a_ballast_gives_the_end_of_a_full_disks_session_its_room() {
+    let Some(disk) = SmallDisk::mount(12) else { return };
+    let (config, info) = config(disk.dir.path());
+    let config = JournalConfig {
+        ballast_bytes: 2 << 20,
+        sync_interval: Some(touchline::types::DurationNs::from_millis(1)),
+        ..config
+    };
+    let Journal { mut feed, quote, gateways, mut keeper, session_dir } = Journal::create(&config, &info, 1).unwrap();
+    let kept = disk.used_bytes();
+    assert!(kept >= 8 << 20, "two segments a stream and the ballast: {kept}");
+    // Somebody else takes the rest.
+    let mut hog = std::fs::File::create(disk.dir.path().join("hog")).unwrap();
+    while std::io::Write::write_all(&mut hog, &[1; 4096]).is_ok() {}
+    let mut buf = RecordBuf::default();
+    let mut now = 0;
+    let mut append = |feed: &mut touchline::journal::JournalWriter| {
+        buf.begin();
+        buf.put(&[9; 1000]);
+        feed.append(buf.finish(Stream::Feed, Kind::RawFrame, Flags::NONE, feed.next_seq(), TimestampNs::ZERO)).unwrap();
+    };
+    let mut step = |keeper: &mut touchline::journal::Keeper| {
+        now += 2_000_000;
+        keeper.step(TimestampNs::from_nanos(now))
+    };
+    let error = loop {
+        append(&mut feed);
+        if let Err(error) = step(&mut keeper) {
+            break error;
+        }
+    };
+    assert!(matches!(error, JournalError::NoSpace { .. }), "{error}");
+    // The disk is full for segments, but not for what an end writes, and what is still journaled is still synced.
+    std::fs::write(session_dir.join("an end"), vec![1; 1 << 20]).unwrap();
+    append(&mut feed);
+    assert!(step(&mut keeper).unwrap() > 0);
+    let last = feed.next_seq() - 1;
+    drop((feed, quote, gateways));
+    keeper.close().unwrap();
+    let mut stream = JournalReader::open(&session_dir).unwrap().stream(Stream::Feed).unwrap();
+    while stream.next().unwrap().is_some() {}
+    assert_eq!((stream.tail().last_seq, stream.tail().sealed), (last, true));
+}
+
+#[test]
+fn an_engine_whose_disk_fills_up_cancels_its_orders_and_ends_with_its_code() {
+    let _alone = alone();
+    let Some(disk) = SmallDisk::mount(16) else { return };
+    let venue = venue();
+    let set = ["journal.segment_mb=1", "journal.segment_s=1", "journal.ballast_mb=2"];
+    let engine = engine::start(
+        &engine_config(&venue, disk.dir.path(), &set),
+        Some(&keys(&venue)),
+        EngineMode::Live,
+        "test",
+        None,
+    )
+    .unwrap();
+    until("quotes rest on the venue", || !own_orders(&venue).is_empty());
+    let live = engine.live();
+    // Somebody else takes the rest; the next change of a segment finds no room.
+    let mut hog = std::fs::File::create(disk.dir.path().join("hog")).unwrap();
+    while std::io::Write::write_all(&mut hog, &[1; 4096]).is_ok() {}
+    until("all threads have ended", || engine.is_finished());
+    let sent = live.board().count(Count::OrdersSent);
+    let summary = engine.join();
+    let failure = summary.failure.unwrap();
+    assert_eq!((failure.code, failure.exit), ("E_RUN_017", exit::OUTPUT), "{failure}");
+    assert!(failure.why.contains("no room for a segment"), "{failure}");
+    assert_eq!(own_orders(&venue), []);
+    assert_eq!((summary.open_orders_at_exit, summary.orders_sent), (Some(0), sent));
+    // The end had room: every stream is sealed and whole.
+    let journal = JournalReader::open(&summary.journal).unwrap();
+    for stream in [Stream::Feed, Stream::Quote] {
+        let mut stream = journal.stream(stream).unwrap();
+        while stream.next().unwrap().is_some() {}
+        assert!(stream.tail().sealed);
+    }
 }

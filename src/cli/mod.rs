@@ -102,6 +102,7 @@ impl Verb {
 /// Runs the verb on the command line and turns its answer into an exit code.
 pub fn main() -> ExitCode {
     crate::run::note_start();
+    crate::run::output::guard_mapped_files();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

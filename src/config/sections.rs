@@ -243,6 +243,8 @@ pub struct JournalConfig {
     pub segment_s: u64,
     /// Interval between syncs, in milliseconds.
     pub sync_ms: u64,
+    /// MiB that are kept free for the end of a session whose disk is full; 0 for none.
+    pub ballast_mb: u64,
     /// Most GiB of all sessions in `dir` when a session starts; 0 keeps all.
     pub keep_gb: u64,
     /// Days after its last write that a session is kept; 0 keeps all.
@@ -405,6 +407,9 @@ impl Config {
         }
         if self.journal.segment_mb == 0 || self.journal.segment_mb > 4096 {
             return Some(("journal.segment_mb", "a segment has 1 to 4096 MiB".into()));
+        }
+        if self.journal.ballast_mb > 4096 {
+            return Some(("journal.ballast_mb", "0 for none, or at most 4096 MiB".into()));
         }
         if self.journal.keep_gb > 1 << 20 {
             return Some(("journal.keep_gb", "0 to keep all, or at most 1048576 GiB".into()));

@@ -24,10 +24,12 @@ pub struct JournalConfig {
     pub sync_interval: Option<DurationNs>,
     /// Age at which a segment is changed though it has room; `None` for never.
     pub roll_age: Option<DurationNs>,
+    /// Room that is kept free for the end of a session whose disk is full: orders cancelled, segments sealed.
+    pub ballast_bytes: u64,
 }
 
 impl JournalConfig {
-    /// A live session's journal: 64 MiB segments, synced every 100 ms, changed after 60 s.
+    /// A live session's journal: 64 MiB segments, synced every 100 ms, changed after 60 s, with a ballast of 64 MiB.
     pub fn new(dir: impl Into<PathBuf>) -> JournalConfig {
         JournalConfig {
             dir: dir.into(),
@@ -35,12 +37,20 @@ impl JournalConfig {
             ahead_bytes: 8 << 20,
             sync_interval: Some(DurationNs::from_millis(100)),
             roll_age: Some(DurationNs::from_secs(60)),
+            ballast_bytes: 64 << 20,
         }
     }
 
-    /// A journal of a session whose time is not the wall's: never synced before it is sealed, changed by size only.
+    /// A journal of a session whose time is not the wall's: never synced before it is sealed, changed by size only, and
+    /// without a ballast, because it has no orders to cancel.
     pub fn for_virtual_time(dir: impl Into<PathBuf>) -> JournalConfig {
-        JournalConfig { sync_interval: None, roll_age: None, segment_bytes: 16 << 20, ..JournalConfig::new(dir) }
+        JournalConfig {
+            sync_interval: None,
+            roll_age: None,
+            segment_bytes: 16 << 20,
+            ballast_bytes: 0,
+            ..JournalConfig::new(dir)
+        }
     }
 
     fn check(&self) -> Result<(), JournalError> {
@@ -127,7 +137,7 @@ fn in_new_folder<T>(
     let made = info.write(&session_dir).and_then(|()| {
         let lock = std::fs::File::open(&session_dir).map_err(JournalError::io("open the folder", &session_dir))?;
         lock.lock_shared().map_err(JournalError::io("lock the folder", &session_dir))?;
-        let mut keeper = Keeper::new(config.clone(), session_dir.clone(), info.session_id().0, lock);
+        let mut keeper = Keeper::new(config.clone(), session_dir.clone(), info.session_id().0, lock)?;
         let made = make(&session_dir, &mut keeper)?;
         sync_folder(&session_dir)?;
         Ok((made, keeper))

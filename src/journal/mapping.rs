@@ -1,20 +1,20 @@
-//! The one file of the journal with `unsafe`: segments as mapped memory.
+//! Segments as mapped memory.
 //!
 //! Who writes where: a [`SegmentMap`] is shared by one writer, which alone touches the bytes from its cursor on and the
 //! opening part of the header, and the keeper, which touches the header's other parts, and those only before the writer
-//! has the segment or after it has given it back.
+//! has the segment or after it has given it back. Bytes before the cursor never change; the keeper may read them.
 #![allow(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
 
+use super::copy::copy_with_crc;
 use super::error::JournalError;
-use super::format::record_crc;
 use crate::wire::record::RawHeader;
 use crate::wire::{UNIT_BYTES, Unit};
 
@@ -40,7 +40,12 @@ impl SegmentMap {
             .and_then(|()| MmapOptions::new().len(bytes as usize).map_raw(&file))
             .map_err(|error| no_space_or(error, path, bytes));
         match made {
-            Ok(map) => Ok(SegmentMap { map, file, path: path.to_owned() }),
+            Ok(map) => {
+                // Without read-ahead the page cache takes its memory page by page. In larger pieces a write-out of one
+                // page would clean its neighbours as well, and the writer would fault on them. A hint refused costs that.
+                let _ = map.advise(Advice::Random);
+                Ok(SegmentMap { map, file, path: path.to_owned() })
+            }
             Err(error) => {
                 // The first error is the one to tell; truncating frees the blocks even where removal is refused.
                 let _ = file.set_len(0);
@@ -80,6 +85,23 @@ impl SegmentMap {
         }
     }
 
+    /// Takes the pages of a range out of the mapping; their bytes stay in the page cache. A page that is mapped must be
+    /// write-protected on all cores before its write-out, which interrupts the writer's; a range that is let go costs one
+    /// interruption.
+    pub(super) fn let_go(&self, from: usize, to: usize) {
+        if from < to {
+            // Locked pages as well: an engine locks what it has when it starts. Kernels before 5.18 refuse, and without it
+            // the write-out only disturbs more.
+            // SAFETY: the range is bounded by the mapping's length (the caller counts bytes that were written to it). The
+            // mapping is shared and backed by the file, so no byte is lost; nobody holds a reference into it, and a later
+            // touch maps the page again.
+            let _ = unsafe {
+                let start = self.map.as_mut_ptr().add(from);
+                libc::madvise(start.cast(), to - from, libc::MADV_DONTNEED_LOCKED)
+            };
+        }
+    }
+
     /// Starts the write-out of a range without waiting for it.
     pub(super) fn start_write_out(&self, from: usize, to: usize) {
         if from < to {
@@ -101,6 +123,22 @@ impl SegmentMap {
         self.file.sync_data().map_err(JournalError::io("sync the segment", &self.path))
     }
 
+    /// Waits until the pages of a range are on the disk, and leaves all others as they are. Errors as [`sync`](Self::sync).
+    pub(super) fn sync_range(&self, from: usize, to: usize) -> Result<(), JournalError> {
+        self.map.flush_range(from, to - from).map_err(JournalError::io("sync the segment", &self.path))
+    }
+
+    /// Copies bytes out of the mapping.
+    ///
+    /// # Panics
+    /// When the range does not lie in it.
+    pub(super) fn read(&self, from: usize, into: &mut [u8]) {
+        assert!(from + into.len() <= self.map.len());
+        // SAFETY: the range lies in the mapping (asserted). Callers ask only for bytes before a cursor that they have read
+        // with Acquire: those were written before and do not change any more.
+        unsafe { std::ptr::copy_nonoverlapping(self.map.as_ptr().add(from), into.as_mut_ptr(), into.len()) };
+    }
+
     /// Cuts the file to its used length. The mapping stays, and nothing may touch it beyond that length.
     pub(super) fn truncate(&self, bytes: u64) -> Result<(), JournalError> {
         self.file.set_len(bytes).map_err(JournalError::io("cut the segment", &self.path))
@@ -117,8 +155,8 @@ impl SegmentMap {
         unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), self.map.as_mut_ptr().add(at), part.len()) };
     }
 
-    /// Copies a record to `offset`, its checksum with it, and commits it: the commit word goes last, with Release, so
-    /// that whoever sees it sees the record.
+    /// Copies a record to `offset` and commits it: commit word and checksum go last, with Release, so that whoever sees
+    /// them sees the record.
     ///
     /// # Panics
     /// When the record does not lie in the mapping.
@@ -126,19 +164,34 @@ impl SegmentMap {
     pub(super) fn write_record(&self, offset: usize, units: &[Unit], crc_seed: u32) {
         let bytes = units.len() * UNIT_BYTES;
         assert!(offset.is_multiple_of(UNIT_BYTES) && !units.is_empty() && offset + bytes <= self.map.len());
-        let crc = record_crc(crc_seed, offset, units);
-        // SAFETY: the range lies in the mapping and starts on a unit (asserted; mappings start on pages), so the first
-        // two words are aligned for u32. The writer is the only one that touches bytes at or after its cursor, and no
-        // reference to mapped bytes is ever made, so writing through the pointer aliases nothing. The commit word is
-        // only accessed atomically.
+        // SAFETY: the range lies in the mapping and starts on a unit (asserted; mappings start on pages), so its first word
+        // is aligned. The writer is the only one that touches bytes at or after its cursor, and no reference to mapped
+        // bytes is ever made, so writing through the pointer aliases nothing. The first word is only accessed atomically:
+        // the commit word in its low half, the checksum in its high half.
         unsafe {
             let target = self.map.as_mut_ptr().add(offset);
-            std::ptr::copy_nonoverlapping(units.as_ptr().cast::<u8>().add(8), target.add(8), bytes - 8);
-            target.add(4).cast::<u32>().write(crc);
-            AtomicU32::from_ptr(target.cast::<u32>())
-                .store(RawHeader::COMMITTED | units.len() as u32, Ordering::Release);
+            let crc = copy_with_crc(units, target, crc_seed, offset as u64);
+            let commit = RawHeader::COMMITTED | units.len() as u32;
+            AtomicU64::from_ptr(target.cast::<u64>())
+                .store(u64::from(crc) << 32 | u64::from(commit), Ordering::Release);
+            prefetch(target.wrapping_add(bytes + PREFETCH_BYTES));
         }
     }
+}
+
+/// How far ahead of the cursor memory is called into the cache: over the next page's border before the writer gets there.
+const PREFETCH_BYTES: usize = 1024;
+
+/// Calls a line into the cache. The address may be anything.
+#[inline]
+fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing that the program could see and never faults.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(address.cast::<i8>());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// The bytes of a segment to read: mapped when sealed, because nobody changes a sealed file any more; copied otherwise,
@@ -179,6 +232,15 @@ impl SegmentBytes {
         Ok(SegmentBytes::Copied(units, filled))
     }
 
+    /// Puts bytes over a copy, where it has that place; a mapped segment stays as it is.
+    pub(super) fn lay_over(&mut self, at: usize, over: &[u8]) {
+        if let SegmentBytes::Copied(units, len) = self
+            && at + over.len() <= *len
+        {
+            bytemuck::cast_slice_mut::<Unit, u8>(units)[at..at + over.len()].copy_from_slice(over);
+        }
+    }
+
     /// Whole bytes of the file.
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
@@ -193,6 +255,11 @@ impl SegmentBytes {
         // Mappings start on pages and copies are made of units, so the cast finds the alignment that it needs.
         bytemuck::cast_slice(&bytes[..bytes.len() / UNIT_BYTES * UNIT_BYTES])
     }
+}
+
+/// Gives a file real blocks.
+pub(super) fn reserve(file: &File, bytes: u64, path: &Path) -> Result<(), JournalError> {
+    allocate(file, bytes).map_err(|error| no_space_or(error, path, bytes))
 }
 
 /// Gives the file real blocks; writes zeros where the file system has no `fallocate`.

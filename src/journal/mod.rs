@@ -5,12 +5,14 @@
 //! the segments. Records that were committed survive the death of the process; what a power cut takes is at the end and
 //! is reported, never papered over. `docs/JOURNAL.md` draws the bytes.
 //!
-//! `unsafe` lives in `mapping` alone.
+//! `unsafe` lives in `mapping`, `copy` and `sigbus` alone.
 
+mod copy;
 mod error;
 mod follow;
 mod format;
 mod keeper;
+mod kept_lane;
 mod lane;
 pub mod manifest;
 mod mapping;
@@ -18,6 +20,8 @@ mod reader;
 pub mod retention;
 mod segment;
 mod session;
+mod sigbus;
+mod tail;
 mod writer;
 
 pub use error::JournalError;
@@ -27,4 +31,5 @@ pub use keeper::Keeper;
 pub use lane::{Journal, JournalConfig, LocalJournal};
 pub use reader::{Damage, JournalReader, Reading, StreamReader, Tail};
 pub use session::{InstrumentEntry, SESSION_FILE, SessionEnd, SessionInfo};
+pub use sigbus::end_on_sigbus;
 pub use writer::{JournalDown, JournalWriter};

@@ -1,8 +1,9 @@
 //! Reads a session back: every record in order, each checked, and an exact account of what is missing.
 //!
-//! Damage at the end of the last segment is what a power cut leaves: it is reported as a tail. Damage that whole records
-//! follow, or in a segment that was sealed, is corruption: it is an error, and it names its place. Records are never
-//! guessed: what is returned has passed its checksum, its position and its number.
+//! Damage behind which nothing was yet on the disk is what a power cut leaves: it is reported as a tail, and the reading
+//! ends before it, even where later pages reached the disk first. Damage before that, or in a segment that was sealed, is
+//! corruption: it is an error, and it names its place. Records are never guessed: what is returned has passed its
+//! checksum, its position and its number.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use super::format::{FORMAT_VERSION, HEADER_BYTES, Opened, PartError, Prepared, S
 use super::mapping::SegmentBytes;
 use super::segment::{lane_folder, segment_number};
 use super::session::{SessionEnd, SessionInfo};
+use super::tail::{KeptPage, kept_pages};
 use crate::wire::record::RawHeader;
 use crate::wire::{Record, Stream, UNIT_BYTES, Unit};
 
@@ -131,8 +133,10 @@ impl JournalReader {
             }
         }
         segments.sort();
+        let id = SegmentId { session: self.info.session_id(), stream, lane, number: 1 };
         Ok(StreamReader {
-            id: SegmentId { session: self.info.session_id(), stream, lane, number: 1 },
+            id,
+            kept: kept_pages(&folder, id),
             folder,
             segments,
             at: 0,
@@ -162,6 +166,8 @@ struct OpenSegment {
 pub struct StreamReader {
     id: SegmentId,
     folder: PathBuf,
+    /// What the lane's tail has kept, the newest last.
+    kept: Vec<KeptPage>,
     segments: Vec<(u32, PathBuf)>,
     /// The segment that is open, or will be next.
     at: usize,
@@ -301,8 +307,11 @@ impl StreamReader {
             records: None,
             why,
         };
-        // A whole record further on shows that the damage is not the end.
-        for next in from + 1..open.end_unit {
+        // Pages that were not yet on the disk get there in any order: whole ones behind the damage tell nothing.
+        let place = (self.segments[self.at].0, from * UNIT_BYTES);
+        let unsynced = open.sealed.is_none() && self.kept.last().is_some_and(|page| place >= page.synced_to());
+        // Elsewhere a whole record further on shows that the damage is not the end.
+        for next in from + 1..if unsynced { from } else { open.end_unit } {
             if let Checked::Whole { seq, .. } = check(units, next, open.end_unit, open.crc_seed, 0) {
                 damage.bytes = ((next - from) * UNIT_BYTES) as u64;
                 damage.records = seq.checked_sub(self.next_seq);
@@ -312,8 +321,7 @@ impl StreamReader {
             }
         }
         // Nothing follows in this segment. What is not zero is lost; what is zero was never written.
-        let rest = &open.bytes.bytes()[from * UNIT_BYTES..];
-        let written = rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let written = written_bytes(&open.bytes.bytes()[from * UNIT_BYTES..]);
         damage.bytes = written as u64;
         let (sealed, cut) = (open.sealed, open.cut);
         self.open = None;
@@ -329,15 +337,15 @@ impl StreamReader {
         let first_seq_after = self.segments[self.at..].iter().find_map(|(_, path)| first_seq_of(path));
         match first_seq_after {
             Some(seq) if seq == self.next_seq && written == 0 && !cut => None,
-            Some(seq) => {
+            Some(seq) if !unsynced => {
                 damage.records = seq.checked_sub(self.next_seq);
                 self.next_seq = seq;
                 Some(damage)
             }
-            None => {
+            _ => {
                 self.sealed = false;
-                self.at = self.segments.len();
-                self.torn = (written > 0 || cut).then_some(damage);
+                // Without a tear there may be one in what follows, whose opening part was lost.
+                self.torn = (written > 0 || cut || first_seq_after.is_some()).then_some(damage);
                 None
             }
         }
@@ -380,16 +388,30 @@ impl StreamReader {
             return Err(whole("a segment before this one is missing"));
         }
         let Some(opened) = Opened::read(&page, seed).map_err(whole)? else {
+            // Never used; or the power went before the page with its opening part was on the disk, and others were.
+            let end = last_byte(path)?;
+            if end > HEADER_BYTES as u64 {
+                let damage = self.damage_at_header(end);
+                self.torn = Some(Damage { why: "the segment has bytes, but was not opened", ..damage });
+                self.sealed = false;
+            }
             self.at += 1;
             return Ok(None);
         };
         let sealed = Sealed::read(&page, seed).map_err(whole)?;
         let length = path.metadata().map_err(JournalError::io("size the segment", path))?.len();
-        let bytes = match sealed {
+        let mut bytes = match sealed {
             // A sealed file that was cut since must not be mapped beyond what it has, and its end is damage.
             Some(sealed) if length >= sealed.used_bytes => SegmentBytes::map(path)?,
             _ => SegmentBytes::copy(path)?,
         };
+        if sealed.is_none() {
+            // Bytes of a segment never change once they are written: what the tail kept is what the page has, or had
+            // when the power went.
+            for page in self.kept.iter().filter(|page| page.number == *number) {
+                bytes.lay_over(page.offset, &page.bytes);
+            }
+        }
         let used = sealed.map_or(usize::MAX, |sealed| sealed.used_bytes as usize);
         let end_unit = bytes.units().len().min(used / UNIT_BYTES);
         let first_unit = (HEADER_BYTES / UNIT_BYTES).min(end_unit);
@@ -424,6 +446,32 @@ impl StreamReader {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+}
+
+/// One past the last byte of a file that is not zero; read in pieces, because it is all zeros as a rule.
+fn last_byte(path: &Path) -> Result<u64, JournalError> {
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::File::open(path).map_err(JournalError::io("open the segment", path))?;
+    let mut piece = vec![0_u8; 256 << 10];
+    let (mut at, mut end) = (0, 0);
+    loop {
+        match file.read_at(&mut piece, at).map_err(JournalError::io("read the segment", path))? {
+            0 => return Ok(end),
+            count => {
+                let written = written_bytes(&piece[..count]) as u64;
+                end = if written > 0 { at + written } else { end };
+                at += count as u64;
+            }
+        }
+    }
+}
+
+/// Bytes up to the last one that is not zero.
+fn written_bytes(bytes: &[u8]) -> usize {
+    // By the kibibyte, because what is looked at is mostly zeros.
+    let piece = bytes.rchunks(1024).position(|piece| piece.iter().fold(0, |all, &byte| all | byte) != 0);
+    let end = bytes.len() - piece.map_or(bytes.len(), |at| at * 1024).min(bytes.len());
+    bytes[..end].iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }
 
 pub(super) enum Checked {
@@ -516,6 +564,41 @@ mod tests {
         let mut empty = reader.stream(Stream::Quote).unwrap();
         assert!(empty.next().unwrap().is_none());
         assert!(empty.tail().sealed);
+    }
+
+    #[test]
+    fn no_flipped_bit_and_no_other_place_makes_a_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = write(dir.path(), 1_000, 1 << 20);
+        let mut bytes = SegmentBytes::copy(&session.join("feed/000001.tlj")).unwrap();
+        let SegmentBytes::Copied(units, _) = &mut bytes else { unreachable!("a copy") };
+        let id = SegmentId { session: SessionId(7), stream: Stream::Feed, lane: 0, number: 1 };
+        let (seed, end) = (id.crc_seed(), units.len());
+        let is_record = |units: &[Unit], at| matches!(check(units, at, end, seed, 0), Checked::Whole { .. });
+        let (mut at, mut records, mut flips) = (HEADER_BYTES / UNIT_BYTES, 0, 0);
+        while let Checked::Whole { units: length, .. } = check(units, at, end, seed, 0) {
+            for word in (at..at + length).flat_map(|unit| (0..8).map(move |word| (unit, word))) {
+                for bit in 0..64 {
+                    units[word.0].0[word.1] ^= 1 << bit;
+                    assert!(!is_record(units, at), "record {records}, bit {bit} of word {word:?}");
+                    units[word.0].0[word.1] ^= 1 << bit;
+                    flips += 1;
+                }
+            }
+            // The same record in another place of its segment.
+            for moved in [1, 2, 63, 64, 65, 128] {
+                if let (Some(to), true) = (at.checked_sub(moved), at >= moved + HEADER_BYTES / UNIT_BYTES) {
+                    let saved = units[to..to + length].to_vec();
+                    units.copy_within(at..at + length, to);
+                    assert!(!is_record(units, to), "record {records} moved by {moved} units");
+                    // Overlapping places: what was under the copy comes back last.
+                    units[to..to + length].copy_from_slice(&saved);
+                }
+            }
+            at += length;
+            records += 1;
+        }
+        assert_eq!((records, flips), (1_000, (at - HEADER_BYTES / UNIT_BYTES) * 512));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::UNIX_EPOCH;
 use super::error::JournalError;
 use super::manifest::{MANIFEST_FILE, segments};
 use super::session::{END_FILE, SESSION_FILE, SessionInfo};
+use super::tail::TAIL_FILE;
 use crate::types::{DurationNs, TimestampNs};
 
 /// The session file's name once the removal has begun: the folder is no session any more, and a removal that was
@@ -98,6 +99,7 @@ fn remove_streams(folder: &Path) -> Result<(), JournalError> {
     // A lane without segments, and lanes with a segment in the making, are left to whoever looks.
     lanes.dedup();
     for lane in lanes {
+        let _ = std::fs::remove_file(lane.join(TAIL_FILE));
         let _ = std::fs::remove_dir(lane);
     }
     for name in [MANIFEST_FILE, END_FILE, RETIRED_FILE] {

@@ -27,7 +27,7 @@ pub enum JournalDown {
 pub(super) struct Shared {
     /// Segment number in the high half, bytes used in the low half; written by the writer.
     pub position: CachePadded<AtomicU64>,
-    /// Number of the last committed record; written by the writer.
+    /// Number of the last committed record; written by the writer when it goes.
     pub last_seq: AtomicU64,
     /// Number of the active segment's first record; written by the writer.
     pub first_seq: AtomicU64,
@@ -152,7 +152,6 @@ impl JournalWriter {
         }
         self.segment.map.write_record(self.used_bytes, units, self.segment.crc_seed);
         self.used_bytes += bytes;
-        self.shared.last_seq.store(self.next_seq, Ordering::Relaxed);
         self.next_seq += 1;
         self.publish_position();
         Ok(())
@@ -208,6 +207,7 @@ impl JournalWriter {
 
 impl Drop for JournalWriter {
     fn drop(&mut self) {
+        self.shared.last_seq.store(self.next_seq - 1, Ordering::Relaxed);
         self.shared.writer_gone.store(true, Ordering::Release);
     }
 }

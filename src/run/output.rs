@@ -35,6 +35,18 @@ pub fn journal_failure(error: JournalError) -> Failure {
     }
 }
 
+/// What a thread says that touches a part of a mapped file that is gone. Made before it happens: nothing can be put
+/// together then.
+const FILE_CUT: &str = "E_OUT_004: a mapped file was cut, or its disk failed, while it was in use. Somebody else truncated a \
+                        segment, or the disk refused to read one. What was journaled before is kept, but own orders may be \
+                        open: start again, which cancels them.\n";
+
+/// From here on such a touch ends the program with that line and exit code 5.
+pub fn guard_mapped_files() {
+    // Without the handler the program is no worse off than all that map files.
+    let _ = crate::journal::end_on_sigbus(FILE_CUT, exit::OUTPUT);
+}
+
 /// A report file that could not be written, as a coded sentence.
 pub fn report_failure(error: ReportError) -> Failure {
     write_failure(&error.path, &error.source)

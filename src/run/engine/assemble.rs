@@ -185,6 +185,7 @@ fn journal(
         segment_bytes: keys.segment_mb << 20,
         sync_interval: Some(crate::types::DurationNs::from_millis(keys.sync_ms)),
         roll_age: Some(crate::types::DurationNs::from_secs(keys.segment_s)),
+        ballast_bytes: keys.ballast_mb << 20,
         ..JournalConfig::new(&keys.dir)
     };
     let retained = Retention {

@@ -1,0 +1,82 @@
+//! Copies a record to its place and computes its checksum on the way, without a call between the two.
+//!
+//! The same sum as [`record_crc`](super::format::record_crc), which readers use: a test compares them.
+#![allow(unsafe_code)]
+
+use crate::wire::{UNIT_BYTES, Unit};
+
+/// Copies all of a record but its first word, which holds commit word and checksum, and returns the checksum.
+///
+/// # Safety
+/// `units` is not empty; `target` starts on a unit, may be written for as many units, and overlaps none of them.
+#[inline]
+pub(super) unsafe fn copy_with_crc(units: &[Unit], target: *mut u8, seed: u32, offset: u64) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("sse4.2") {
+        // SAFETY: as the caller promises; the processor has the instruction.
+        return unsafe { copy_sse42(units, target, seed, offset) };
+    }
+    // SAFETY: as the caller promises.
+    unsafe { copy_plainly(units, target) };
+    super::format::record_crc(seed, offset as usize, units)
+}
+
+/// # Safety
+/// As [`copy_with_crc`].
+unsafe fn copy_plainly(units: &[Unit], target: *mut u8) {
+    let bytes = size_of_val(units) - 8;
+    // SAFETY: both ranges are the record without its first word, and do not overlap.
+    unsafe { std::ptr::copy_nonoverlapping(units.as_ptr().cast::<u8>().add(8), target.add(8), bytes) };
+}
+
+/// # Safety
+/// As [`copy_with_crc`], and the processor has SSE 4.2.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse4.2")]
+unsafe fn copy_sse42(units: &[Unit], target: *mut u8, seed: u32, offset: u64) -> u32 {
+    use std::arch::x86_64::_mm_crc32_u64;
+    // The register holds the complement of the sum, as the polynomial's convention has it.
+    let mut sum = _mm_crc32_u64(u64::from(!seed), offset);
+    let [_, words @ ..] = &units[0].0;
+    // SAFETY: seven words after the first one: a length that the compiler knows, so this is no call.
+    unsafe { std::ptr::copy_nonoverlapping(words.as_ptr(), target.cast::<u64>().add(1), words.len()) };
+    for word in words {
+        sum = _mm_crc32_u64(sum, *word);
+    }
+    for (at, unit) in units.iter().enumerate().skip(1) {
+        // SAFETY: the record's unit `at`, and its place.
+        unsafe { target.add(at * UNIT_BYTES).cast::<[u64; 8]>().write(unit.0) };
+        for word in &unit.0 {
+            sum = _mm_crc32_u64(sum, *word);
+        }
+    }
+    !(sum as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::format::record_crc;
+
+    #[test]
+    fn the_copy_is_the_record_and_its_sum_the_readers_sum() {
+        for count in 1..40_usize {
+            let units: Vec<Unit> = (0..count as u64)
+                .map(|at| Unit(std::array::from_fn(|word| (at * 8 + word as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))))
+                .collect();
+            let mut target = vec![Unit::default(); count];
+            let (seed, offset) = (0xDEAD_0000 + count as u32, 4096 + 64 * count as u64);
+            // SAFETY: as many units, not empty, two allocations.
+            let sum = unsafe { copy_with_crc(&units, target.as_mut_ptr().cast(), seed, offset) };
+            assert_eq!(sum, record_crc(seed, offset as usize, &units), "{count} units");
+            let (head, copied) = (target[0].0, bytemuck::cast_slice::<Unit, u64>(&target));
+            assert_eq!((head[0], &copied[1..]), (0, &bytemuck::cast_slice::<Unit, u64>(&units)[1..]));
+            // SAFETY: as above.
+            unsafe { copy_plainly(&units, target.as_mut_ptr().cast()) };
+            assert_eq!(
+                &bytemuck::cast_slice::<Unit, u64>(&target)[1..],
+                &bytemuck::cast_slice::<Unit, u64>(&units)[1..]
+            );
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! One lane as its keeper sees it: the segments that its writer has or will get, and how far each is on the disk.
+//!
+//! The rule that keeps the hot thread out of the kernel: nothing that it may still write is ever cleaned. Whole pages
+//! behind the cursor are let go, written out and synced; the page under it goes to the disk as a copy, in the lane's
+//! tail; the pages ahead are touched, and touched again, because the system itself writes out what has been dirty for
+//! half a minute.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rtrb::{Consumer, Producer};
+
+use super::error::JournalError;
+use super::format::{HEADER_BYTES, PREPARED_AT, Prepared, SEALED_AT, Sealed, SegmentId};
+use super::keeper::sync_folder;
+use super::lane::JournalConfig;
+use super::mapping::SegmentMap;
+use super::segment::{segment_file, unfinished_file};
+use super::tail::{PAGE, TailFile};
+use super::writer::{FullSegment, JournalWriter, ReadySegment, Shared};
+use crate::types::{DurationNs, TimestampNs};
+
+/// Bytes touched ahead of a quiet writer.
+const AHEAD_LEAST: usize = 256 << 10;
+/// A busy one gets that many times what it writes between two syncs, at most [`JournalConfig::ahead_bytes`]: seconds in
+/// which the keeper may hang in the disk.
+const AHEAD_SYNCS: usize = 64;
+/// Bytes that are touched again, and how often: what a writer may get to before the keeper comes again.
+const NEAR: usize = 256 << 10;
+const NEAR_INTERVAL: DurationNs = DurationNs::from_millis(1);
+/// The same for a segment that waits for its writer.
+const WAITING_INTERVAL: DurationNs = DurationNs::from_secs(1);
+/// Bytes written before their write-out is started without waiting for the next sync.
+const WRITE_OUT_STEP: usize = 1 << 20;
+
+/// A segment that the writer has or will get.
+#[derive(Debug)]
+struct LiveSegment {
+    map: Arc<SegmentMap>,
+    id: SegmentId,
+    /// Up to there pages were touched.
+    populated: usize,
+    /// Up to there pages were let go and their write-out was started.
+    written_out: usize,
+    /// Up to there whole pages are on the disk.
+    synced: usize,
+    /// Up to there every byte is on the disk, in the segment or in the tail.
+    kept: usize,
+    touched_at: TimestampNs,
+    opened_at: TimestampNs,
+    /// A sync of it failed: nobody knows what of it is on the disk, and asking again would be told that all is well.
+    doubtful: bool,
+}
+
+impl LiveSegment {
+    /// Touches what comes next: far ahead once, and what is near again and again.
+    fn touch(&mut self, used: usize, ahead: usize, every: DurationNs, now: TimestampNs) -> Result<usize, JournalError> {
+        let mut work = 0;
+        let wanted = page_up((used + ahead).min(self.map.len()));
+        if wanted > self.populated + ahead / 2 || (wanted == self.map.len() && self.populated < wanted) {
+            self.map.populate(self.populated, wanted)?;
+            self.populated = wanted;
+            work += 1;
+        }
+        if now.since(self.touched_at) >= every {
+            // Not counted as work: it is done whether or not anything is written.
+            self.map.populate(page_down(used), self.populated.min(page_up(used + NEAR)))?;
+            self.touched_at = now;
+        }
+        Ok(work)
+    }
+
+    /// Lets go of whole pages up to `to` and starts their write-out.
+    fn write_out(&mut self, to: usize) {
+        self.map.let_go(self.written_out, to);
+        self.map.start_write_out(self.written_out, to);
+        self.written_out = self.written_out.max(to);
+    }
+
+    /// Brings all that was written up to `used` to the disk, and never cleans the page that is being written.
+    fn sync(&mut self, used: usize, tail: &mut TailFile) -> Result<(), JournalError> {
+        let whole = page_down(used);
+        let synced = self.sync_pages(whole).and_then(|()| {
+            tail.keep(self.id, whole, used - whole, |page| self.map.read(whole, page))?;
+            self.kept = used;
+            Ok(())
+        });
+        self.doubtful |= synced.is_err();
+        synced
+    }
+
+    fn sync_pages(&mut self, whole: usize) -> Result<(), JournalError> {
+        if whole > self.synced {
+            self.write_out(whole);
+            self.map.sync_range(self.synced, whole)?;
+            self.synced = whole;
+        }
+        Ok(())
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct KeptLane {
+    /// Of the segment that is made next.
+    next: SegmentId,
+    folder: PathBuf,
+    config_digest: u64,
+    ready: Producer<ReadySegment>,
+    full: Consumer<FullSegment>,
+    shared: Arc<Shared>,
+    /// Oldest first.
+    live: VecDeque<LiveSegment>,
+    /// Absent where nothing is synced before it is sealed.
+    tail: Option<TailFile>,
+    ahead: usize,
+    synced_at: TimestampNs,
+}
+
+impl KeptLane {
+    /// Makes a lane's folder, its first segment and one more, and its writer.
+    pub(super) fn create(
+        config: &JournalConfig,
+        first: SegmentId,
+        folder: PathBuf,
+        config_digest: u64,
+    ) -> Result<(KeptLane, JournalWriter), JournalError> {
+        std::fs::create_dir(&folder).map_err(JournalError::io("create the folder", &folder))?;
+        let (ready_in, ready_out) = rtrb::RingBuffer::new(2);
+        // More than are ever in flight: one with the writer, two ready, and those just given back.
+        let (full_in, full_out) = rtrb::RingBuffer::new(8);
+        let shared = Arc::new(Shared::new());
+        let tail = config.sync_interval.map(|_| TailFile::create(&folder)).transpose()?;
+        let mut lane = KeptLane {
+            next: first,
+            folder,
+            config_digest,
+            ready: ready_in,
+            full: full_out,
+            shared: Arc::clone(&shared),
+            live: VecDeque::with_capacity(4),
+            tail,
+            ahead: AHEAD_LEAST.min(config.ahead_bytes),
+            synced_at: TimestampNs::ZERO,
+        };
+        let segment = lane.prepare(config)?;
+        lane.prepare_if_due(config)?;
+        Ok((lane, JournalWriter::new(segment, ready_out, full_in, shared)))
+    }
+
+    /// Seals, touches, writes out and syncs what is due; returns how much that was.
+    pub(super) fn step(&mut self, config: &JournalConfig, now: TimestampNs) -> Result<usize, JournalError> {
+        let mut work = 0;
+        // Read before the ring: whatever is older than this segment is in the ring by now, and is sealed before the
+        // tail says that all before its place is on the disk.
+        let (number, used) = self.shared.read_position();
+        while let Ok(full) = self.full.pop() {
+            self.seal(full)?;
+            work += 1;
+        }
+        for waiting in self.live.iter_mut().filter(|segment| segment.id.number > number) {
+            waiting.touch(0, 0, WAITING_INTERVAL, now)?;
+        }
+        let Some(active) = self.live.iter_mut().find(|segment| segment.id.number == number) else { return Ok(work) };
+        if active.opened_at == TimestampNs::ZERO {
+            active.opened_at = now;
+        }
+        let old = config.roll_age.is_some_and(|age| now.since(active.opened_at) >= age);
+        if old && used > HEADER_BYTES {
+            self.shared.roll.store(true, Ordering::Relaxed);
+        }
+        work += active.touch(used, self.ahead, NEAR_INTERVAL, now)?;
+        if used - active.written_out >= WRITE_OUT_STEP {
+            active.write_out(page_down(used));
+            work += 1;
+        }
+        let due = config.sync_interval.is_some_and(|interval| now.since(self.synced_at) >= interval);
+        if let (true, true, Some(tail)) = (due, used > active.kept, &mut self.tail) {
+            let wrote = used - active.kept;
+            active.sync(used, tail)?;
+            self.ahead = (wrote * AHEAD_SYNCS).clamp(AHEAD_LEAST.min(config.ahead_bytes), config.ahead_bytes);
+            self.synced_at = now;
+            work += 1;
+        }
+        Ok(work)
+    }
+
+    /// Makes the next segment and hands it to the writer, when none waits; returns how much that was.
+    pub(super) fn prepare_if_due(&mut self, config: &JournalConfig) -> Result<usize, JournalError> {
+        if self.ready.slots() < self.ready.buffer().capacity() {
+            return Ok(0);
+        }
+        let segment = self.prepare(config)?;
+        // There is room: nothing is in it.
+        let _ = self.ready.push(segment);
+        Ok(1)
+    }
+
+    fn prepare(&mut self, config: &JournalConfig) -> Result<ReadySegment, JournalError> {
+        let id = self.next;
+        let mut map = SegmentMap::create(&unfinished_file(&self.folder, id.number), config.segment_bytes)?;
+        let header = Prepared::new(id, config.segment_bytes, self.config_digest);
+        map.write_header_part(PREPARED_AT, bytemuck::bytes_of(&header));
+        // A file of the final name is a segment, whatever happens to the power.
+        map.sync_range(0, HEADER_BYTES)?;
+        let populated = page_up((HEADER_BYTES + self.ahead).min(map.len()));
+        map.populate(0, populated)?;
+        map.rename(&segment_file(&self.folder, id.number))?;
+        sync_folder(&self.folder)?;
+        let map = Arc::new(map);
+        self.live.push_back(LiveSegment {
+            map: Arc::clone(&map),
+            id,
+            populated,
+            written_out: 0,
+            synced: 0,
+            kept: HEADER_BYTES,
+            touched_at: TimestampNs::ZERO,
+            opened_at: TimestampNs::ZERO,
+            doubtful: false,
+        });
+        self.next.number += 1;
+        Ok(ReadySegment { map, number: id.number, crc_seed: id.crc_seed() })
+    }
+
+    /// Syncs, seals and cuts a segment that the writer has left. One whose sync has failed is never sealed: its end is
+    /// found by its reader, record by record.
+    fn seal(&mut self, full: FullSegment) -> Result<(), JournalError> {
+        let doubtful = self.live.iter().any(|segment| segment.id.number == full.number && segment.doubtful);
+        self.live.retain(|segment| segment.id.number != full.number);
+        if doubtful {
+            let path = full.map.path().to_owned();
+            return Err(JournalError::Segment { path, why: "it stays unsealed, because a sync of it failed" });
+        }
+        let id = SegmentId { number: full.number, ..self.next };
+        let used = full.used_bytes as u64;
+        // Records first, then the word that says that they are all there.
+        full.map.sync()?;
+        let sealed = Sealed::new(id.crc_seed(), full.last_seq, full.last_seq + 1 - full.first_seq, used);
+        full.map.write_header_part(SEALED_AT, bytemuck::bytes_of(&sealed));
+        full.map.truncate(used)?;
+        full.map.sync()
+    }
+
+    /// Seals all when the writer is gone, and syncs otherwise.
+    pub(super) fn close(&mut self) -> Result<(), JournalError> {
+        // Read before the rings: a writer that is gone by now has put everything into them.
+        let gone = self.shared.writer_gone.load(Ordering::Acquire);
+        while let Ok(full) = self.full.pop() {
+            self.seal(full)?;
+        }
+        let (number, used) = self.shared.read_position();
+        let Some(active) = self.live.iter().find(|segment| segment.id.number == number) else { return Ok(()) };
+        if !gone {
+            let path = active.map.path().to_owned();
+            return match active.doubtful {
+                true => Err(JournalError::Segment { path, why: "a sync of it failed" }),
+                false => active.map.sync(),
+            };
+        }
+        let full = FullSegment {
+            map: Arc::clone(&active.map),
+            number,
+            first_seq: self.shared.first_seq.load(Ordering::Acquire),
+            last_seq: self.shared.last_seq.load(Ordering::Acquire),
+            used_bytes: used,
+        };
+        let sealed = self.seal(full);
+        for unused in self.live.drain(..) {
+            let path = unused.map.path();
+            std::fs::remove_file(path).map_err(JournalError::io("remove the unused segment", path))?;
+        }
+        if let (Ok(()), Some(tail)) = (&sealed, self.tail.take()) {
+            // All that it keeps is in sealed segments now.
+            tail.remove()?;
+        }
+        sync_folder(&self.folder).and(sealed)
+    }
+}
+
+const fn page_up(bytes: usize) -> usize {
+    bytes.div_ceil(PAGE) * PAGE
+}
+
+const fn page_down(bytes: usize) -> usize {
+    bytes / PAGE * PAGE
+}
