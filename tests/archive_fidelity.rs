@@ -271,6 +271,36 @@ fn a_conversion_killed_anywhere_leaves_whole_files_only_and_is_resumed() {
 }
 
 #[test]
+fn a_disk_that_fills_up_leaves_whole_files_only_and_is_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = Plan { symbols: 1, records: 8_000, hours: 4, segment_bytes: 4 << 20 };
+    let session = write_session(dir.path(), 26, &plan);
+    let reference = dir.path().join("reference");
+    convert(&session, &reference, &ConvertOptions::default()).unwrap();
+    let wanted = files_under(&reference);
+    let out = dir.path().join("archive");
+    // Whatever is written to the third file before it has its name finds the disk full.
+    let third = out.join(wanted.keys().nth(2).unwrap());
+    std::fs::create_dir_all(third.parent().unwrap()).unwrap();
+    let unfinished = format!(".{}.new", third.file_name().unwrap().to_str().unwrap());
+    std::os::unix::fs::symlink("/dev/full", third.with_file_name(unfinished)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_touchline"));
+    let done = command.arg("convert").arg(&session).arg("--out").arg(&out).output().unwrap();
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(5), "{told}");
+    assert!(told.contains("E_OUT_002") && told.contains(third.to_str().unwrap()), "{told}");
+    let left = files_under(&out);
+    assert!(left.len() >= 2 && left.len() < wanted.len(), "{:?}", left.keys());
+    for (name, bytes) in &left {
+        assert!(wanted.get(name) == Some(bytes), "{name} is not whole");
+    }
+    // With room again the rest is made, and what was whole is kept.
+    let summary = convert(&session, &out, &ConvertOptions::default()).unwrap();
+    assert_eq!(summary.kept as usize, left.len());
+    assert!(files_under(&out) == wanted);
+}
+
+#[test]
 fn a_session_that_grew_is_converted_again_where_it_grew() {
     let dir = tempfile::tempdir().unwrap();
     let plan = Plan { symbols: 1, records: 8_000, hours: 4, segment_bytes: 4 << 20 };
