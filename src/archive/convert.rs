@@ -34,8 +34,8 @@ pub struct ConvertOptions {
 
 impl Default for ConvertOptions {
     fn default() -> Self {
-        // A row group of `orderbook` waits in 12 MB; four of them fit.
-        ConvertOptions { tables: Vec::new(), hours: None, group_rows: 128 << 10, waiting_bytes: 64 << 20 }
+        // A row group of `orderbook` waits in about 3 MB; ten of them fit.
+        ConvertOptions { tables: Vec::new(), hours: None, group_rows: 128 << 10, waiting_bytes: 32 << 20 }
     }
 }
 
@@ -246,7 +246,7 @@ impl<'a> Session<'a> {
             time: header.ts,
             seq: header.seq,
             flags: header.flags,
-            bytes: record.payload,
+            digest: u64::from(header.crc),
         }
     }
 

@@ -69,10 +69,9 @@ impl MarketRecord<'_> {
         if bids + asks == 0 {
             Self::no_level(rows);
         } else {
-            let levels = || depth.bids.iter().chain(depth.asks);
             rows.two_texts((side_word(Side::Bid), bids), (side_word(Side::Ask), asks));
-            rows.numbers(levels().map(|level: &Level| level.price.ticks()));
-            rows.numbers(levels().map(|level: &Level| level.qty.lots()));
+            rows.numbers([depth.bids, depth.asks], |level: &Level| level.price.ticks());
+            rows.numbers([depth.bids, depth.asks], |level: &Level| level.qty.lots());
             rows.scaled(2, self.instrument.spec.tick_e8);
             rows.scaled(2, self.instrument.spec.lot_e8);
         }

@@ -17,6 +17,7 @@ mod partition;
 mod read;
 mod rerun;
 mod rows;
+mod runs;
 mod store;
 mod summary;
 mod table;

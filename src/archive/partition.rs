@@ -1,6 +1,7 @@
 //! One Parquet file in the making: `<table>/<SYMBOL>/YYYY-MM-DD/HH.parquet`.
 
 use std::fs::File;
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,6 @@ use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::chunk::ChunkEncoder;
 use super::error::ArchiveError;
@@ -38,6 +38,9 @@ pub(super) const SUMS_KEY: &str = "touchline.sums";
 
 /// Version of the tables' columns. 2: `notice` in `orderbook`, tables `kpi` and `raw`.
 const TABLE_VERSION: u32 = 2;
+
+/// Bytes of a file that wait for one write: the crate hands over a few thousand at a time.
+const WRITE_BYTES: usize = 64 << 10;
 
 /// Nanoseconds of an hour.
 const HOUR_NS: u64 = 3_600_000_000_000;
@@ -94,7 +97,7 @@ pub(super) struct Partition {
 /// What becomes of the rows.
 enum Sink {
     /// They are written to a file beside the final one.
-    Write { writer: Box<SerializedFileWriter<File>>, temporary: PathBuf, before: Option<Existing> },
+    Write { writer: Box<SerializedFileWriter<BufWriter<File>>>, temporary: PathBuf, before: Option<Existing> },
     /// The final file is there already, made by an earlier conversion: it is only seen whether it holds these rows.
     Compare(Existing),
     /// They are kept in memory, a row group each.
@@ -137,6 +140,7 @@ impl Partition {
                 let failed = |source| ArchiveError::Parquet { path: path.clone(), source };
                 let schema = Arc::new(parse_message_type(&table.schema_text()).map_err(failed)?);
                 let properties = Arc::new(properties(instrument));
+                let file = BufWriter::with_capacity(WRITE_BYTES, file);
                 let writer = SerializedFileWriter::new(file, schema, properties).map_err(failed)?;
                 Sink::Write { writer: Box::new(writer), temporary, before }
             }
@@ -163,8 +167,11 @@ impl Partition {
             self.sessions.push(origin.session.to_owned());
             self.venues.push(origin.venue.to_owned());
         }
-        let place = origin.seq ^ origin.time.nanos().rotate_left(32) ^ (u64::from(origin.flags.0) << 56);
-        self.source = xxh3_64_with_seed(origin.bytes, self.source.rotate_left(1) ^ place);
+        for part in [origin.seq, origin.time.nanos(), u64::from(origin.flags.0), origin.digest] {
+            // Multiplying by an odd number loses nothing, and folding brings the high bits to where they matter.
+            let mixed = (self.source.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            self.source = mixed ^ (mixed >> 32);
+        }
     }
 
     /// Writes the waiting rows as a row group; keeps their memory for the next ones when `kept`.
@@ -223,7 +230,10 @@ impl Partition {
             writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
         let finished = writer.into_inner().map_err(|source| ArchiveError::Parquet { path: path.clone(), source });
-        let synced = finished.and_then(|file| file.sync_all().map_err(ArchiveError::io("sync", &path)));
+        let synced = finished.and_then(|file| {
+            let whole = file.into_inner().map_err(std::io::IntoInnerError::into_error);
+            whole.and_then(|file| file.sync_all()).map_err(ArchiveError::io("write and sync", &path))
+        });
         let named = synced.and_then(|()| {
             std::fs::rename(&temporary, &path).map_err(ArchiveError::io("name the finished file", &path))
         });
@@ -294,11 +304,12 @@ pub(super) fn write_held(
     let file = File::create(path).map_err(ArchiveError::io("create", path))?;
     let write = || {
         let schema = Arc::new(parse_message_type(&table.schema_text())?);
+        let file = BufWriter::with_capacity(WRITE_BYTES, file);
         let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties(instrument)))?;
         for rows in groups {
             write_group(&mut writer, rows, encoder)?;
         }
-        writer.close()
+        writer.into_inner()?.into_inner().map_err(|error| ParquetError::External(Box::new(error.into_error())))
     };
     write().map(drop).map_err(|source| ArchiveError::Parquet { path: path.to_owned(), source })
 }
@@ -331,7 +342,7 @@ fn properties(instrument: &Instrument) -> WriterProperties {
 }
 
 fn write_group(
-    writer: &mut SerializedFileWriter<File>,
+    writer: &mut SerializedFileWriter<BufWriter<File>>,
     rows: &Rows,
     encoder: &mut ChunkEncoder,
 ) -> Result<(), ParquetError> {

@@ -4,6 +4,8 @@
 //! and are not compared here (`touchline replay` does that). A row says how things stood when its second began. A
 //! journal that is damaged has rows up to the damage; a session without decisions has none.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::error::ArchiveError;
 use super::store::{Origin, Store};
 use super::summary::Summary;
@@ -82,15 +84,8 @@ pub(super) fn kpi_rows(
             let ts = TimestampNs::from_nanos(second * SECOND_NS);
             for instrument in instruments {
                 let snapshot = pipeline.snapshot(instrument.id);
-                let text = format!("{snapshot:?}");
-                let origin = Origin {
-                    session,
-                    venue: &info.venue_profile,
-                    time: ts,
-                    seq,
-                    flags: Flags::NONE,
-                    bytes: text.as_bytes(),
-                };
+                let digest = xxh3_64(format!("{snapshot:?}").as_bytes());
+                let origin = Origin { session, venue: &info.venue_profile, time: ts, seq, flags: Flags::NONE, digest };
                 store.row(Table::Kpi, instrument, origin, |rows| {
                     kpi_row(ts, seq, instrument, &snapshot, session, rows);
                 })?;

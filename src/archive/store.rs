@@ -22,6 +22,9 @@ const GROUP_BYTES: usize = 24 << 20;
 /// need now and then would add up.
 const KEEPING_FILES: usize = 4;
 
+/// Hints at open files; a wrong one costs a search.
+const HINTS: usize = 256;
+
 /// The open files.
 pub(super) struct Store {
     out: PathBuf,
@@ -34,7 +37,10 @@ pub(super) struct Store {
     names: BTreeSet<String>,
     /// Files to be written whatever stands in their place.
     anew: BTreeSet<PathBuf>,
-    open: BTreeMap<Key, Partition>,
+    /// In no order: few, and found again by `hints`.
+    open: Vec<(Key, Partition)>,
+    /// Where in `open` the rows of a table and instrument last went.
+    hints: [usize; HINTS],
     /// Bytes of rows in memory.
     waiting_bytes: usize,
     /// Paths given to files of this conversion.
@@ -75,8 +81,8 @@ pub(super) struct Origin<'a> {
     /// Number of the record.
     pub seq: u64,
     pub flags: Flags,
-    /// What else the row follows from.
-    pub bytes: &'a [u8],
+    /// Digest of what else the row follows from: a record's checksum, which reading has made sure of.
+    pub digest: u64,
 }
 
 impl Store {
@@ -94,7 +100,8 @@ impl Store {
             hours: None,
             names,
             anew,
-            open: BTreeMap::new(),
+            open: Vec::new(),
+            hints: [0; HINTS],
             waiting_bytes: 0,
             taken: HashSet::new(),
             encoder: ChunkEncoder::new().map_err(ArchiveError::io("prepare the compression for", out))?,
@@ -119,10 +126,7 @@ impl Store {
 
     /// Row groups that were not written.
     pub(super) fn held(&mut self) -> Result<Vec<Held>, ArchiveError> {
-        let keys: Vec<Key> = self.open.keys().copied().collect();
-        for key in keys {
-            self.close(&key)?;
-        }
+        self.close_all()?;
         Ok(self.held.take().unwrap_or_default())
     }
 
@@ -148,25 +152,17 @@ impl Store {
             return Ok(());
         }
         let key: Key = (table, spec.symbol, (spec.tick_e8, spec.lot_e8), hour);
-        if !self.open.contains_key(&key) {
-            // Clocks step back by moments, not by hours: what ended an hour ago gets no more rows, save in a file
-            // of its own.
-            let first = (table, spec.symbol, key.2, 0);
-            let last = (table, spec.symbol, key.2, hour.saturating_sub(1));
-            let ended: Vec<Key> = self.open.range(first..last).map(|(&key, _)| key).collect();
-            for old in ended {
-                self.close(&old)?;
-            }
-            let path = self.free_path(table, origin.session, instrument, hour)?;
-            let anew = self.anew.contains(&path);
-            let partition = match self.held {
-                Some(_) => Partition::hold(table, path, self.cut),
-                None => Partition::create(table, instrument, path, self.cut, anew)?,
+        let hint = (table as usize + Table::ALL.len() * instrument.id.index()) % HINTS;
+        let mut at = self.hints[hint];
+        if self.open.get(at).is_none_or(|(known, _)| *known != key) {
+            at = match self.open.iter().position(|(known, _)| *known == key) {
+                Some(at) => at,
+                None => self.begin(key, instrument, origin.session)?,
             };
-            self.open.insert(key, partition);
+            self.hints[hint] = at;
         }
         let keeps = self.open.len() <= KEEPING_FILES;
-        let Some(partition) = self.open.get_mut(&key) else { return Ok(()) };
+        let partition = &mut self.open[at].1;
         partition.note(&origin);
         let before = partition.rows.waiting_bytes;
         fill(&mut partition.rows);
@@ -178,6 +174,26 @@ impl Store {
             self.flush_fullest()?;
         }
         Ok(())
+    }
+
+    /// Opens a file and closes those of its rows' earlier hours. Returns its place among the open ones.
+    fn begin(&mut self, key: Key, instrument: &Instrument, session: &str) -> Result<usize, ArchiveError> {
+        let (table, symbol, steps, hour) = key;
+        // Clocks step back by moments, not by hours: what ended an hour ago gets no more rows, save in a file of its own.
+        let ended =
+            |(known, _): &(Key, Partition)| (known.0, known.1, known.2) == (table, symbol, steps) && known.3 + 1 < hour;
+        while let Some(at) = self.open.iter().position(ended) {
+            let old = self.open.swap_remove(at);
+            self.close(old)?;
+        }
+        let path = self.free_path(table, session, instrument, hour)?;
+        let anew = self.anew.contains(&path);
+        let partition = match self.held {
+            Some(_) => Partition::hold(table, path, self.cut),
+            None => Partition::create(table, instrument, path, self.cut, anew)?,
+        };
+        self.open.push((key, partition));
+        Ok(self.open.len() - 1)
     }
 
     /// The file's path: plain where it is free, or holds nothing but what is converted again now; else with the
@@ -209,15 +225,25 @@ impl Store {
     }
 
     fn flush_fullest(&mut self) -> Result<(), ArchiveError> {
-        if let Some(partition) = self.open.values_mut().max_by_key(|partition| partition.rows.waiting_bytes) {
+        let fullest =
+            self.open.iter_mut().map(|(_, partition)| partition).max_by_key(|partition| partition.rows.waiting_bytes);
+        if let Some(partition) = fullest {
             self.waiting_bytes -= partition.rows.waiting_bytes;
             partition.flush(&mut self.encoder, false)?;
         }
         Ok(())
     }
 
-    fn close(&mut self, key: &Key) -> Result<(), ArchiveError> {
-        let Some(partition) = self.open.remove(key) else { return Ok(()) };
+    fn close_all(&mut self) -> Result<(), ArchiveError> {
+        // In the order of their names, so that the summary's notes come in it too.
+        self.open.sort_by_key(|(key, _)| *key);
+        for open in std::mem::take(&mut self.open) {
+            self.close(open)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, (key, partition): (Key, Partition)) -> Result<(), ArchiveError> {
         self.waiting_bytes -= partition.rows.waiting_bytes;
         let (path, rows) = match partition.finish(&mut self.encoder)? {
             Finished::Written(path, rows) => {
@@ -249,10 +275,7 @@ impl Store {
 
     /// Finishes every file. What the files hold goes into `summary`.
     pub(super) fn finish(mut self, summary: &mut Summary) -> Result<Outcome, ArchiveError> {
-        let keys: Vec<Key> = self.open.keys().copied().collect();
-        for key in keys {
-            self.close(&key)?;
-        }
+        self.close_all()?;
         for (table, (rows, sums)) in &self.sums {
             let part = summary.tables.entry(table.name().to_owned()).or_default();
             part.rows = *rows;

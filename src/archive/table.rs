@@ -50,16 +50,6 @@ pub(super) enum ColumnKind {
 }
 
 impl ColumnKind {
-    /// Bytes that a waiting value takes, save those of its own text.
-    pub(super) const fn waiting_bytes(self) -> usize {
-        match self {
-            Time | Id | SignedId | Amount | Decimal(_) | Float => 8,
-            Word => 4,
-            Flag => 1,
-            Text | Bytes => 0,
-        }
-    }
-
     /// Whether the column's values have an exact sum.
     pub(super) const fn has_sum(self) -> bool {
         !matches!(self, Word | Text | Bytes | Float)

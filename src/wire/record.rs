@@ -172,6 +172,8 @@ pub struct Header {
     pub ts: TimestampNs,
     /// Payload bytes.
     pub len: u32,
+    /// CRC32C of the record's place and bytes, as its journal holds it; zero on links.
+    pub crc: u32,
 }
 
 /// Why bytes are not a record.
@@ -221,6 +223,7 @@ impl<'a> Record<'a> {
             seq: raw.seq,
             ts: TimestampNs::from_nanos(raw.ts),
             len: raw.len,
+            crc: raw.crc,
         };
         Ok(Record { header, payload })
     }

@@ -2,50 +2,60 @@
 //!
 //! Source: Encodings.md of the Parquet format, "Run Length Encoding / Bit-Packing Hybrid (RLE = 3)".
 
+use super::Runs;
+
 /// Bits that numbers below `count` need.
 pub(super) fn width_for(count: usize) -> u32 {
     usize::BITS - count.saturating_sub(1).leading_zeros()
 }
 
-/// Appends `values`, each of at most `width` bits.
-pub(super) fn encode<T: Copy + Eq + Into<u32>>(values: &[T], width: u32, out: &mut Vec<u8>) {
+/// Appends the values of runs, each of at most `width` bits.
+pub(super) fn encode<T: Copy + Eq + Into<u32>>(runs: &Runs<T>, width: u32, out: &mut Vec<u8>) {
     // Whole groups of eight that have no long run, waiting to become one bit-packed run.
-    let mut literals = 0;
-    let mut at = 0;
-    while at < values.len() {
-        let first = values[at];
-        let run = values[at..].iter().take_while(|&&value| value == first).count();
-        if run >= 8 {
-            pack(&values[literals..at], width, out);
-            varint((run as u64) << 1, out);
-            out.extend_from_slice(&first.into().to_le_bytes()[..width.div_ceil(8) as usize]);
-            at += run;
-            literals = at;
+    let mut literals = Vec::new();
+    for (value, mut times) in runs.iter() {
+        let open = (8 - literals.len() % 8) % 8;
+        let filling = open.min(times);
+        literals.resize(literals.len() + filling, value);
+        times -= filling;
+        if times >= 8 {
+            pack(&literals, width, out);
+            literals.clear();
+            varint((times as u64) << 1, out);
+            out.extend_from_slice(&value.into().to_le_bytes()[..width.div_ceil(8) as usize]);
         } else {
-            at = (at + 8).min(values.len());
+            literals.resize(literals.len() + times, value);
         }
     }
-    pack(&values[literals..], width, out);
+    pack(&literals, width, out);
 }
 
-/// Appends one bit-packed run; the last group is filled up with zeros.
+/// Appends values that hardly ever repeat, each of at most `width` bits.
+pub(super) fn encode_each(values: &[u32], width: u32, out: &mut Vec<u8>) {
+    pack(values, width, out);
+}
+
+/// Appends one bit-packed run; the last group of eight is filled up with zeros.
 fn pack<T: Copy + Into<u32>>(values: &[T], width: u32, out: &mut Vec<u8>) {
     if values.is_empty() {
         return;
     }
-    varint(((values.len().div_ceil(8) as u64) << 1) | 1, out);
-    for group in values.chunks(8) {
-        let (mut word, mut bits) = (0_u64, 0);
-        for index in 0..8 {
-            word |= u64::from(group.get(index).map_or(0, |&value| value.into())) << bits;
-            bits += width;
-            while bits >= 8 {
-                out.push(word as u8);
-                word >>= 8;
-                bits -= 8;
-            }
+    let groups = values.len().div_ceil(8);
+    varint(((groups as u64) << 1) | 1, out);
+    let end = out.len() + groups * width as usize;
+    let (mut word, mut bits) = (0_u64, 0);
+    for &value in values {
+        word |= u64::from(value.into()) << bits;
+        bits += width;
+        // Widths are 32 at most, so half a word is always free for the next value.
+        if bits >= 32 {
+            out.extend_from_slice(&(word as u32).to_le_bytes());
+            word >>= 32;
+            bits -= 32;
         }
     }
+    out.extend_from_slice(&word.to_le_bytes());
+    out.resize(end, 0);
 }
 
 /// Appends an unsigned LEB128 number.
@@ -65,11 +75,15 @@ mod tests {
     fn runs_and_groups_are_as_the_format_draws_them() {
         // The format's own example: 0 to 7 in three bits is the bytes 10001000 11000110 11111010.
         let mut out = Vec::new();
-        encode(&[0_u32, 1, 2, 3, 4, 5, 6, 7], 3, &mut out);
+        encode_each(&[0, 1, 2, 3, 4, 5, 6, 7], 3, &mut out);
         assert_eq!(out, [0b11, 0b1000_1000, 0b1100_0110, 0b1111_1010]);
         out.clear();
-        encode(&[1_u8; 100], 1, &mut out);
+        encode(&[true; 100].into_iter().collect(), 1, &mut out);
         assert_eq!(out, [0b1100_1000, 1, 1]);
+        // Three of one kind, then twenty of another: the first eight are packed, the rest is a run.
+        out.clear();
+        encode(&[[true; 3].as_slice(), &[false; 20]].concat().into_iter().collect(), 1, &mut out);
+        assert_eq!(out, [0b11, 0b0000_0111, 15 << 1, 0]);
     }
 
     #[test]

@@ -21,8 +21,9 @@ pub(super) struct Ladder {
 impl Ladder {
     /// Makes the dictionary of `steps` times `step`. `false`, and nothing to be used, when they spread too far or repeat
     /// too little for a dictionary to be worth it.
-    pub(super) fn climb(&mut self, steps: &[i64], step: i64) -> bool {
-        let (Some(&least), Some(&most)) = (steps.iter().min(), steps.iter().max()) else { return false };
+    ///
+    /// `least` and `most` are those of the steps.
+    pub(super) fn climb(&mut self, steps: &[i64], (least, most): (i64, i64), step: i64) -> bool {
         let Some(spread) = most.checked_sub(least).and_then(|spread| usize::try_from(spread).ok()) else {
             return false;
         };
@@ -54,12 +55,12 @@ mod tests {
     fn each_row_finds_its_decimal() {
         let mut ladder = Ladder::default();
         let steps: Vec<i64> = (0..1_000).map(|row| 50 - row * row % 17).collect();
-        assert!(ladder.climb(&steps, 1_000_000));
+        assert!(ladder.climb(&steps, (34, 50), 1_000_000));
         for (row, &number) in steps.iter().enumerate() {
             assert_eq!(ladder.rungs[ladder.numbers[row] as usize], number * 1_000_000);
         }
-        assert!(!ladder.climb(&[1, 1 << 20], 1), "too far apart");
-        assert!(!ladder.climb(&(0..1_000).collect::<Vec<_>>(), 1), "all different");
-        assert!(!ladder.climb(&[i64::MIN, i64::MAX], 1) && !ladder.climb(&[], 1));
+        assert!(!ladder.climb(&[1, 1 << 20], (1, 1 << 20), 1), "too far apart");
+        assert!(!ladder.climb(&(0..1_000).collect::<Vec<_>>(), (0, 999), 1), "all different");
+        assert!(!ladder.climb(&[i64::MIN, i64::MAX], (i64::MIN, i64::MAX), 1));
     }
 }

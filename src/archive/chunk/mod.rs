@@ -22,11 +22,20 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 use self::ladder::Ladder;
-use super::rows::{ColumnRows, Values, Words};
-use super::table::ColumnKind;
+use super::rows::{ColumnRows, Values};
+use super::runs::Runs;
 
 /// Compression level: the one at which zstd is fastest before it gives up size.
 const ZSTD_LEVEL: i32 = 1;
+
+/// The numbers of an amount or a decimal: each is a step so many times.
+#[derive(Clone, Copy, Default)]
+struct Numbers<'a> {
+    steps: &'a [i64],
+    /// Least and greatest of them.
+    extremes: Option<(i64, i64)>,
+    step: i64,
+}
 
 /// Makes column chunks; keeps its buffers and its compressor between them.
 pub(super) struct ChunkEncoder {
@@ -36,6 +45,8 @@ pub(super) struct ChunkEncoder {
     /// The page after it.
     packed: Vec<u8>,
     ladder: Ladder,
+    /// Least and greatest number of each column of the row group, as far as they were asked for.
+    extremes: Vec<Option<(i64, i64)>>,
 }
 
 impl ChunkEncoder {
@@ -45,7 +56,13 @@ impl ChunkEncoder {
     /// When zstd has no memory.
     pub(super) fn new() -> std::io::Result<ChunkEncoder> {
         let compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
-        Ok(ChunkEncoder { compressor, plain: Vec::new(), packed: Vec::new(), ladder: Ladder::default() })
+        Ok(ChunkEncoder {
+            compressor,
+            plain: Vec::new(),
+            packed: Vec::new(),
+            ladder: Ladder::default(),
+            extremes: Vec::new(),
+        })
     }
 
     /// Encodes the waiting values of a column of `all`: the chunk's bytes and what the footer says about them.
@@ -57,28 +74,40 @@ impl ChunkEncoder {
         about: &ColumnDescPtr,
     ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
         let column = &all[at];
-        let is_ladder = column.scaled.is_some_and(|(back, step)| self.climb(column, &all[at - back], step));
+        // A row group begins with its first column.
+        if at == 0 {
+            self.extremes.clear();
+            self.extremes.resize(all.len(), None);
+        }
+        // Decimals that are not kept are made of another column's numbers.
+        let (source, step) = column.scaled.map_or((at, 1), |(back, step)| (at - back, step));
+        let mut numbers = Numbers::default();
+        if let Values::Integers(values) = &all[source].values {
+            let known = &mut self.extremes[source];
+            *known = known.or_else(|| extremes(values));
+            numbers = Numbers { steps: values, extremes: *known, step };
+        }
+        let is_ladder = column.scaled.is_some()
+            && numbers.extremes.is_some_and(|extremes| self.ladder.climb(numbers.steps, extremes, step));
         let mut sink = TrackedWrite::new(Vec::new());
         let mut pages = SerializedPageWriter::new(&mut sink);
         let (mut compressed, mut uncompressed) = (0, 0);
         let (mut dictionary_at, mut encodings) = (None, Vec::with_capacity(3));
-        let encoding = match (&column.values, column.column.kind) {
-            (Values::Integers(_), ColumnKind::Time | ColumnKind::Id | ColumnKind::SignedId) => {
-                Encoding::DELTA_BINARY_PACKED
-            }
-            (Values::Integers(_), _) if is_ladder => Encoding::RLE_DICTIONARY,
-            (Values::Integers(_) | Values::Floats(_), _) => Encoding::BYTE_STREAM_SPLIT,
-            (Values::Words(_), _) => Encoding::RLE_DICTIONARY,
-            (Values::Flags(_) | Values::Texts(_), _) => Encoding::PLAIN,
+        let encoding = match &column.values {
+            Values::Steps(_) => Encoding::DELTA_BINARY_PACKED,
+            Values::Integers(_) if is_ladder => Encoding::RLE_DICTIONARY,
+            Values::Integers(_) | Values::Floats(_) => Encoding::BYTE_STREAM_SPLIT,
+            Values::Words(_) => Encoding::RLE_DICTIONARY,
+            Values::Flags(_) | Values::Texts(_) => Encoding::PLAIN,
         };
         if encoding == Encoding::RLE_DICTIONARY {
             self.plain.clear();
             let known = match &column.values {
                 Values::Words(words) => {
-                    for word in words.dictionary() {
+                    for word in &words.known {
                         put_text(word, &mut self.plain);
                     }
-                    words.dictionary().len()
+                    words.known.len()
                 }
                 _ => {
                     self.plain.extend_from_slice(bytemuck::cast_slice(&self.ladder.rungs));
@@ -98,7 +127,7 @@ impl ChunkEncoder {
         }
         self.plain.clear();
         self.put_levels(column);
-        self.put_values(&column.values, encoding);
+        self.put_values(&column.values, numbers, encoding);
         let page = Page::DataPage {
             buf: self.compress()?,
             num_values: rows as u32,
@@ -120,7 +149,7 @@ impl ChunkEncoder {
             .set_total_uncompressed_size(uncompressed as i64)
             .set_data_page_offset(spec.offset as i64)
             .set_dictionary_page_offset(dictionary_at)
-            .set_statistics(statistics(column, about))
+            .set_statistics(statistics(column, numbers, about))
             .build()?;
         let bytes = Bytes::from(sink.into_inner()?);
         let close = ColumnCloseResult {
@@ -134,16 +163,6 @@ impl ChunkEncoder {
         Ok((bytes, close))
     }
 
-    /// Makes a dictionary of a column of decimals, whose numbers of steps are `steps`; `false` when they spread too far.
-    fn climb(&mut self, column: &ColumnRows, steps: &ColumnRows, step: i64) -> bool {
-        match (&column.values, &steps.values) {
-            (Values::Integers(values), Values::Integers(steps)) if values.len() == steps.len() => {
-                self.ladder.climb(steps, step)
-            }
-            _ => false,
-        }
-    }
-
     /// Which rows have a value: nothing for a required column, a length and runs of 0 and 1 for another.
     fn put_levels(&mut self, column: &ColumnRows) {
         if !column.column.optional {
@@ -155,26 +174,22 @@ impl ChunkEncoder {
         self.plain[..4].copy_from_slice(&len.to_le_bytes());
     }
 
-    fn put_values(&mut self, values: &Values, encoding: Encoding) {
+    fn put_values(&mut self, values: &Values, numbers: Numbers<'_>, encoding: Encoding) {
         let out = &mut self.plain;
         match values {
-            Values::Integers(values) if encoding == Encoding::DELTA_BINARY_PACKED => delta::encode(values, out),
+            Values::Steps(values) => delta::encode(values, out),
             Values::Integers(_) if encoding == Encoding::RLE_DICTIONARY => {
                 let width = hybrid::width_for(self.ladder.rungs.len());
                 out.push(width as u8);
-                hybrid::encode(&self.ladder.numbers, width, out);
+                hybrid::encode_each(&self.ladder.numbers, width, out);
             }
-            Values::Integers(values) => planes::encode(bytemuck::cast_slice(values), out),
-            Values::Floats(values) => planes::encode(bytemuck::cast_slice(values), out),
-            Values::Flags(values) => out.extend(
-                values
-                    .chunks(8)
-                    .map(|group| group.iter().enumerate().fold(0, |byte, (bit, &flag)| byte | (u8::from(flag) << bit))),
-            ),
+            Values::Integers(_) => planes::encode(bytemuck::cast_slice(numbers.steps), numbers.step as u64, out),
+            Values::Floats(values) => planes::encode(bytemuck::cast_slice(values), 1, out),
+            Values::Flags(values) => put_bits(values, out),
             Values::Words(words) => {
-                let width = hybrid::width_for(words.dictionary().len());
+                let width = hybrid::width_for(words.known.len());
                 out.push(width as u8);
-                hybrid::encode(words.numbers(), width, out);
+                hybrid::encode(&words.numbers, width, out);
             }
             // They wait in the form in which they are written.
             Values::Texts(texts) => out.extend_from_slice(texts),
@@ -191,45 +206,62 @@ impl ChunkEncoder {
     }
 }
 
+/// Appends flags in Parquet's plain form: a bit each, the first in the lowest.
+fn put_bits(flags: &Runs<bool>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + flags.len().div_ceil(8), 0);
+    let bits = &mut out[start..];
+    let mut at = 0;
+    for (flag, times) in flags.iter() {
+        if flag {
+            for bit in at..at + times {
+                bits[bit / 8] |= 1 << (bit % 8);
+            }
+        }
+        at += times;
+    }
+}
+
 /// Appends a text in Parquet's plain form.
 pub(super) fn put_text(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&(text.len() as u32).to_le_bytes());
     out.extend_from_slice(text);
 }
 
+/// Least and greatest number; `None` without any.
+fn extremes(numbers: &[i64]) -> Option<(i64, i64)> {
+    let &first = numbers.first()?;
+    Some(numbers.iter().fold((first, first), |(least, most), &number| (least.min(number), most.max(number))))
+}
+
 /// Least and greatest value and how many are missing, for readers that skip row groups.
-fn statistics(column: &ColumnRows, about: &ColumnDescPtr) -> Statistics {
+fn statistics(column: &ColumnRows, numbers: Numbers<'_>, about: &ColumnDescPtr) -> Statistics {
     let nulls = Some(column.nulls as u64);
     match &column.values {
-        Values::Integers(values) => {
+        Values::Steps(values) => {
             let is_unsigned =
                 matches!(about.logical_type_ref(), Some(LogicalType::Integer(integer)) if !integer.is_signed);
             // Unsigned numbers compare as such: flipping the sign bit makes their order the signed one.
             let flip = if is_unsigned { i64::MIN } else { 0 };
-            let min = values.iter().map(|&value| value ^ flip).min().map(|value| value ^ flip);
-            let max = values.iter().map(|&value| value ^ flip).max().map(|value| value ^ flip);
+            let min = values.values().map(|value| value ^ flip).min().map(|value| value ^ flip);
+            let max = values.values().map(|value| value ^ flip).max().map(|value| value ^ flip);
             Statistics::int64(min, max, None, nulls, false)
+        }
+        Values::Integers(_) => {
+            let (min, max) = numbers.extremes.unzip();
+            let scaled = |number: Option<i64>| number.map(|number| number * numbers.step);
+            Statistics::int64(scaled(min), scaled(max), None, nulls, false)
         }
         Values::Floats(values) => {
             let numbers = || values.iter().copied().filter(|value| !value.is_nan());
             Statistics::double(numbers().reduce(f64::min), numbers().reduce(f64::max), None, nulls, false)
         }
-        Values::Flags(values) => {
-            Statistics::boolean(values.iter().min().copied(), values.iter().max().copied(), None, nulls, false)
-        }
+        Values::Flags(values) => Statistics::boolean(values.values().min(), values.values().max(), None, nulls, false),
         Values::Words(words) => {
             let text = |word: Option<&Box<[u8]>>| word.map(|word| ByteArray::from(word.to_vec()));
-            let (min, max) = (words.dictionary().iter().min(), words.dictionary().iter().max());
+            let (min, max) = (words.known.iter().min(), words.known.iter().max());
             Statistics::byte_array(text(min), text(max), None, nulls, false)
         }
         Values::Texts(_) => Statistics::byte_array(None, None, None, nulls, false),
-    }
-}
-
-// Kept here because only the encoder depends on the order of the dictionary.
-impl Words {
-    /// Words in the order of their numbers.
-    fn dictionary(&self) -> &[Box<[u8]>] {
-        &self.known
     }
 }
