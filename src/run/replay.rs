@@ -159,6 +159,7 @@ fn tell_why(session_dir: &Path, seq: u64, as_json: bool) -> Result<(), Failure> 
             "only a quote decision has reasons to show",
             match near.as_slice() {
                 [] => "there is none near it: give the number of another session's decision".to_owned(),
+                [one] => format!("give the number of a quote decision: the nearest is {one}"),
                 near => format!("give the number of a quote decision: the nearest are {}", near.join(" and ")),
             },
         )
