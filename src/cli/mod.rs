@@ -49,8 +49,8 @@ enum Verb {
     Model(crate::run::model::ModelArgs),
     /// Run a grid of backtests (not built yet).
     Sweep(AnyArgs),
-    /// Measure the latency of every hop (not built yet).
-    Bench(AnyArgs),
+    /// Measure latencies beside baselines of the same minutes.
+    Bench(crate::run::bench::BenchArgs),
     /// Say what of this machine's settings lengthens the tail, and the commands that mend it.
     Doctor(crate::run::doctor::DoctorArgs),
     /// Show a running engine's state (not built yet).
@@ -85,7 +85,7 @@ impl Verb {
             Verb::Train(_) => not_built::run("train"),
             Verb::Model(args) => crate::run::model::run(args),
             Verb::Sweep(_) => not_built::run("sweep"),
-            Verb::Bench(_) => not_built::run("bench"),
+            Verb::Bench(args) => crate::run::bench::run(args),
             Verb::Doctor(args) => crate::run::doctor::run(args),
             Verb::Status(_) => not_built::run("status"),
             Verb::Halt(_) => not_built::run("halt"),

@@ -4,6 +4,7 @@
 //! thread. Output for machines goes to stdout, everything else to stderr.
 
 pub mod archiving;
+pub mod bench;
 pub mod convert;
 pub mod demo;
 pub mod doctor;
