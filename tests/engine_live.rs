@@ -3,10 +3,11 @@
 mod engine_support;
 
 use engine_support::{
-    ACCOUNT, Wire, alone, config, foreign_order, keys, open_orders, own_orders, take_both_sides, until, venue,
+    ACCOUNT, Wire, alone, config, ed25519_keys, foreign_order, keys, open_orders, own_orders, take_both_sides, until,
+    venue,
 };
 use touchline::journal::JournalReader;
-use touchline::metrics::{Count, Gauge};
+use touchline::metrics::{Count, Gauge, Hop};
 use touchline::run::engine::{self, EngineMode};
 use touchline::sim::TradesQuery;
 use touchline::types::{InstrumentId, Side};
@@ -52,6 +53,28 @@ fn quotes_rest_on_the_venue_and_the_end_leaves_only_foreign_orders() {
     }
     assert!(ended);
     assert!(placed >= summary.orders_sent, "{placed} intents for {} orders", summary.orders_sent);
+}
+
+#[test]
+fn orders_over_the_websocket_api_rest_end_and_log_on_where_the_key_can() {
+    let _alone = alone();
+    let venue = venue();
+    let (hmac, ed25519) = (keys(&venue), ed25519_keys(&venue));
+    for keys in [hmac, ed25519] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = config(&venue, folder.path(), &["venue.transport=ws_api", "quoter.requote=always"]);
+        let engine = engine::start(&settings, Some(&keys), EngineMode::Live, "test", None).unwrap();
+        until("both sides rest on the venue", || two_sided(&venue));
+        let live = engine.live();
+        until("orders are replaced", || live.board().count(Count::CancelsSent) > 2);
+        engine.stop();
+        let summary = engine.join();
+        assert_eq!((summary.failure, summary.open_orders_at_exit), (None, Some(0)));
+        let (_, snapshot) = summary.instruments[0];
+        assert_eq!((snapshot.counters.unknowns, own_orders(&venue)), (0, vec![]));
+        let of = |hop: Hop| summary.hops.iter().find(|row| row.0 == hop).unwrap().1;
+        assert!(of(Hop::TickToWire).count >= 1 && of(Hop::TickToWire).max >= of(Hop::TickToOrder).max);
+    }
 }
 
 #[test]

@@ -25,6 +25,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("report", "archive"),
     // What Redis is told of an instrument is what the session file says of it.
     ("redis", "journal"),
+    // Orders over the WebSocket API go over a connection like the market data's.
+    ("gateway", "feed"),
     // A tile runs where the wiring table says.
     ("tiles", "topology"),
 ];

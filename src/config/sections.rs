@@ -375,9 +375,6 @@ impl Config {
         if self.venue.request_timeout_ms == 0 {
             return Some(("venue.request_timeout_ms", "zero patience makes every order unknown".into()));
         }
-        if self.venue.transport == Transport::WsApi {
-            return Some(("venue.transport", "orders over the WebSocket API are not built yet; use rest".into()));
-        }
         if !self.redis.url.is_empty()
             && let Err(why) = check_url(self.redis.url.expose())
         {

@@ -8,8 +8,11 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use ureq::http::{HeaderValue, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, RustlsConnector};
 use ureq::{Agent, Body};
 
+use super::transport::{SpinConnector, WireTimes};
 use crate::venue::binance::rest::{Method, Reply, Request};
 
 /// Why the client cannot be made.
@@ -48,13 +51,14 @@ pub struct Http {
     retry_after_s: Option<u64>,
     used_weight: Option<u64>,
     failure: String,
+    times: Arc<WireTimes>,
 }
 
 // The longest answer asked for is a 5000-level snapshot (300 kB) or exchangeInfo of all symbols (some 10 MB).
 const BODY_LIMIT: u64 = 32 << 20;
 
 impl Http {
-    /// A client of the venue at `base` that waits `patience` for each answer.
+    /// A client of the venue at `base` that waits `patience` for each answer, asleep.
     ///
     /// # Errors
     /// When the url, the key or the certificate file cannot be used.
@@ -63,6 +67,21 @@ impl Http {
         key: Option<&SecretString>,
         ca_file: Option<&Path>,
         patience: Duration,
+    ) -> Result<Http, HttpError> {
+        Http::spinning(base, key, ca_file, patience, Duration::ZERO)
+    }
+
+    /// As [`new`](Self::new), but an answer is asked for again and again for `spin` before the thread sleeps: for a
+    /// thread that has its core to itself.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn spinning(
+        base: &str,
+        key: Option<&SecretString>,
+        ca_file: Option<&Path>,
+        patience: Duration,
+        spin: Duration,
     ) -> Result<Http, HttpError> {
         base.parse::<Uri>().map_err(|error| HttpError::Url { url: base.to_owned(), why: error.to_string() })?;
         let key = match key {
@@ -80,7 +99,7 @@ impl Http {
             None => RootCerts::WebPki,
         };
         let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).root_certs(roots).build();
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .tls_config(tls)
             .no_delay(true)
             .http_status_as_error(false)
@@ -91,8 +110,10 @@ impl Http {
             .max_idle_age(Duration::from_secs(30))
             .max_idle_connections_per_host(2)
             .user_agent("touchline")
-            .build()
-            .new_agent();
+            .build();
+        let times = Arc::new(WireTimes::default());
+        let connector = ().chain(SpinConnector::new(spin, Arc::clone(&times))).chain(RustlsConnector::default());
+        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         Ok(Http {
             agent,
             base: base.trim_end_matches('/').to_owned(),
@@ -103,6 +124,7 @@ impl Http {
             retry_after_s: None,
             used_weight: None,
             failure: String::new(),
+            times,
         })
     }
 
@@ -116,6 +138,7 @@ impl Http {
             self.url.push_str(request.payload);
         }
         handed_over();
+        self.times.begin();
         let url = self.url.as_str();
         let answer = match request.method {
             Method::Get => with_key(self.agent.get(url), &self.key).call(),
@@ -160,6 +183,12 @@ impl Http {
                 if was_never_sent(&error) { Reply::NotSent } else { Reply::Lost }
             }
         }
+    }
+
+    /// Raw counters of the last signed request: its bytes in front of the socket, and taken by it. Zero when they never
+    /// came there.
+    pub fn wire_times(&self) -> [u64; 2] {
+        self.times.read()
     }
 
     /// Seconds that the last answer asked us to keep quiet.
@@ -294,6 +323,67 @@ mod tests {
         let (port, server) = serve(Some(""));
         assert_eq!(http(port).send(&REQUEST, || ()), Reply::Lost);
         server.join().unwrap();
+    }
+
+    /// A TLS server whose certificate only the authority of the test data vouches for; made by `openssl req -x509` and
+    /// `openssl x509 -req`, valid for a hundred years, of use to nobody else.
+    fn serve_tls(connections: usize) -> (u16, std::thread::JoinHandle<Vec<String>>) {
+        use rustls::pki_types::pem::PemObject;
+        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+        let chain = CertificateDer::from_pem_slice(include_bytes!("../../tests/data/tls/server.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../tests/data/tls/server.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let mut seen = Vec::new();
+            for _ in 0..connections {
+                let (socket, _) = listener.accept().unwrap();
+                let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut tls = rustls::StreamOwned::new(connection, socket);
+                let mut request = Vec::new();
+                let mut part = [0; 1024];
+                // A client that does not trust us ends the handshake.
+                while let Ok(read) = tls.read(&mut part) {
+                    request.extend_from_slice(&part[..read]);
+                    if read == 0 {
+                        break;
+                    }
+                    if request.ends_with(b"a=1") {
+                        tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+                    }
+                }
+                seen.push(String::from_utf8(request).unwrap());
+            }
+            seen
+        });
+        (port, server)
+    }
+
+    #[test]
+    fn tls_stands_on_the_same_transport_and_trusts_only_whom_it_is_told_to() {
+        let authority = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/ca.pem"));
+        let (port, server) = serve_tls(3);
+        let base = format!("https://127.0.0.1:{port}");
+        for spin in [Duration::ZERO, Duration::from_millis(20)] {
+            let mut http = Http::spinning(&base, None, Some(authority), Duration::from_secs(20), spin).unwrap();
+            for _ in 0..2 {
+                assert_eq!(http.send(&REQUEST, || ()), Reply::Answer { status: 200, body: b"{}" });
+                assert!(http.wire_times()[1] > 0);
+            }
+        }
+        let mut stranger = Http::new(&base, None, None, Duration::from_secs(20)).unwrap();
+        assert_ne!(stranger.send(&REQUEST, || ()), Reply::Answer { status: 200, body: b"{}" });
+        drop(stranger);
+        let seen = server.join().unwrap();
+        assert_eq!(seen.iter().map(|all| all.matches("a=1").count()).collect::<Vec<_>>(), [2, 2, 0]);
     }
 
     #[test]

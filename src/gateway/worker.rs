@@ -7,10 +7,13 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::clock::{VenueClock, wall_now};
+use super::entry::{ApiEntry, ApiParts, OrderEntry, RestEntry};
 use super::http::{Http, HttpError};
 use super::limiter::Limiter;
+use crate::feed::client_config;
 use crate::types::{Command, ExecReport, ExecSource, Instrument, RejectReason, TimestampNs};
 use crate::venue::binance::rest::{Outcome, Reply, RequestBuilder, fill_reports, read_reply, read_trades, refused};
+use crate::venue::binance::rest::{Outcome, Reply, read_reply, refused};
 use crate::venue::binance::sign::Signer;
 
 /// What every gateway of an engine has in common.
@@ -18,6 +21,8 @@ use crate::venue::binance::sign::Signer;
 pub struct GatewayConfig {
     /// REST base url.
     pub rest_url: String,
+    /// Url of the WebSocket API, where orders take that road.
+    pub api_url: Option<String>,
     /// An authority to trust for TLS.
     pub ca_file: Option<PathBuf>,
     /// The API key, sent with each request.
@@ -51,6 +56,8 @@ pub struct Served {
     pub http_status: u16,
     /// The venue's error code; zero for none.
     pub code: i32,
+    /// Raw counters: the request's bytes in front of the socket, and taken by it; zero when they never came there.
+    pub wire_times: [u64; 2],
 }
 
 impl Served {
@@ -60,38 +67,60 @@ impl Served {
     }
 }
 
-/// A gateway with an HTTP client of its own.
-#[derive(Debug)]
+/// A gateway with a road of its own.
 pub struct Gateway {
     config: GatewayConfig,
+    entry: Box<dyn OrderEntry>,
+    /// For the venue's clock, whichever road orders take.
     http: Http,
-    builder: RequestBuilder,
     clock_suspect: bool,
 }
 
 impl Gateway {
-    /// A gateway that waits `patience` for each answer.
+    /// A gateway that waits `patience` for each answer, the first `spin` of it awake.
     ///
     /// # Errors
     /// When the HTTP client cannot be made.
-    pub fn new(config: &GatewayConfig, patience: Duration) -> Result<Gateway, HttpError> {
-        let http = Http::new(&config.rest_url, Some(&config.api_key), config.ca_file.as_deref(), patience)?;
-        Ok(Gateway {
-            builder: RequestBuilder::new(config.recv_window_ms),
-            config: config.clone(),
-            http,
-            clock_suspect: false,
-        })
+    pub fn new(config: &GatewayConfig, patience: Duration, spin: Duration) -> Result<Gateway, HttpError> {
+        let (key, ca_file) = (Some(&config.api_key), config.ca_file.as_deref());
+        let entry: Box<dyn OrderEntry> = match &config.api_url {
+            None => {
+                let http = Http::spinning(&config.rest_url, key, ca_file, patience, spin)?;
+                Box::new(RestEntry::new(http, config.recv_window_ms, Arc::clone(&config.signer)))
+            }
+            Some(url) => {
+                let bad = |why: String| HttpError::Url { url: url.clone(), why };
+                let tls = client_config(ca_file).map_err(|error| bad(error.to_string()))?;
+                let entry = ApiEntry::new(ApiParts {
+                    url: url.clone(),
+                    tls,
+                    api_key: config.api_key.clone(),
+                    signer: Arc::clone(&config.signer),
+                    recv_window_ms: config.recv_window_ms,
+                    clock: config.clock.clone(),
+                    patience,
+                    spin,
+                });
+                Box::new(entry.map_err(|error| bad(error.to_string()))?)
+            }
+        };
+        let http = Http::new(&config.rest_url, None, ca_file, patience)?;
+        Ok(Gateway { config: config.clone(), entry, http, clock_suspect: false })
     }
 
     /// Opens a connection ahead of the first order, so that it does not pay for the handshake.
     pub fn warm(&mut self) {
-        let _ = self.http.get("/api/v3/ping");
+        self.entry.open();
+    }
+
+    /// Looks after the road while there is nothing to send.
+    pub fn idle(&mut self) {
+        self.entry.idle();
     }
 
     /// Serves a command: one request at most, never repeated. `handed_over` runs when the signed request goes to the
     /// HTTP client.
-    pub fn serve(&mut self, command: &Command, handed_over: impl FnOnce()) -> Served {
+    pub fn serve(&mut self, command: &Command, mut handed_over: impl FnMut()) -> Served {
         if self.clock_suspect {
             self.measure_clock();
         }
@@ -110,8 +139,7 @@ impl Gateway {
             );
         }
         let timestamp_ms = self.config.clock.venue_millis(now);
-        let request = self.builder.command(command, &instrument, timestamp_ms, &self.config.signer);
-        let reply = self.http.send(&request, handed_over);
+        let reply = self.entry.send(command, &instrument, timestamp_ms, &mut handed_over);
         let http_status = if let Reply::Answer { status, .. } = reply { status } else { 0 };
         let answered = wall_now();
         let fills = fills_of(command, &instrument, reply, answered);
@@ -121,8 +149,8 @@ impl Gateway {
             venue_now,
             command,
             http_status,
-            self.http.retry_after_s(),
-            if http_status == 0 { None } else { self.http.used_weight() },
+            self.entry.retry_after_s(),
+            if http_status == 0 { None } else { self.entry.used_weight() },
         );
         self.clock_suspect = outcome.kind == refused(command, RejectReason::Clock) || outcome.code == -1021;
         let mut served = self.served(command, now, answered, outcome, http_status, true);
@@ -154,6 +182,8 @@ impl Gateway {
             kind: outcome.kind,
         };
         Served { report, fills: Vec::new(), sent, sent_ts, answered_ts, http_status, code: outcome.code }
+        let wire_times = if sent { self.entry.wire_times() } else { [0; 2] };
+        Served { report, sent, sent_ts, answered_ts, http_status, code: outcome.code, wire_times }
     }
 
     /// Asks for the venue's clock after a -1021; the next request then carries the right time.

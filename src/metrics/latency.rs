@@ -4,12 +4,31 @@ use std::sync::{Mutex, PoisonError};
 
 use hdrhistogram::Histogram;
 
-/// What a latency figure measures.
+/// What a latency figure measures. The first eight are the stages of a tick that led to an order, up to its first order;
+/// for each tick they add up to `tick_to_wire` exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub enum Hop {
-    /// From the socket read that completed the frame to the signed body handed to the HTTP client.
+    /// From the socket read that completed the frame to the frame decoded.
+    Decoded,
+    /// From there, over the journal and a link, to the book with it.
+    Booked,
+    /// From there, over a link and the journal, to the features with it.
+    Featured,
+    /// From there to what the quoter, filters and limits want.
+    Quoted,
+    /// From there to orders that have passed every check.
+    Checked,
+    /// From there, over the journal, to the first order in front of its link.
+    Queued,
+    /// From there, over the link and the signature, to the request's bytes in front of the socket.
+    Ready,
+    /// From there to the bytes taken by the socket.
+    Written,
+    /// From the socket read that completed the frame to the first order's bytes in front of the socket.
     TickToOrder,
+    /// As `tick_to_order`, and on to the bytes taken by the socket.
+    TickToWire,
     /// From the socket read that completed the frame to the decision's end.
     TickToDecision,
     /// A placement's round trip.
@@ -19,13 +38,36 @@ pub enum Hop {
 }
 
 impl Hop {
-    /// All of them.
-    pub const ALL: [Hop; 4] = [Hop::TickToOrder, Hop::TickToDecision, Hop::PlaceRoundTrip, Hop::CancelRoundTrip];
+    /// All of them, in the order in which people read them.
+    pub const ALL: [Hop; 13] = [
+        Hop::Decoded,
+        Hop::Booked,
+        Hop::Featured,
+        Hop::Quoted,
+        Hop::Checked,
+        Hop::Queued,
+        Hop::Ready,
+        Hop::Written,
+        Hop::TickToOrder,
+        Hop::TickToWire,
+        Hop::TickToDecision,
+        Hop::PlaceRoundTrip,
+        Hop::CancelRoundTrip,
+    ];
 
     /// The name in `/metrics` and in summaries.
     pub const fn name(self) -> &'static str {
         match self {
+            Hop::Decoded => "decoded",
+            Hop::Booked => "book_applied",
+            Hop::Featured => "features",
+            Hop::Quoted => "quoted",
+            Hop::Checked => "risk_passed",
+            Hop::Queued => "queued",
+            Hop::Ready => "bytes_ready",
+            Hop::Written => "bytes_written",
             Hop::TickToOrder => "tick_to_order",
+            Hop::TickToWire => "tick_to_wire",
             Hop::TickToDecision => "tick_to_decision",
             Hop::PlaceRoundTrip => "place_round_trip",
             Hop::CancelRoundTrip => "cancel_round_trip",

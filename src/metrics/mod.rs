@@ -6,7 +6,9 @@
 mod board;
 mod latency;
 mod latest;
+mod stamps;
 
 pub use board::{Board, Count, Gauge, LinkCells, TileCells};
 pub use latency::{Hop, LatencySummary, LatencyTable};
 pub use latest::{LatestReader, LatestWriter, latest};
+pub use stamps::{Stage, Stamps};

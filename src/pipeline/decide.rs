@@ -12,8 +12,8 @@ use super::quoter::{Bounds, Frame, QuoteInputs, WantedQuote, bound};
 use super::risk::Desk;
 use super::snapshot::TradingState;
 use crate::types::{
-    Action, Actions, BookState, ClientOrderId, Command, DurationNs, HalfTicks, Money, NewOrder, OrderKind, Price, Qty,
-    QuoteDecision, QuoteSide, Side, SideReason, TimestampNs,
+    Action, Actions, BookState, ClientOrderId, Command, DurationNs, HalfTicks, Moment, Money, NewOrder, OrderKind,
+    Price, Qty, QuoteDecision, QuoteSide, Side, SideReason, TimestampNs,
 };
 
 /// Wait before commands are given that found no room in the last answer, and least distance of any deadline.
@@ -32,6 +32,7 @@ struct Room {
 impl Lane {
     /// Decides anew. `elsewhere_e8` is what the other instruments' orders lock of our base and quote asset.
     pub(super) fn decide(&mut self, now: TimestampNs, desk: &mut Desk, elsewhere_e8: [i64; 2], actions: &mut Actions) {
+        actions.mark(Moment::Featured);
         self.has_unsent = false;
         self.advance_estimators(now);
         if let Some(explanation) = &mut self.explanation {
@@ -44,6 +45,7 @@ impl Lane {
             Some(reason) => [none(reason); 2],
             None => self.targets(now, desk, &room),
         };
+        actions.mark(Moment::Quoted);
         self.count_pull(now, pulled);
         if let Some(explanation) = &mut self.explanation {
             (explanation.pulled, explanation.targets) = (pulled, sides);
@@ -56,6 +58,7 @@ impl Lane {
                 self.reconcile(now, desk, sides, &room, actions);
             }
         }
+        actions.mark(Moment::Checked);
         self.wake_at = self.next_wake(now, desk);
     }
 

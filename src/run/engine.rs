@@ -59,8 +59,10 @@ pub struct EngineSummary {
     pub fills: u64,
     /// The last state of each instrument: position, PnL split, counters.
     pub instruments: Vec<(Instrument, PipelineSnapshot)>,
-    /// From the socket read that completed the frame to the signed body handed to the HTTP client.
+    /// From the socket read that completed the frame to the first order's bytes in front of the socket.
     pub tick_to_order: LatencySummary,
+    /// Every hop.
+    pub hops: Vec<(Hop, LatencySummary)>,
     /// Own orders still open at the end, as asked of the venue; `None` when it could not be asked.
     pub open_orders_at_exit: Option<usize>,
     /// Records that the book never saw because its link was full.
@@ -251,6 +253,7 @@ impl Engine {
             fills: board.count(Count::Fills),
             instruments,
             tick_to_order: live.latencies().summary(Hop::TickToOrder),
+            hops: Hop::ALL.iter().map(|&hop| (hop, live.latencies().summary(hop))).collect(),
             open_orders_at_exit,
             feed_dropped: board.count(Count::FeedDropped),
             redis: has_redis_sink.then(|| RedisCounts {

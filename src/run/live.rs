@@ -146,7 +146,11 @@ impl Signals {
 
 /// The summary as JSON.
 pub fn summary_json(summary: &EngineSummary) -> serde_json::Value {
-    let latency = &summary.tick_to_order;
+    let hops: serde_json::Map<String, serde_json::Value> = summary
+        .hops
+        .iter()
+        .map(|(hop, of)| (hop.name().to_owned(), serde_json::json!(crate::report::Latency::from(*of))))
+        .collect();
     let instruments: Vec<_> = summary
         .instruments
         .iter()
@@ -176,10 +180,8 @@ pub fn summary_json(summary: &EngineSummary) -> serde_json::Value {
         "open_orders_at_exit": summary.open_orders_at_exit,
         "feed_dropped": summary.feed_dropped,
         "redis": summary.redis,
-        "tick_to_order_ns": {
-            "p50": latency.p50, "p90": latency.p90, "p99": latency.p99, "p999": latency.p999,
-            "p9999": latency.p9999, "max": latency.max, "count": latency.count,
-        },
+        "tick_to_order_ns": crate::report::Latency::from(summary.tick_to_order),
+        "hops_ns": hops,
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use quanta::Clock;
 use rtrb::Producer;
 use tracing::{info, warn};
 
@@ -12,11 +13,11 @@ use super::Tile;
 use super::doorbell::Doorbell;
 use super::message::{BookOut, SnapshotRequest};
 use crate::gateway::wall_now;
-use crate::metrics::{Board, Count};
+use crate::metrics::{Board, Count, Stage, Stamps};
 use crate::pipeline::market::MarketStage;
 use crate::topology::{link, tile};
 use crate::types::{BookState, Instrument, MarketUpdate, TimestampNs};
-use crate::wire::{FeedEvent, UnitReceiver};
+use crate::wire::{FeedEvent, UnitReceiver, stamp};
 
 /// Records taken in one step.
 const RECORDS_A_STEP: usize = 64;
@@ -39,6 +40,7 @@ pub struct BookTile {
     states: Vec<BookState>,
     digest: DigestSlot,
     idle_steps: u32,
+    clock: Clock,
 }
 
 impl BookTile {
@@ -69,13 +71,14 @@ impl BookTile {
             states,
             digest,
             idle_steps: 0,
+            clock: Clock::new(),
         }
     }
 
     fn take_records(&mut self) -> usize {
         let mut work = 0;
         while work < RECORDS_A_STEP && (self.quote.slots() > 0 || self.quote.is_abandoned()) {
-            let Some((read_tsc, record)) = self.feed.recv_stamped() else { break };
+            let Some((packed, record)) = self.feed.recv_stamped() else { break };
             work += 1;
             let event = record.and_then(|record| FeedEvent::decode(&record).map(|event| (record.header.seq, event)));
             let (feed_seq, event) = match event {
@@ -89,7 +92,7 @@ impl BookTile {
                 self.note_state(view.instrument.index(), view.state);
             }
             // A decision that is gone (record mode, or after a failure) leaves the books running.
-            let _ = self.quote.push(BookOut { feed_seq, read_tsc, update });
+            let _ = self.quote.push(BookOut { feed_seq, stamps: self.stamped(packed), update });
         }
         if work > 0 {
             let capacity = self.quote.buffer().capacity();
@@ -99,6 +102,16 @@ impl BookTile {
             }
         }
         work
+    }
+
+    /// The stamps of the record just applied.
+    fn stamped(&self, packed: u64) -> Stamps {
+        let now = self.clock.raw();
+        let Some((read, decoded)) = stamp::unpack(packed, now) else { return Stamps::NONE };
+        let mut stamps = Stamps::begin(read);
+        stamps.set(Stage::Decoded, decoded);
+        stamps.set(Stage::Booked, now);
+        stamps
     }
 
     fn note_state(&mut self, index: usize, state: BookState) {

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use quanta::Clock;
 use rtrb::{Consumer, Producer};
 use tracing::{info, warn};
 
@@ -86,13 +87,14 @@ pub struct ControlTile {
     phase: Phase,
     /// The time of the last figures seen, of each instrument.
     seen: Vec<TimestampNs>,
+    clock: Clock,
 }
 
 impl ControlTile {
     /// A tile of a running session.
     pub fn new(parts: ControlParts) -> ControlTile {
         let seen = vec![TimestampNs::ZERO; parts.snapshots.len()];
-        ControlTile { parts, phase: Phase::Running, seen }
+        ControlTile { parts, phase: Phase::Running, seen, clock: Clock::new() }
     }
 
     fn see_to_the_end(&mut self) {
@@ -163,6 +165,11 @@ impl ControlTile {
     fn keep(&mut self, message: Telemetry) {
         match message {
             Telemetry::Sample(hop, ns) => self.parts.latencies.record(hop, ns),
+            Telemetry::Way(stamps) => {
+                for (hop, ns) in stamps.hops(|from, to| self.clock.delta_as_nanos(from, to)) {
+                    self.parts.latencies.record(hop, ns);
+                }
+            }
             Telemetry::Fill(report) => {
                 let mut recent = self.parts.recent.lock().unwrap_or_else(PoisonError::into_inner);
                 if recent.fills.len() == FILLS_KEPT {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quanta::Clock;
 use rtrb::{Consumer, Producer};
 use tracing::{info, warn};
 
@@ -25,7 +26,7 @@ use crate::venue::binance::decode::{Decoded, Decoder};
 use crate::venue::binance::sign::Signer;
 use crate::venue::binance::user::{self, UserMessage};
 use crate::wire::record::Kind;
-use crate::wire::{DepthBuf, FeedEvent, FeedNotice, Flags, RecordBuf, Stream, UnitReceiver, UnitSender};
+use crate::wire::{DepthBuf, FeedEvent, FeedNotice, Flags, RecordBuf, Stream, UnitReceiver, UnitSender, stamp};
 
 /// Frames taken in one step: enough to drain a burst, few enough that the other tiles of a fused runner are not starved.
 const FRAMES_A_STEP: usize = 32;
@@ -78,18 +79,12 @@ impl RecordOutlet {
         }
     }
 
-    /// Journals an event and sends it on.
-    pub fn emit(
-        &mut self,
-        event: &FeedEvent<'_>,
-        instrument: Option<InstrumentId>,
-        recv_ts: TimestampNs,
-        read_tsc: u64,
-    ) {
+    /// Journals an event and sends it on with the stamp of its frame, zero for none.
+    pub fn emit(&mut self, event: &FeedEvent<'_>, instrument: Option<InstrumentId>, recv_ts: TimestampNs, stamp: u64) {
         if self.any_overrun {
             self.tell_overruns(recv_ts);
         }
-        let sent = self.put(event, recv_ts, read_tsc);
+        let sent = self.put(event, recv_ts, stamp);
         if !sent && !self.down {
             match instrument {
                 Some(instrument) => self.overrun[instrument.index()] = true,
@@ -113,7 +108,7 @@ impl RecordOutlet {
     }
 
     /// Writes one record; returns whether the book will see it.
-    fn put(&mut self, event: &FeedEvent<'_>, recv_ts: TimestampNs, read_tsc: u64) -> bool {
+    fn put(&mut self, event: &FeedEvent<'_>, recv_ts: TimestampNs, stamp: u64) -> bool {
         if self.down {
             return false;
         }
@@ -142,7 +137,7 @@ impl RecordOutlet {
             return false;
         }
         // Room was there, and only the receiver changes it, to the better.
-        self.book.send_stamped(units, read_tsc).is_ok()
+        self.book.send_stamped(units, stamp).is_ok()
     }
 
     /// Ends the stream on purpose.
@@ -233,6 +228,7 @@ pub struct FeedTile {
     user: Option<UserState>,
     fate: Arc<Fate>,
     board: Arc<Board>,
+    clock: Clock,
     market_up: bool,
 }
 
@@ -256,6 +252,7 @@ impl FeedTile {
             }),
             fate: parts.fate,
             board: parts.board,
+            clock: Clock::new(),
             market_up: false,
         }
     }
@@ -273,7 +270,10 @@ impl FeedTile {
                     let record =
                         record.unwrap_or_else(|error| panic!("a record of redis_feed cannot be read: {error}"));
                     match FeedEvent::decode(&record) {
-                        Ok(event) => self.outlet.emit(&event, instrument_of(&event), record.header.ts, read_tsc),
+                        Ok(event) => {
+                            let stamp = stamp::pack(read_tsc, self.clock.raw());
+                            self.outlet.emit(&event, instrument_of(&event), record.header.ts, stamp);
+                        }
                         Err(error) => panic!("a record of redis_feed cannot be read: {error}"),
                     }
                     continue;
@@ -321,7 +321,7 @@ impl FeedTile {
             Ok(decoded) => {
                 if let Some(event) = decoded.event(&self.depth) {
                     let instrument = instrument_of(&event);
-                    self.outlet.emit(&event, instrument, recv_ts, read_tsc);
+                    self.outlet.emit(&event, instrument, recv_ts, stamp::pack(read_tsc, self.clock.raw()));
                 }
             }
             Err(error) => {

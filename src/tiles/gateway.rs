@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quanta::Clock;
 use rtrb::{Consumer, Producer};
 use tracing::{info, warn};
 
@@ -19,7 +18,7 @@ use super::fate::{Fate, Fault};
 use super::message::{OrderRequest, Telemetry, TelemetrySender};
 use crate::gateway::{Gateway, Served};
 use crate::journal::JournalWriter;
-use crate::metrics::{Board, Count, Gauge, Hop};
+use crate::metrics::{Board, Count, Gauge, Hop, Stage};
 use crate::topology::tile;
 use crate::types::{Command, ExecKind, ExecReport, ExecSource, RejectReason, TimestampNs};
 use crate::venue::binance::rest::refused;
@@ -28,6 +27,9 @@ use crate::wire::{Flags, GatewayAnswer, GatewayEvent, GatewaySent, Operation, Ou
 
 /// Short round trips of the overflow worker, one after the other, that end an overflow.
 const SHORT_TRIPS: u64 = 5;
+/// Waking a thread costs some tens of microseconds here and there: only a round trip longer than this is worth
+/// splitting between two threads.
+const WORTH_WAKING: Duration = Duration::from_micros(250);
 
 /// What an inline gateway needs to hand requests over.
 pub struct Handover {
@@ -37,6 +39,8 @@ pub struct Handover {
     pub bell: Arc<Doorbell>,
     /// The longest round trip that may hold the runner again.
     pub deadline: Duration,
+    /// Wakes the cancel gateway, whose requests were noted and not rung for: see `step`.
+    pub cancel_bell: Arc<Doorbell>,
 }
 
 struct Inline {
@@ -45,6 +49,8 @@ struct Inline {
     overflowing: bool,
     trips_seen: u64,
     short_trips: u64,
+    /// Whether the last inline trip was longer than a wake-up is worth; taken for granted before the first.
+    trips_are_long: bool,
 }
 
 /// Everything the tile is made of.
@@ -84,7 +90,6 @@ pub struct GatewayTile {
     /// Answers that the full link has not taken yet.
     held: VecDeque<ExecReport>,
     board: Arc<Board>,
-    clock: Clock,
     warmed: bool,
 }
 
@@ -130,10 +135,10 @@ impl GatewayTile {
                 overflowing: false,
                 trips_seen: 0,
                 short_trips: 0,
+                trips_are_long: true,
             }),
             held: VecDeque::with_capacity(4),
             board: parts.board,
-            clock: Clock::new(),
             warmed: false,
         }
     }
@@ -142,7 +147,7 @@ impl GatewayTile {
         let command = &request.command;
         self.audit.requests += 1;
         let number = self.audit.requests;
-        let (audit, telemetry, board, clock) = (&mut self.audit, &mut self.telemetry, &self.board, &self.clock);
+        let audit = &mut self.audit;
         let served = self.gateway.serve(command, || {
             audit.write(&GatewayEvent::Sent(GatewaySent {
                 request: number,
@@ -153,11 +158,13 @@ impl GatewayTile {
                 tick_ts: request.tick_ts,
                 sent_ts: crate::gateway::wall_now(),
             }));
-            if request.read_tsc != 0 && matches!(command, Command::Place(_)) {
-                let ns = clock.delta_as_nanos(request.read_tsc, clock.raw());
-                telemetry.send(board, Telemetry::Sample(Hop::TickToOrder, ns));
-            }
         });
+        if request.stamps.is_some() && served.wire_times[1] != 0 {
+            let mut stamps = request.stamps;
+            stamps.set(Stage::Ready, served.wire_times[0]);
+            stamps.set(Stage::Written, served.wire_times[1]);
+            self.telemetry.send(&self.board, Telemetry::Way(stamps));
+        }
         self.audit.write(&GatewayEvent::Answer(GatewayAnswer {
             request: number,
             operation: operation(command),
@@ -191,6 +198,7 @@ impl GatewayTile {
         if let Some(inline) = &mut self.inline {
             self.board.add(Count::Inline, 1);
             self.board.set(Gauge::InlineRoundTripNs, trip_ns as i64);
+            inline.trips_are_long = Duration::from_nanos(trip_ns) > WORTH_WAKING;
             if Duration::from_nanos(trip_ns) > inline.handover.deadline {
                 inline.overflowing = true;
                 inline.short_trips = 0;
@@ -204,10 +212,11 @@ impl GatewayTile {
     }
 
     /// A quote has two sides: while one is served inline, the overflow worker serves the other, which would otherwise
-    /// wait for the first one's round trip. Placements only: they cannot overtake each other to any harm.
+    /// wait for the first one's round trip, if that is worth a wake-up. Placements only: they cannot overtake each other
+    /// to any harm.
     fn hand_over_second(&mut self, first: &OrderRequest) {
         let Some(inline) = &mut self.inline else { return };
-        if !matches!(first.command, Command::Place(_)) {
+        if !inline.trips_are_long || !matches!(first.command, Command::Place(_)) {
             return;
         }
         let second = match self.requests.peek() {
@@ -302,7 +311,17 @@ impl Tile for GatewayTile {
             }
             self.held.pop_front();
         }
-        let Ok(request) = self.requests.pop() else { return 0 };
+        // Cancels of the same decision go to a thread of their own, and waking it would hold the first order back. While
+        // trips are short they wait for the placements' end, which is nearer than the woken thread would be.
+        if let Some(inline) = &self.inline
+            && (inline.trips_are_long || inline.overflowing || self.requests.is_empty())
+        {
+            inline.handover.cancel_bell.ring_noted();
+        }
+        let Ok(request) = self.requests.pop() else {
+            self.gateway.idle();
+            return 0;
+        };
         if !self.hand_over(&request) {
             self.hand_over_second(&request);
             let served = self.serve(&request);

@@ -2,7 +2,7 @@
 
 use rtrb::Producer;
 
-use crate::metrics::{Board, Count, Hop};
+use crate::metrics::{Board, Count, Hop, Stamps};
 use crate::types::{Command, ExecReport, Input, InstrumentId, MarketUpdate, QuoteDecision, TimestampNs};
 
 /// `book_quote`: a market update and the feed record that it was made from.
@@ -10,8 +10,8 @@ use crate::types::{Command, ExecReport, Input, InstrumentId, MarketUpdate, Quote
 pub struct BookOut {
     /// Number of the feed record.
     pub feed_seq: u64,
-    /// Time stamp counter of the read that completed its frame; zero when no frame did.
-    pub read_tsc: u64,
+    /// When its frame was read, decoded and applied.
+    pub stamps: Stamps,
     /// The update.
     pub update: MarketUpdate,
 }
@@ -30,8 +30,9 @@ pub struct UserInput {
 pub struct OrderRequest {
     /// The command, already journaled.
     pub command: Command,
-    /// Time stamp counter of the read behind the decision; zero when no frame caused it.
-    pub read_tsc: u64,
+    /// The way of the frame behind the decision so far. Only the first placement of a decision has them: the others
+    /// wait for it.
+    pub stamps: Stamps,
     /// When that frame was received; zero likewise.
     pub tick_ts: TimestampNs,
 }
@@ -50,6 +51,8 @@ pub struct Reconcile {
 pub enum Telemetry {
     /// A latency sample.
     Sample(Hop, u64),
+    /// The whole way of a tick to its first order.
+    Way(Stamps),
     /// A fill, counted.
     Fill(ExecReport),
     /// A quote decision and its time.

@@ -18,12 +18,12 @@ use super::fate::{Fate, Fault};
 use super::message::{BookOut, OrderRequest, Telemetry, TelemetrySender, UserInput};
 use crate::gateway::wall_now;
 use crate::journal::JournalWriter;
-use crate::metrics::{Board, Count, Gauge, Hop, LatestWriter};
+use crate::metrics::{Board, Count, Gauge, Hop, LatestWriter, Stage, Stamps};
 use crate::pipeline::{Pipeline, PipelineSnapshot, WarmState};
 use crate::topology::tile;
 use crate::types::{
-    Action, Actions, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument, RejectReason,
-    TimestampNs,
+    Action, Actions, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument, Moment,
+    RejectReason, Stopwatch, TimestampNs,
 };
 use crate::venue::binance::rest::refused;
 use crate::wire::record::Kind;
@@ -40,6 +40,8 @@ pub struct Lane {
     pub ring: Producer<OrderRequest>,
     /// Wakes the gateway where it may be parked.
     pub bell: Option<Arc<Doorbell>>,
+    /// The bell is only noted: the fused place gateway rings it when the first order is out of the way of a wake-up.
+    pub rings_later: bool,
     /// Index of the link's cells on the board.
     pub cells: usize,
 }
@@ -110,7 +112,10 @@ impl QuoteTile {
     /// A tile before its first input.
     pub fn new(parts: QuoteParts) -> QuoteTile {
         QuoteTile {
-            actions: Actions::new(),
+            actions: Actions::timed(Stopwatch::new({
+                let clock = Clock::new();
+                move || clock.raw()
+            })),
             buf: RecordBuf::with_capacity(1024),
             own: VecDeque::with_capacity(crate::types::ACTIONS_MAX),
             clock: Clock::new(),
@@ -124,10 +129,10 @@ impl QuoteTile {
         }
     }
 
-    /// Sequences one input, whatever is due before it, and what comes of it here. `cause` is the feed record and the read
-    /// stamp behind a market update. The order depends on inputs and their times alone, never on how many inputs a step
+    /// Sequences one input, whatever is due before it, and what comes of it here. `cause` is the feed record and the
+    /// stamps behind a market update. The order depends on inputs and their times alone, never on how many inputs a step
     /// found: fused and split runners decide the same.
-    fn take(&mut self, input: &Input, cause: Option<(u64, u64)>) {
+    fn take(&mut self, input: &Input, cause: Option<(u64, Stamps)>) {
         let now = (self.parts.now)(Some(input));
         if self.parts.pipeline.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.sequence(now, &Input::Timer, None);
@@ -144,14 +149,14 @@ impl QuoteTile {
         }
     }
 
-    fn sequence(&mut self, now: TimestampNs, input: &Input, cause: Option<(u64, u64)>) {
+    fn sequence(&mut self, now: TimestampNs, input: &Input, cause: Option<(u64, Stamps)>) {
         if self.down {
             return;
         }
         // Time does not run back within a session, whatever the system's clock does.
         let now = now.max(self.last_now);
         self.last_now = now;
-        let (feed_seq, read_tsc) = cause.unwrap_or((0, 0));
+        let (feed_seq, mut stamps) = cause.unwrap_or((0, Stamps::NONE));
         let kind = InputEvent::of(input, feed_seq).encode(&mut self.buf);
         if !self.journal(kind, now) {
             return;
@@ -172,13 +177,27 @@ impl QuoteTile {
             }
             _ => TimestampNs::ZERO,
         };
+        if stamps.is_some() {
+            stamps.set(Stage::Featured, self.actions.moment(Moment::Featured));
+            stamps.set(Stage::Quoted, self.actions.moment(Moment::Quoted));
+            stamps.set(Stage::Checked, self.actions.moment(Moment::Checked));
+        }
+        let read_tsc = stamps.at(Stage::Read);
         for index in 0..self.actions.as_slice().len() {
             match self.actions.as_slice()[index] {
                 Action::Quote(decision) => {
                     self.parts.board.bump(Count::Quotes, 1);
                     self.parts.telemetry.send(&self.parts.board, Telemetry::Quote(now, decision));
                 }
-                Action::Command(command) => self.hand_over(OrderRequest { command, read_tsc, tick_ts }, now),
+                Action::Command(command) => {
+                    // Only the first placement's way is told: the others wait for its round trip.
+                    let is_place = matches!(command, Command::Place(_));
+                    let mut stamps = if is_place { std::mem::take(&mut stamps) } else { Stamps::NONE };
+                    if stamps.is_some() {
+                        stamps.set(Stage::Queued, self.clock.raw());
+                    }
+                    self.hand_over(OrderRequest { command, stamps, tick_ts }, now);
+                }
             }
         }
         if read_tsc != 0 && !self.actions.as_slice().is_empty() {
@@ -223,7 +242,7 @@ impl QuoteTile {
                 let used = lane.ring.buffer().capacity() - lane.ring.slots();
                 self.parts.board.links()[lane.cells].note(used);
                 if let Some(bell) = &lane.bell {
-                    bell.ring();
+                    if lane.rings_later { bell.note() } else { bell.ring() }
                 }
                 sent
             }
@@ -303,7 +322,7 @@ impl QuoteTile {
         let mut work = 0;
         for _ in 0..INPUTS_A_STEP {
             let Ok(out) = self.parts.book.pop() else { break };
-            self.take(&Input::Market(out.update), Some((out.feed_seq, out.read_tsc)));
+            self.take(&Input::Market(out.update), Some((out.feed_seq, out.stamps)));
             work += 1;
         }
         work

@@ -1,5 +1,8 @@
 //! What a decision may ask for.
 
+use std::fmt;
+use std::sync::Arc;
+
 use super::{ACTIONS_MAX, ClientOrderId, HalfTicks, InstrumentId, NewOrder, Price, Qty, Side, VenueOrderId};
 
 /// A request for the gateway.
@@ -145,11 +148,42 @@ pub enum Action {
     Command(Command),
 }
 
+/// A point on the way of a decision that people want to know the time of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Moment {
+    /// The features have taken the event.
+    Featured = 0,
+    /// What is wanted is known.
+    Quoted = 1,
+    /// The commands that follow have passed every check.
+    Checked = 2,
+}
+
+/// Reads a counter that whoever calls the decision has handed in. Decisions mark moments with it and never see it.
+#[derive(Clone)]
+pub struct Stopwatch(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Stopwatch {
+    /// A stopwatch that reads `counter`.
+    pub fn new(counter: impl Fn() -> u64 + Send + Sync + 'static) -> Stopwatch {
+        Stopwatch(Arc::new(counter))
+    }
+}
+
+impl fmt::Debug for Stopwatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stopwatch")
+    }
+}
+
 /// The answer to one event: a bounded list that is reused, so that deciding allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Actions {
     list: Vec<Action>,
     overflowed: u64,
+    stopwatch: Option<Stopwatch>,
+    moments: [u64; 3],
 }
 
 impl Default for Actions {
@@ -161,12 +195,30 @@ impl Default for Actions {
 impl Actions {
     /// An empty list with room for [`ACTIONS_MAX`].
     pub fn new() -> Actions {
-        Actions { list: Vec::with_capacity(ACTIONS_MAX), overflowed: 0 }
+        Actions { list: Vec::with_capacity(ACTIONS_MAX), overflowed: 0, stopwatch: None, moments: [0; 3] }
+    }
+
+    /// As [`new`](Self::new), noting the time of each moment.
+    pub fn timed(stopwatch: Stopwatch) -> Actions {
+        Actions { stopwatch: Some(stopwatch), ..Actions::new() }
+    }
+
+    /// Notes that a moment of the decision is reached; nothing without a stopwatch.
+    pub fn mark(&mut self, moment: Moment) {
+        if let Some(stopwatch) = &self.stopwatch {
+            self.moments[moment as usize] = (stopwatch.0)();
+        }
+    }
+
+    /// The counter at a moment of the last event; zero when it was not reached.
+    pub fn moment(&self, moment: Moment) -> u64 {
+        self.moments[moment as usize]
     }
 
     /// Forgets the last event's actions.
     pub fn clear(&mut self) {
         self.list.clear();
+        self.moments = [0; 3];
     }
 
     /// Adds an action. A list that is full counts what it refuses; the caller's state must not depend on it.

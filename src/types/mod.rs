@@ -17,7 +17,7 @@ mod side;
 mod time;
 mod units;
 
-pub use actions::{Action, Actions, Command, QuoteDecision, QuoteSide, SideReason};
+pub use actions::{Action, Actions, Command, Moment, QuoteDecision, QuoteSide, SideReason, Stopwatch};
 pub use date::Date;
 pub use exec::{ExecKind, ExecReport, ExecSource, FeeAsset, Fill, OrderStatus, RejectReason};
 pub use ids::{Asset, ClientOrderId, InstrumentId, SessionId, Symbol, TextTooLong, TradeId, VenueOrderId};

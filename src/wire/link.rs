@@ -8,6 +8,28 @@ use super::record::{Record, RecordError, Unit, units_for};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// Two counters of one frame in the one word that a record has for them on a link: when it was read, to 40 bits, and
+/// how much later it was decoded, to 24. The reader puts back the rest from a counter of its own, which is seconds away
+/// at most; 40 bits last for minutes. Zero is no frame.
+pub mod stamp {
+    const READ: u64 = (1 << 40) - 1;
+    const LATER: u64 = (1 << 24) - 1;
+    /// By how much the reader's core may be behind the writer's.
+    const SLACK: u64 = 1 << 20;
+
+    /// Packs both.
+    pub fn pack(read: u64, decoded: u64) -> u64 {
+        if read == 0 { 0 } else { decoded.saturating_sub(read).clamp(1, LATER) << 40 | read & READ }
+    }
+
+    /// Both again, at `now`; `None` for no frame.
+    pub fn unpack(packed: u64, now: u64) -> Option<(u64, u64)> {
+        let ahead = now.wrapping_add(SLACK);
+        let read = ahead.wrapping_sub(ahead.wrapping_sub(packed) & READ);
+        (packed != 0).then(|| (read, read + (packed >> 40)))
+    }
+}
+
 /// A link for records with room for `depth_units` units.
 pub fn unit_link(depth_units: usize) -> (UnitSender, UnitReceiver) {
     let (producer, consumer) = RingBuffer::new(depth_units);
@@ -39,7 +61,7 @@ impl UnitSender {
         self.send_stamped(record, 0)
     }
 
-    /// Sends a finished record with a stamp: the time stamp counter of the read that brought it. On a link the first
+    /// Sends a finished record with a [`stamp`] of the frame that brought it. On a link the first
     /// word of a record, which belongs to the journal, carries the stamp.
     ///
     /// # Errors
@@ -128,6 +150,19 @@ mod tests {
             assert_eq!((record.header.seq, record.payload), (seq, &payload[..]));
             assert!(rx.recv().is_none());
         }
+    }
+
+    #[test]
+    fn two_counters_survive_one_word() {
+        for read in [1, 77, (1 << 40) - 3, 1 << 40, 123_456_789_012_345_678] {
+            for (later, decoded) in [(1, read), (500, read + 500), ((1 << 24) - 1, read + (1 << 30))] {
+                for now in [read + later, read - 1, read + (1 << 39)] {
+                    let packed = stamp::pack(read, decoded);
+                    assert_eq!(stamp::unpack(packed, now), Some((read, read + later)), "{read} {now}");
+                }
+            }
+        }
+        assert_eq!((stamp::pack(0, 5), stamp::unpack(0, 99)), (0, None));
     }
 
     #[test]

@@ -12,6 +12,6 @@ pub mod record;
 
 pub use feed::{DepthBuf, DepthHead, DepthKind, DepthRef, FeedEvent, FeedNotice};
 pub use gateway::{GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome};
-pub use link::{Full, UnitReceiver, UnitSender, unit_link};
+pub use link::{Full, UnitReceiver, UnitSender, stamp, unit_link};
 pub use quote::{InputEvent, QuoteEvent, encode_action};
 pub use record::{Flags, Header, Kind, Record, RecordBuf, RecordError, Stream, UNIT_BYTES, Unit};

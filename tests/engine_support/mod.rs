@@ -68,6 +68,12 @@ pub fn keys(venue: &VenueHandle) -> ApiKeys {
     ApiKeys { key: keys.api_key.clone().into(), secret: keys.api_secret.clone() }
 }
 
+/// The account's other key, which can log on.
+pub fn ed25519_keys(venue: &VenueHandle) -> ApiKeys {
+    let keys = &venue.keys()[0];
+    ApiKeys { key: keys.ed25519_api_key.clone().into(), secret: keys.ed25519_private_key.clone() }
+}
+
 /// Settings for a session against `venue`, journaling to `folder`, quoting plainly and close.
 pub fn config(venue: &VenueHandle, folder: &Path, more: &[&str]) -> Config {
     let mut set = vec![

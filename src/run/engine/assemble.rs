@@ -378,6 +378,9 @@ pub fn assemble(
     let (mut place, mut cancel, mut account) = (None, None, None);
     if let Some(gateways) = gateways {
         let mut lane = |request_link, answer_link, tile_name, handover, telemetry, patience| {
+            // Only where the thread has its core to itself.
+            let spins = plan.seat_of(tile_name).is_some_and(|seat| seat.idle == Idle::Spin);
+            let spin = if spins { Duration::from_micros(config.topology.fused_deadline_us) } else { Duration::ZERO };
             let (requests_in, requests_out) = depths.ring(request_link);
             let (answers_in, answers_out) = depths.ring(answer_link);
             answers.push(answers_out);
@@ -386,7 +389,7 @@ pub fn assemble(
                 requests: requests_out,
                 answers: answers_in,
                 answer_bell: bells.if_parked(tile::QUOTE).filter(|_| !fused || tile_name != tile::PLACE),
-                gateway: Gateway::new(gateways, patience).map_err(bad_client)?,
+                gateway: Gateway::new(gateways, patience, spin).map_err(bad_client)?,
                 journal: writers.gateways.remove(0),
                 telemetry,
                 handover,
@@ -400,7 +403,7 @@ pub fn assemble(
             let sender = channel(link::OVERFLOW_CONTROL);
             let ring = lane(link::PLACE_OVERFLOW, link::OVERFLOW_QUOTE, tile::OVERFLOW, None, sender, venue.patience)?;
             let deadline = Duration::from_micros(config.topology.fused_deadline_us);
-            Some(Handover { ring, bell: bells.of(tile::OVERFLOW), deadline })
+            Some(Handover { ring, bell: bells.of(tile::OVERFLOW), deadline, cancel_bell: bells.of(tile::CANCEL) })
         } else {
             None
         };
@@ -409,10 +412,15 @@ pub fn assemble(
         let ring = lane(link::QUOTE_PLACE, link::PLACE_QUOTE, tile::PLACE, handover, sender, patience)?;
         // The fused place gateway is stepped by the thread that sends to it.
         let bell = bells.if_parked(tile::PLACE).filter(|_| !fused);
-        place = Some(Lane { ring, bell, cells: board.link_index(link::QUOTE_PLACE) });
+        place = Some(Lane { ring, bell, rings_later: false, cells: board.link_index(link::QUOTE_PLACE) });
         let sender = channel(link::CANCEL_CONTROL);
         let ring = lane(link::QUOTE_CANCEL, link::CANCEL_QUOTE, tile::CANCEL, None, sender, venue.patience)?;
-        cancel = Some(Lane { ring, bell: bells.if_parked(tile::CANCEL), cells: board.link_index(link::QUOTE_CANCEL) });
+        cancel = Some(Lane {
+            ring,
+            bell: bells.if_parked(tile::CANCEL),
+            rings_later: fused,
+            cells: board.link_index(link::QUOTE_CANCEL),
+        });
         let (account_quote, quote_account) = depths.ring(link::ACCOUNT_QUOTE);
         account = Some(quote_account);
         let client = AccountClient::new(gateways, venue.patience).map_err(bad_client)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::config::{ApiKeys, Config, Endpoints, Profile};
+use crate::config::{ApiKeys, Config, Endpoints, Profile, Transport};
 use crate::gateway::{
     AccountClient, AccountError, Gateway, GatewayConfig, Http, HttpError, Limiter, VenueClock, plain_get,
 };
@@ -115,6 +115,7 @@ pub fn log_on(venue: &Venue, config: &Config, keys: Option<&ApiKeys>) -> Result<
     })?;
     let gateways = GatewayConfig {
         rest_url: venue.endpoints.rest_url.clone(),
+        api_url: (config.venue.transport == Transport::WsApi).then(|| venue.endpoints.ws_api_url.clone()),
         ca_file: venue.ca_file.clone(),
         api_key: keys.key.clone(),
         signer: Arc::new(signer),
@@ -156,7 +157,7 @@ pub fn sweep(gateways: &GatewayConfig, patience: Duration) -> Result<usize, Fail
         )
     };
     let mut client = AccountClient::new(gateways, patience).map_err(|error| failed(error.to_string()))?;
-    let mut gateway = Gateway::new(gateways, patience).map_err(|error| failed(error.to_string()))?;
+    let mut gateway = Gateway::new(gateways, patience, Duration::ZERO).map_err(|error| failed(error.to_string()))?;
     let mut left = 0;
     // Three rounds: the first cancels, the second confirms, the third is for what was on its way during the first.
     for round in 0..3 {

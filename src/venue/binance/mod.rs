@@ -7,3 +7,4 @@ pub mod rest;
 pub mod sign;
 mod tape;
 pub mod user;
+pub mod ws_api;

@@ -1,0 +1,287 @@
+//! Order entry over the WebSocket API: commands to request texts, answers to replies.
+//!
+//! Owns the text of requests, in reused buffers. The parameters are those of REST, in JSON; they are signed sorted by name
+//! and without percent-encoding, unless the connection has logged on, which only an Ed25519 key can. What an answer means
+//! is [`rest::read_reply`](super::rest::read_reply)'s business: the bodies are the same. Source: Binance Spot "WebSocket
+//! API", "Request security" and "Trading requests".
+
+use std::fmt::Write;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::sign::Signer;
+use crate::types::{Command, Instrument, OrderKind, Side, TimeInForce, format_e8};
+
+/// Builds requests and numbers them.
+#[derive(Debug)]
+pub struct ApiRequestBuilder {
+    id: u64,
+    recv_window_ms: u32,
+    text: String,
+    signed: String,
+    value: String,
+}
+
+impl ApiRequestBuilder {
+    /// A builder whose requests are valid for that long at the venue.
+    pub fn new(recv_window_ms: u32) -> ApiRequestBuilder {
+        ApiRequestBuilder {
+            id: 0,
+            recv_window_ms,
+            text: String::with_capacity(1024),
+            signed: String::with_capacity(512),
+            value: String::with_capacity(64),
+        }
+    }
+
+    /// Number of the last request built.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The text that logs the connection on with an Ed25519 key.
+    pub fn logon(&mut self, api_key: &str, timestamp_ms: u64, signer: &Signer) -> &str {
+        self.begin("session.logon");
+        self.param("apiKey", api_key);
+        self.end(timestamp_ms, Some(signer), |_| ())
+    }
+
+    /// The text of a command. `login` is key and signer where the connection has not logged on. `timestamp_ms` is in the
+    /// venue's clock.
+    pub fn command(
+        &mut self,
+        command: &Command,
+        instrument: &Instrument,
+        timestamp_ms: u64,
+        login: Option<(&str, &Signer)>,
+    ) -> &str {
+        self.begin(match command {
+            Command::Place(_) => "order.place",
+            Command::Cancel { .. } => "order.cancel",
+            Command::Amend { .. } => "order.amend.keepPriority",
+            Command::Query { .. } => "order.status",
+        });
+        // Parameters in the order of their names, as they are signed.
+        if let Some((api_key, _)) = login {
+            self.param("apiKey", api_key);
+        }
+        let signer = login.map(|(_, signer)| signer);
+        match command {
+            Command::Place(order) => {
+                self.shown("newClientOrderId", order.client_id);
+                self.param("newOrderRespType", "ACK");
+                if order.kind != OrderKind::Market {
+                    self.decimal("price", instrument.price_e8(order.price));
+                }
+                self.decimal("quantity", instrument.qty_e8(order.qty));
+                let (kind, life) = match order.kind {
+                    OrderKind::Limit(TimeInForce::Gtc) => ("LIMIT", Some("GTC")),
+                    OrderKind::Limit(TimeInForce::Ioc) => ("LIMIT", Some("IOC")),
+                    OrderKind::Limit(TimeInForce::Fok) => ("LIMIT", Some("FOK")),
+                    OrderKind::PostOnly => ("LIMIT_MAKER", None),
+                    OrderKind::Market => ("MARKET", None),
+                };
+                self.window();
+                self.param("side", if order.side == Side::Bid { "BUY" } else { "SELL" });
+                self.param("symbol", instrument.symbol());
+                if let Some(life) = life {
+                    self.param("timeInForce", life);
+                }
+                return self.finish(timestamp_ms, signer, |builder| builder.param("type", kind));
+            }
+            Command::Cancel { client_id, venue_id, .. } => match venue_id {
+                Some(id) => self.number("orderId", id.0),
+                None => self.shown("origClientOrderId", client_id),
+            },
+            Command::Amend { client_id, venue_id, qty, .. } => {
+                self.shown("newClientOrderId", client_id);
+                self.decimal("newQty", instrument.qty_e8(*qty));
+                match venue_id {
+                    Some(id) => self.number("orderId", id.0),
+                    None => self.shown("origClientOrderId", client_id),
+                }
+            }
+            Command::Query { client_id, .. } => self.shown("origClientOrderId", client_id),
+        }
+        self.window();
+        self.param("symbol", instrument.symbol());
+        self.finish(timestamp_ms, signer, |_| ())
+    }
+
+    fn begin(&mut self, method: &str) {
+        self.id += 1;
+        self.text.clear();
+        self.signed.clear();
+        let _ = write!(self.text, r#"{{"id":"{}","method":"{method}","params":{{"#, self.id);
+    }
+
+    fn end(&mut self, timestamp_ms: u64, signer: Option<&Signer>, more: impl FnOnce(&mut Self)) -> &str {
+        self.window();
+        self.finish(timestamp_ms, signer, more)
+    }
+
+    /// The time, what comes after it, and the signature.
+    fn finish(&mut self, timestamp_ms: u64, signer: Option<&Signer>, more: impl FnOnce(&mut Self)) -> &str {
+        self.number("timestamp", timestamp_ms);
+        more(self);
+        if let Some(signer) = signer {
+            self.text.push_str(r#","signature":""#);
+            // Hex and base64 need no escape in JSON.
+            signer.sign(self.signed.as_bytes(), &mut self.text);
+            self.text.push('"');
+        }
+        self.text.push_str("}}");
+        &self.text
+    }
+
+    fn window(&mut self) {
+        self.number("recvWindow", u64::from(self.recv_window_ms));
+    }
+
+    fn key(&mut self, name: &str) {
+        if !self.signed.is_empty() {
+            self.signed.push('&');
+            self.text.push(',');
+        }
+        let _ = write!(self.signed, "{name}=");
+        let _ = write!(self.text, r#""{name}":"#);
+    }
+
+    fn param(&mut self, name: &str, value: &str) {
+        self.key(name);
+        self.signed.push_str(value);
+        let _ = write!(self.text, r#""{value}""#);
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.key(name);
+        let _ = write!(self.signed, "{value}");
+        let _ = write!(self.text, "{value}");
+    }
+
+    fn shown(&mut self, name: &str, value: impl std::fmt::Display) {
+        let mut text = std::mem::take(&mut self.value);
+        text.clear();
+        let _ = write!(text, "{value}");
+        self.param(name, &text);
+        self.value = text;
+    }
+
+    fn decimal(&mut self, name: &str, e8: i64) {
+        let mut text = std::mem::take(&mut self.value);
+        text.clear();
+        format_e8(e8, &mut text);
+        self.param(name, &text);
+        self.value = text;
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    status: Option<u16>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// An answer: which request's, its status and its body, which is that of the same REST request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiAnswer<'a> {
+    /// The request's number.
+    pub id: u64,
+    /// As an HTTP status.
+    pub status: u16,
+    /// The result, or the error.
+    pub body: &'a str,
+}
+
+/// Reads a message; `None` for one that answers no request of ours.
+pub fn read_answer(text: &str) -> Option<ApiAnswer<'_>> {
+    let envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
+    let id = envelope.id?.get().trim_matches('"').parse().ok()?;
+    let body = envelope.result.or(envelope.error).map_or("{}", RawValue::get);
+    Some(ApiAnswer { id, status: envelope.status?, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{
+        ClientOrderId, Filters, InstrumentId, InstrumentSpec, NewOrder, Price, Qty, SessionId, Symbol, VenueOrderId,
+    };
+
+    fn btcusdt() -> Instrument {
+        let name = |text| Symbol::new(text).unwrap();
+        let spec = InstrumentSpec {
+            symbol: name("BTCUSDT"),
+            base: name("BTC"),
+            quote: name("USDT"),
+            tick_e8: 1_000_000,
+            lot_e8: 1_000,
+            filters: Filters::default(),
+        };
+        Instrument::new(InstrumentId(0), spec)
+    }
+
+    fn commands() -> [Command; 5] {
+        let instrument = InstrumentId(0);
+        let client_id = ClientOrderId { session: SessionId(7), counter: 9 };
+        let place = |kind| {
+            let (side, price, qty) = (Side::Ask, Price::from_ticks(6_500_012), Qty::from_lots(1_500));
+            Command::Place(NewOrder { instrument, client_id, side, price, qty, kind })
+        };
+        [
+            place(OrderKind::PostOnly),
+            place(OrderKind::Limit(TimeInForce::Ioc)),
+            Command::Cancel { instrument, client_id, venue_id: Some(VenueOrderId(5)) },
+            Command::Amend { instrument, client_id, venue_id: None, qty: Qty::from_lots(700) },
+            Command::Query { instrument, client_id },
+        ]
+    }
+
+    #[test]
+    fn every_request_is_signed_over_its_parameters_sorted_by_name() {
+        let signer = Signer::hmac(&"secret".into()).unwrap();
+        let mut builder = ApiRequestBuilder::new(5000);
+        for (index, command) in commands().iter().enumerate() {
+            let text = builder.command(command, &btcusdt(), 1_700_000_000_000, Some(("key", &signer))).to_owned();
+            let request: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(request["id"], (index + 1).to_string());
+            let params = request["params"].as_object().unwrap();
+            let mut names: Vec<&String> = params.keys().filter(|name| *name != "signature").collect();
+            names.sort();
+            let shown = |value: &serde_json::Value| value.as_str().map_or(value.to_string(), str::to_owned);
+            let payload: Vec<String> = names.iter().map(|name| format!("{name}={}", shown(&params[*name]))).collect();
+            let signature = params["signature"].as_str().unwrap();
+            assert!(signer.verify(payload.join("&").as_bytes(), signature), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_has_logged_on_sends_neither_key_nor_signature() {
+        let mut builder = ApiRequestBuilder::new(5000);
+        let [place, ..] = commands();
+        let text = builder.command(&place, &btcusdt(), 3, None);
+        let client_id = place.client_id();
+        assert_eq!(
+            text,
+            format!(
+                r#"{{"id":"1","method":"order.place","params":{{"newClientOrderId":"{client_id}","newOrderRespType":"ACK","price":"65000.12","quantity":"0.015","recvWindow":5000,"side":"SELL","symbol":"BTCUSDT","timestamp":3,"type":"LIMIT_MAKER"}}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn answers_are_told_from_events_and_from_each_other() {
+        let answer = read_answer(r#"{"id":"12","status":200,"result":{"orderId":4},"rateLimits":[]}"#).unwrap();
+        assert_eq!(answer, ApiAnswer { id: 12, status: 200, body: r#"{"orderId":4}"# });
+        let answer = read_answer(r#"{"id":"13","status":400,"error":{"code":-2010,"msg":"x"}}"#).unwrap();
+        assert_eq!(answer, ApiAnswer { id: 13, status: 400, body: r#"{"code":-2010,"msg":"x"}"# });
+        assert_eq!(read_answer(r#"{"event":{"e":"serverShutdown"}}"#), None);
+        assert_eq!(read_answer("no"), None);
+    }
+}
