@@ -176,7 +176,9 @@ mod tests {
                 hmac::verify(&key, &request[..signed], &tag).unwrap();
             }
             let sides: Vec<_> = seen.iter().map(|request| value_after(request, b"side=").unwrap()).collect();
-            assert_eq!(sides.iter().filter(|side| **side == b"BUY").count(), sides.len() / 2, "both sides, in turn");
+            // What is remembered may begin between the two of a tick.
+            let buys = sides.iter().filter(|side| **side == b"BUY").count();
+            assert!(buys.abs_diff(sides.len() - buys) <= 1, "{buys} of {} are bids", sides.len());
         }
     }
 }
