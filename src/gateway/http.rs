@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -12,6 +13,7 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, RustlsConnector};
 use ureq::{Agent, Body};
 
+use super::addresses::KeptAddresses;
 use super::transport::{SpinConnector, WireTimes};
 use crate::venue::binance::rest::{Method, Reply, Request};
 
@@ -112,8 +114,9 @@ impl Http {
             .user_agent("touchline")
             .build();
         let times = Arc::new(WireTimes::default());
-        let connector = ().chain(SpinConnector::new(spin, Arc::clone(&times))).chain(RustlsConnector::default());
-        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        let failed = Arc::new(AtomicBool::new(false));
+        let connector = ().chain(SpinConnector::new(spin, Arc::clone(&times), Arc::clone(&failed))).chain(RustlsConnector::default());
+        let agent = Agent::with_parts(config, connector, KeptAddresses::new(DefaultResolver::default(), failed));
         Ok(Http {
             agent,
             base: base.trim_end_matches('/').to_owned(),

@@ -4,6 +4,7 @@
 //! It never repeats a request on its own: an order whose answer is lost is in doubt, and only a query may settle it.
 
 mod account;
+mod addresses;
 mod clock;
 mod entry;
 mod http;

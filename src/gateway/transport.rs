@@ -7,7 +7,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -43,13 +43,15 @@ impl WireTimes {
 pub struct SpinConnector {
     spin: Duration,
     times: Arc<WireTimes>,
+    failed: Arc<AtomicBool>,
     clock: Clock,
 }
 
 impl SpinConnector {
-    /// Connections that ask for an answer again and again for `spin` before they sleep.
-    pub fn new(spin: Duration, times: Arc<WireTimes>) -> SpinConnector {
-        SpinConnector { spin, times, clock: Clock::new() }
+    /// Connections that ask for an answer again and again for `spin` before they sleep. `failed` is set when none could
+    /// be made.
+    pub fn new(spin: Duration, times: Arc<WireTimes>, failed: Arc<AtomicBool>) -> SpinConnector {
+        SpinConnector { spin, times, failed, clock: Clock::new() }
     }
 
     fn open(&self, details: &ConnectionDetails<'_>) -> Result<std::net::TcpStream, Error> {
@@ -88,7 +90,7 @@ impl<In: Transport> Connector<In> for SpinConnector {
         if let Some(chained) = chained {
             return Ok(Some(Either::A(chained)));
         }
-        let stream = self.open(details)?;
+        let stream = self.open(details).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut socket = TcpStream::from_std(stream);
@@ -275,7 +277,7 @@ mod tests {
     fn agent(spin: Duration, patience: Duration) -> (Agent, Arc<WireTimes>) {
         let times = Arc::new(WireTimes::default());
         let config = Agent::config_builder().timeout_global(Some(patience)).http_status_as_error(false).build();
-        let connector = SpinConnector::new(spin, Arc::clone(&times));
+        let connector = SpinConnector::new(spin, Arc::clone(&times), Arc::default());
         (Agent::with_parts(config, ().chain(connector), DefaultResolver::default()), times)
     }
 
