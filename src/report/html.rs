@@ -14,6 +14,7 @@ use super::summary::{Latency, Summary};
 use super::{ReportError, write_whole};
 use crate::kpi::Kpis;
 use crate::kpi::markout::{MARKOUT_HORIZONS, horizon_name};
+use crate::metrics::Hop;
 use crate::stats::bootstrap::Estimate;
 use crate::stats::sharpe::SharpeWord;
 
@@ -30,6 +31,8 @@ pub struct PageHead {
     pub latency_caption: String,
     /// Latencies, where there are any.
     pub latency: Option<Latency>,
+    /// Its hops by name, in the order of a tick's way.
+    pub hops: Vec<(&'static str, Latency)>,
     /// From the program's start to its first quote, in milliseconds.
     pub first_quote_ms: Option<f64>,
 }
@@ -68,6 +71,10 @@ impl From<&Summary> for PageHead {
             activity,
             latency_caption: caption.to_owned(),
             latency: Some(summary.tick_to_order_ns),
+            hops: Hop::ALL
+                .iter()
+                .filter_map(|hop| Some((hop.name(), *summary.hops_ns.get(hop.name())?)))
+                .collect(),
             first_quote_ms: summary.first_quote_ms,
         }
     }
@@ -95,6 +102,7 @@ pub fn page(head: &PageHead, record: &SessionRecord) -> String {
     body.push_str(&inventory_table(record));
     body.push_str(&table("Activity", &head.activity));
     body.push_str(&latency_table(head));
+    body.push_str(&hop_table(&head.hops));
     body.push_str("</div>\n");
     body.push_str(&markout_table(kpis));
     let drawn = charts(record);
@@ -279,6 +287,18 @@ fn latency_table(head: &PageHead) -> String {
         rows.push(("start to first quote, ms".into(), format!("{ms:.0}")));
     }
     table(&head.latency_caption, &rows)
+}
+
+fn hop_table(hops: &[(&'static str, Latency)]) -> String {
+    if hops.is_empty() {
+        return String::new();
+    }
+    let us = |ns: u64| format!("{:.1}", ns as f64 / 1e3);
+    let row = |(name, hop): &(&'static str, Latency)| {
+        let figures = format!("{} / {} / {}", us(hop.p50), us(hop.p99), us(hop.p999));
+        (name.replace('_', " "), figures)
+    };
+    table("Hops, \u{b5}s: p50 / p99 / p99.9", &hops.iter().map(row).collect::<Vec<_>>())
 }
 
 fn markout_table(kpis: &Kpis) -> String {

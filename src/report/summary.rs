@@ -168,8 +168,10 @@ pub struct Summary {
     pub quote_asset: String,
     /// Own orders open at the end, as asked of the venue.
     pub open_orders_at_exit: u64,
-    /// From the socket read that completed a frame to the signed body handed to the HTTP client.
+    /// From the socket read that completed a frame to the first order's bytes in front of the socket.
     pub tick_to_order_ns: Latency,
+    /// Every hop that has samples, by its name in `/metrics`.
+    pub hops_ns: BTreeMap<&'static str, Latency>,
     /// From the program's start to its first quote, in milliseconds.
     pub first_quote_ms: Option<f64>,
     /// Mean effective half-spread of the fills: the markout after no time at all.

@@ -33,6 +33,8 @@ use crate::wire::{Flags, InputEvent, RecordBuf, Stream, encode_action};
 const INPUTS_A_STEP: usize = 32;
 /// How often people's figures are made: 20 times a second is more than a terminal shows.
 const SNAPSHOT_INTERVAL: DurationNs = DurationNs::from_millis(50);
+/// As often when there is never an idle step.
+const SNAPSHOT_INTERVAL_BUSY: DurationNs = DurationNs::from_millis(200);
 
 /// One way of commands to a gateway.
 pub struct Lane {
@@ -340,8 +342,9 @@ impl QuoteTile {
     }
 
     fn show(&mut self, work: usize) {
-        // Idle steps look at no clock but the timer's; figures may be a step old.
-        if work == 0 || self.last_now.since(self.shown_at) < SNAPSHOT_INTERVAL {
+        // An order that was just decided on goes first: figures wait for an idle step, but not for ever.
+        let wait = if work == 0 { SNAPSHOT_INTERVAL } else { SNAPSHOT_INTERVAL_BUSY };
+        if self.last_now.since(self.shown_at) < wait {
             return;
         }
         self.shown_at = self.last_now;

@@ -122,6 +122,12 @@ fn summarise(
         quote_asset: instrument.spec.quote.as_str().to_owned(),
         open_orders_at_exit: ended.venue.open_orders as u64,
         tick_to_order_ns: Latency::from(ended.latency),
+        hops_ns: ended
+            .hops
+            .iter()
+            .filter(|(_, of)| of.count > 0)
+            .map(|(hop, of)| (hop.name(), Latency::from(*of)))
+            .collect(),
         first_quote_ms: ended.first_quote_ms,
         effective_half_spread: points.first().and_then(MarkoutText::of),
         markouts,

@@ -8,7 +8,7 @@ use super::DemoArgs;
 use super::screen::Screen;
 use crate::config::{ApiKeys, Config};
 use crate::kpi::KpiRules;
-use crate::metrics::{Count, LatencySummary};
+use crate::metrics::{Count, Hop, LatencySummary};
 use crate::pipeline::PipelineSnapshot;
 use crate::report::RedisCounts;
 use crate::run::engine::{self, EngineMode, EngineSummary};
@@ -63,6 +63,8 @@ pub struct Ended {
     pub venue: VenueWord,
     /// Tick to order.
     pub latency: LatencySummary,
+    /// Its hops.
+    pub hops: Vec<(Hop, LatencySummary)>,
     /// From the program's start to the first order.
     pub first_quote_ms: Option<f64>,
     /// Books that lost sync and found it again.
@@ -182,6 +184,7 @@ pub fn run_virtual(plan: &Plan) -> Result<Ended, Failure> {
         },
         // Decisions take no virtual time: there are samples, and all of them are zero.
         latency: LatencySummary { count: outcome.orders_sent, ..LatencySummary::default() },
+        hops: Vec::new(),
         first_quote_ms: outcome.first_quote_after.map(|after| after.nanos() as f64 / 1e6),
         desyncs: 0,
         redis: None,
@@ -234,7 +237,7 @@ pub fn run_live(plan: &Plan) -> Result<Ended, Failure> {
     if let Err(error) = venue.stop() {
         tracing::warn!("the venue: {error}");
     }
-    let EngineSummary { session, journal, instruments, tick_to_order, open_orders_at_exit, redis, failure, .. } =
+    let EngineSummary { session, journal, instruments, tick_to_order, hops, open_orders_at_exit, redis, failure, .. } =
         summary;
     // Asked over REST by the engine; the venue's own state must not say less.
     let open_orders = word.open_orders.max(open_orders_at_exit.unwrap_or(0));
@@ -246,6 +249,7 @@ pub fn run_live(plan: &Plan) -> Result<Ended, Failure> {
         instruments,
         venue: VenueWord { open_orders, ..word },
         latency: tick_to_order,
+        hops,
         first_quote_ms,
         desyncs: board.count(Count::Desyncs),
         redis,

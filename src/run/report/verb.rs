@@ -136,6 +136,8 @@ fn head_of(session_dir: &Path, reader: &JournalReader, told: &Told, index: usize
         activity: activity.map(|(name, count)| (name.to_owned(), count.to_string())).to_vec(),
         latency_caption: "Tick to order sent, \u{b5}s".to_owned(),
         latency: Some(latency.into()).filter(|_| latency.count > 0),
+        // A journal holds when a tick was read and when an order was sent, and not what lies between.
+        hops: Vec::new(),
         first_quote_ms: None,
     }
 }
