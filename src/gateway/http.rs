@@ -115,7 +115,9 @@ impl Http {
             .build();
         let times = Arc::new(WireTimes::default());
         let failed = Arc::new(AtomicBool::new(false));
-        let connector = ().chain(SpinConnector::new(spin, Arc::clone(&times), Arc::clone(&failed))).chain(RustlsConnector::default());
+        let connector =
+            ().chain(SpinConnector::new(spin, Arc::clone(&times), Arc::clone(&failed)))
+                .chain(RustlsConnector::default());
         let agent = Agent::with_parts(config, connector, KeptAddresses::new(DefaultResolver::default(), failed));
         Ok(Http {
             agent,

@@ -71,10 +71,7 @@ impl From<&Summary> for PageHead {
             activity,
             latency_caption: caption.to_owned(),
             latency: Some(summary.tick_to_order_ns),
-            hops: Hop::ALL
-                .iter()
-                .filter_map(|hop| Some((hop.name(), *summary.hops_ns.get(hop.name())?)))
-                .collect(),
+            hops: Hop::ALL.iter().filter_map(|hop| Some((hop.name(), *summary.hops_ns.get(hop.name())?))).collect(),
             first_quote_ms: summary.first_quote_ms,
         }
     }

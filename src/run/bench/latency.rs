@@ -158,7 +158,6 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
     let earlier = args.compare.as_deref().map(compare::load).transpose()?;
     let bar = indicatif::ProgressBar::new((args.rounds * args.makers.len()) as u64);
     let before = Machine::look(cores);
-    core_affinity::set_for_current(core_affinity::CoreId { id: cores[0] });
     let mut table = Table::default();
     let mut told: Vec<(Maker, Value)> = Vec::new();
     for round in 0..args.rounds {
@@ -212,33 +211,53 @@ fn measure(
     table: &mut Table,
 ) -> Result<Option<Value>, Failure> {
     let answers = if matches!(maker, Maker::Echo | Maker::EchoBlock) { Answers::InTurn } else { Answers::ByPrice };
-    let bad = |error: std::io::Error| Failure::bug(format!("the probe failed: {error}"));
-    let mut probe = Probe::new(round + 1, answers).map_err(bad)?;
+    let mut probe = Probe::new(round + 1, answers).map_err(bad_probe)?;
     let folder = tempdir()?;
+    // A program inherits the cores of the thread that starts it: this thread keeps them all, and the probe has one of
+    // its own.
     let mut child = start(args, maker, probe.port(), cores, &folder)?;
-    let silent = |child: &mut Child| {
+    let said = std::thread::scope(|scope| {
+        let probing = scope.spawn(|| {
+            core_affinity::set_for_current(core_affinity::CoreId { id: cores[0] });
+            trade(args, maker, &mut probe, &mut child, table)
+        });
+        probing.join().unwrap_or_else(|_| Err(Failure::bug("the probe panicked")))
+    });
+    let Some(said) = said? else {
         let _ = child.kill();
-        let said = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-        Failure::new(
+        let _ = child.wait();
+        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        return Err(Failure::new(
             "E_BENCH_003",
             exit::HALTED,
             format!("the maker `{}` did not answer its ticks", maker.name()),
-            said.lines().last().unwrap_or("it said nothing").to_owned(),
+            log.lines().last().unwrap_or("it said nothing").to_owned(),
             "run it again with RUST_LOG=info; on a machine with other work it may only be starved",
-        )
+        ));
     };
-    if !probe.warm_up(WARM_TICKS, PATIENCE).map_err(bad)? {
-        return Err(silent(&mut child));
+    let _ = std::fs::remove_dir_all(&folder);
+    Ok(serde_json::from_str(&said).ok())
+}
+
+fn bad_probe(error: std::io::Error) -> Failure {
+    Failure::bug(format!("the probe failed: {error}"))
+}
+
+/// The probe's side: what the maker has printed at its end, or `None` when it never answered or never ended.
+fn trade(
+    args: &LatencyArgs,
+    maker: Maker,
+    probe: &mut Probe,
+    child: &mut Child,
+    table: &mut Table,
+) -> Result<Option<String>, Failure> {
+    if !probe.warm_up(WARM_TICKS, PATIENCE).map_err(bad_probe)? {
+        return Ok(None);
     }
     for &rate in &args.rates {
-        let run = probe.run(rate, ticks(args, rate)).map_err(bad)?;
-        table
-            .series
-            .entry(rate)
-            .or_default()
-            .entry(maker.name())
-            .or_default()
-            .take(&run, |from, to| probe.ns(from, to));
+        let run = probe.run(rate, ticks(args, rate)).map_err(bad_probe)?;
+        let series = table.series.entry(rate).or_default().entry(maker.name()).or_default();
+        series.take(&run, |from, to| probe.ns(from, to));
     }
     // The engine takes its orders back, the baselines end with their market data.
     if maker.bot().is_some() {
@@ -248,21 +267,19 @@ fn measure(
     }
     let end = Instant::now() + PATIENCE;
     let mut over = false;
-    probe
-        .serve(|| {
-            over = matches!(child.try_wait(), Ok(Some(_)));
-            over || Instant::now() > end
-        })
-        .map_err(bad)?;
+    let mut look = || {
+        over = matches!(child.try_wait(), Ok(Some(_)));
+        over || Instant::now() > end
+    };
+    probe.serve(&mut look).map_err(bad_probe)?;
     if !over {
-        return Err(silent(&mut child));
+        return Ok(None);
     }
     let mut said = String::new();
     if let Some(mut stdout) = child.stdout.take() {
         let _ = stdout.read_to_string(&mut said);
     }
-    let _ = std::fs::remove_dir_all(&folder);
-    Ok(serde_json::from_str(&said).ok())
+    Ok(Some(said))
 }
 
 fn tempdir() -> Result<PathBuf, Failure> {
