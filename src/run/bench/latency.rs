@@ -267,11 +267,11 @@ fn trade(
     }
     let end = Instant::now() + PATIENCE;
     let mut over = false;
-    let mut look = || {
+    let look = || {
         over = matches!(child.try_wait(), Ok(Some(_)));
         over || Instant::now() > end
     };
-    probe.serve(&mut look).map_err(bad_probe)?;
+    probe.serve(look).map_err(bad_probe)?;
     if !over {
         return Ok(None);
     }

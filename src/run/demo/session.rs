@@ -237,8 +237,9 @@ pub fn run_live(plan: &Plan) -> Result<Ended, Failure> {
     if let Err(error) = venue.stop() {
         tracing::warn!("the venue: {error}");
     }
-    let EngineSummary { session, journal, instruments, tick_to_order, hops, open_orders_at_exit, redis, failure, .. } =
-        summary;
+    let EngineSummary {
+        session, journal, instruments, tick_to_order, hops, open_orders_at_exit, redis, failure, ..
+    } = summary;
     // Asked over REST by the engine; the venue's own state must not say less.
     let open_orders = word.open_orders.max(open_orders_at_exit.unwrap_or(0));
     Ok(Ended {
