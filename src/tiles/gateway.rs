@@ -30,6 +30,8 @@ const SHORT_TRIPS: u64 = 5;
 /// Waking a thread costs some tens of microseconds here and there: only a round trip longer than this is worth
 /// splitting between two threads.
 const WORTH_WAKING: Duration = Duration::from_micros(250);
+/// Trips remembered for that.
+const TRIPS: usize = 8;
 
 /// What an inline gateway needs to hand requests over.
 pub struct Handover {
@@ -49,8 +51,22 @@ struct Inline {
     overflowing: bool,
     trips_seen: u64,
     short_trips: u64,
-    /// Whether the last inline trip was longer than a wake-up is worth; taken for granted before the first.
-    trips_are_long: bool,
+    /// The last inline trips, in a ring; the longest that there is before the first.
+    trips: [Duration; TRIPS],
+    next_trip: usize,
+}
+
+impl Inline {
+    fn note_trip(&mut self, trip: Duration) {
+        self.trips[self.next_trip % TRIPS] = trip;
+        self.next_trip = self.next_trip.wrapping_add(1);
+    }
+
+    /// Whether a wake-up is short beside a round trip. By the shortest of the last few: a wake-up can itself make a trip
+    /// long, and would go on justifying the next one.
+    fn trips_are_long(&self) -> bool {
+        self.trips.iter().all(|trip| *trip > WORTH_WAKING)
+    }
 }
 
 /// Everything the tile is made of.
@@ -135,7 +151,8 @@ impl GatewayTile {
                 overflowing: false,
                 trips_seen: 0,
                 short_trips: 0,
-                trips_are_long: true,
+                trips: [Duration::MAX; TRIPS],
+                next_trip: 0,
             }),
             held: VecDeque::with_capacity(4),
             board: parts.board,
@@ -198,7 +215,7 @@ impl GatewayTile {
         if let Some(inline) = &mut self.inline {
             self.board.add(Count::Inline, 1);
             self.board.set(Gauge::InlineRoundTripNs, trip_ns as i64);
-            inline.trips_are_long = Duration::from_nanos(trip_ns) > WORTH_WAKING;
+            inline.note_trip(Duration::from_nanos(trip_ns));
             if Duration::from_nanos(trip_ns) > inline.handover.deadline {
                 inline.overflowing = true;
                 inline.short_trips = 0;
@@ -216,7 +233,7 @@ impl GatewayTile {
     /// to any harm.
     fn hand_over_second(&mut self, first: &OrderRequest) {
         let Some(inline) = &mut self.inline else { return };
-        if !inline.trips_are_long || !matches!(first.command, Command::Place(_)) {
+        if !inline.trips_are_long() || !matches!(first.command, Command::Place(_)) {
             return;
         }
         let second = match self.requests.peek() {
@@ -314,7 +331,7 @@ impl Tile for GatewayTile {
         // Cancels of the same decision go to a thread of their own, and waking it would hold the first order back. While
         // trips are short they wait for the placements' end, which is nearer than the woken thread would be.
         if let Some(inline) = &self.inline
-            && (inline.trips_are_long || inline.overflowing || self.requests.is_empty())
+            && (inline.trips_are_long() || inline.overflowing || self.requests.is_empty())
         {
             inline.handover.cancel_bell.ring_noted();
         }
