@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <unordered_map>
+#include <vector>
 
 #include "touchline/matching_core.hpp"
 
@@ -111,6 +112,61 @@ void soak(const Capacity& capacity, std::uint64_t messages) {
                 static_cast<unsigned long long>(reports), static_cast<unsigned long long>(trades));
 }
 
+/// A full book whose levels thin out here and crowd there, over and over: whatever has gone before, there is room for as
+/// many orders on as many levels as was declared.
+void crowd(std::uint32_t orders, std::uint32_t levels, std::uint64_t rounds) {
+    MatchingCore core({.orders = orders, .levels = levels, .may_grow = false});
+    std::vector<std::uint64_t> live;
+    std::uint64_t ids = 0;
+    const auto is_accepted = [&](const Message& message) {
+        bool accepted = true;
+        core.submit(message, [&](const Report& report) { accepted &= report.kind != ReportKind::rejected; });
+        return accepted;
+    };
+    for (std::uint64_t round = 0; round < rounds; ++round) {
+        // Alone at their prices, or two and more at each; in order, against it or anyhow.
+        const std::uint64_t crowding = 1 + next() % 3;
+        const std::uint64_t way = next() % 3;
+        const auto region = static_cast<std::int64_t>(1 + next() % 8) * 1'000'000;
+        for (std::uint64_t step = 0; core.order_count() < orders; ++step) {
+            const std::uint64_t at = way == 0 ? step : way == 1 ? 900'000 - step : next() % 900'000;
+            const bool is_bid = next() % 2 == 0;
+            const auto away = region + static_cast<std::int64_t>(at / crowding);
+            Message message{};
+            message.id = ++ids;
+            message.price = is_bid ? -away : away;
+            message.qty = 1;
+            message.side = is_bid ? Side::bid : Side::ask;
+            if (core.level_count(Side::bid) + core.level_count(Side::ask) == levels &&
+                core.qty_at(message.side, message.price) == 0) {
+                if (is_accepted(message)) {
+                    fail(ids, "a level beyond the declared number");
+                }
+                break;
+            }
+            if (!is_accepted(message)) {
+                fail(ids, "no room below the declared numbers");
+            }
+            live.push_back(message.id);
+            if (step % 64 == 0 && core.check().fault != Fault::none) {
+                fail(ids, "the check found a fault in a crowd");
+            }
+        }
+        for (std::uint64_t gone = live.size() * (1 + next() % 3) / 4; gone > 0; --gone) {
+            const std::uint64_t at = next() % live.size();
+            Message message{};
+            message.id = live[at];
+            message.action = Action::cancel;
+            live[at] = live.back();
+            live.pop_back();
+            if (!is_accepted(message)) {
+                fail(ids, "a resting order was not found");
+            }
+        }
+    }
+    std::printf("%llu orders crowded\n", static_cast<unsigned long long>(ids));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -118,5 +174,8 @@ int main(int argc, char** argv) {
     soak(Capacity{}, messages / 2);
     soak(Capacity{1, 1, true}, messages / 4);
     soak(Capacity{64, 20, false}, messages / 4);
+    crowd(1'000, 1'000, messages / 500);
+    crowd(3'000, 1'200, messages / 1'000);
+    crowd(40, 40, messages / 500);
     return 0;
 }

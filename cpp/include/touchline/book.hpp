@@ -1,10 +1,11 @@
-// The resting orders: an arena of orders in queues under price levels, and the indexes that find them.
+// The resting orders: an arena of slots linked into queues, found by id and by price.
 //
-// Owns all memory of the core. Knows nothing of messages and reports: `matching_core.hpp` decides, this file keeps. All
-// links are 32-bit slot numbers, so an order takes 32 bytes and a level 32, two to a cache line.
+// A price is a level of the index, named by where it is there (`where`). Its reference leads to the order that is alone
+// at it, or to the queue that two or more are. An order alone knows its level, one in a queue its queue, and the first of
+// a queue the level as well; so everything is reached in a step or two from either end.
 //
-// Costs: rest, remove, reduce, requeue, take_first O(1); O(log levels) when a level comes; find O(1) expected; best O(1).
-// Nothing is allocated except by `room_for_order` and `room_for_level`.
+// Links are 32-bit slot numbers, so the arena can grow in place. Costs: rest, remove, take_first, reduce O(1), and O(log
+// levels) when a level comes or goes; find by id O(1) expected; best O(1). Nothing is allocated except by `room_to_rest`.
 #pragma once
 
 #include <algorithm>
@@ -12,25 +13,30 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "touchline/blocks.hpp"
 #include "touchline/id_index.hpp"
 #include "touchline/level_index.hpp"
 #include "touchline/message.hpp"
+#include "touchline/queues.hpp"
 #include "touchline/storage.hpp"
 
 namespace touchline {
 
 inline constexpr std::uint32_t kNone = 0xFFFF'FFFF;
 
-/// More slots than this do not fit the level field of an order.
-inline constexpr std::uint32_t kSlotsMax = 1U << 28;
+/// More orders or levels than this do not fit the links.
+inline constexpr std::uint32_t kSlotsMax = 1U << 27;
 
 /// A resting order, or a free slot when `qty` is zero; `next` then leads to the next free slot.
 struct Order {
     std::uint64_t id;
     std::int64_t qty;
+    /// The order before it in its queue; of the first one the queue's level. Of no meaning when alone.
     std::uint32_t prev;
     std::uint32_t next;
-    std::uint32_t level : 29;
+    /// Its queue, or its level when alone.
+    std::uint32_t home : 28;
+    std::uint32_t is_queued : 1;
     /// The `SelfTrade` it arrived with: a modify that trades needs it again.
     std::uint32_t stp : 3;
     std::uint32_t owner;
@@ -41,9 +47,7 @@ class Book {
 public:
     /// An empty book. When the memory cannot be had its capacities stay zero and it takes no orders.
     Book(std::uint32_t orders, std::uint32_t levels, bool may_grow) noexcept : may_grow_(may_grow) {
-        if (grow_orders(std::clamp(orders, 1U, kSlotsMax))) {
-            (void)grow_levels(std::clamp(levels, 1U, kSlotsMax));
-        }
+        (void)grow(std::clamp(orders, 1U, kSlotsMax), std::clamp(levels, 1U, kSlotsMax));
     }
 
     // --- Finding -----------------------------------------------------------------------------------------------------
@@ -60,26 +64,75 @@ public:
 
     /// Where the level of a price is, or would be put.
     LevelIndex::Spot find_level(Side side, std::int64_t price) const noexcept {
-        if (hint_mask_ != 0) [[likely]] {
-            // A hint may be stale or another price's; the level itself tells.
-            const std::uint32_t hint = hints_[hint_of(price)];
-            const Level& hinted = levels_[hint];
-            if (hinted.price == price && hinted.count != 0 && hinted.side() == side) [[likely]] {
-                return {kNone, 0, hint};
-            }
+        return index_.find(blocks_, side, LevelIndex::key_of(side, price));
+    }
+
+    /// The queue of a price when it has one and the hint for it is good, otherwise `kNone`: it may still have one.
+    std::uint32_t hinted_queue(Side side, std::int64_t price) const noexcept {
+        if (levels_max_ == 0) [[unlikely]] {
+            return kNone;
         }
-        return find_spot(side, price);
+        // A hint names a level whose price has the same low bits, or the empty block 0. The key says whether it is the
+        // price: no level of the other side has the same key and the same low bits of the price.
+        const std::uint32_t hint = hints_[hint_of(price)];
+        const LevelIndex::Leaf& leaf = LevelIndex::leaf_of(blocks_, hint);
+        const std::uint32_t ref = leaf.refs[hint & 15];
+        const bool is_it = leaf.keys[hint & 15] == LevelIndex::key_of(side, price) && ref > kQueued && ref != kNone;
+        return is_it ? ref & ~kQueued : kNone;
     }
 
-    [[gnu::noinline]] LevelIndex::Spot find_spot(Side side, std::int64_t price) const noexcept {
-        return index_.find(side, LevelIndex::key_of(side, price));
-    }
-
+    /// The best level of a side, or `kNone`.
     std::uint32_t best(Side side) const noexcept { return index_.best(side); }
 
+    /// The price of the best level; of no meaning when there is none.
+    std::int64_t best_price(Side side) const noexcept { return LevelIndex::key_of(side, index_.best_key(side)); }
+
     const Order& order(std::uint32_t slot) const noexcept { return orders_[slot]; }
-    const Level& level(std::uint32_t slot) const noexcept { return levels_[slot]; }
-    const Level& level_of(std::uint32_t order_slot) const noexcept { return levels_[orders_[order_slot].level]; }
+
+    std::int64_t price_at(std::uint32_t where) const noexcept {
+        return LevelIndex::key_of(LevelIndex::side_at(blocks_, where), LevelIndex::key_at(blocks_, where));
+    }
+
+    Side side_at(std::uint32_t where) const noexcept { return LevelIndex::side_at(blocks_, where); }
+
+    std::int64_t qty_at(std::uint32_t where) const noexcept {
+        return qty_of(LevelIndex::ref_at(blocks_, where));
+    }
+
+    /// What rests at the level with that reference.
+    std::int64_t qty_of(std::uint32_t ref) const noexcept {
+        return (ref & kQueued) != 0 ? queue(ref & ~kQueued).qty : orders_[ref].qty;
+    }
+
+    /// Whether an order that rests there opens a level or starts a queue.
+    static bool may_take_block(const LevelIndex::Spot& spot) noexcept {
+        return spot.where == kNone || (spot.ref & kQueued) == 0;
+    }
+
+    /// The first order of a level; `next` leads on.
+    std::uint32_t first_at(std::uint32_t where) const noexcept {
+        const std::uint32_t ref = LevelIndex::ref_at(blocks_, where);
+        return (ref & kQueued) != 0 ? queue(ref & ~kQueued).head : ref;
+    }
+
+    /// The level of a resting order.
+    std::uint32_t level_of(std::uint32_t slot) const noexcept {
+        const Order& order = orders_[slot];
+        return order.is_queued != 0 ? orders_[queue(order.home).head].prev : order.home;
+    }
+
+    /// The queue that an order is in, or `kNone` when it is alone.
+    std::uint32_t queue_of(std::uint32_t slot) const noexcept {
+        return orders_[slot].is_queued != 0 ? orders_[slot].home : kNone;
+    }
+
+    std::int64_t queue_qty(std::uint32_t queue) const noexcept { return this->queue(queue).qty; }
+
+    /// The order before one in its queue, or `kNone`.
+    std::uint32_t before(std::uint32_t slot) const noexcept {
+        const Order& order = orders_[slot];
+        return order.is_queued == 0 || queue(order.home).head == slot ? kNone : order.prev;
+    }
 
     /// Whether an order of `side` at `price` could trade at once.
     bool crosses(Side side, std::int64_t price) const noexcept {
@@ -89,10 +142,10 @@ public:
         return (is_within & (index_.count(other) != 0 ? 1 : 0)) != 0;
     }
 
-    /// Calls `visit(level)` from the side's best level on until it answers false.
+    /// Calls `visit(where)` from the side's best level on until it answers false.
     template <class Visit>
     void walk_levels(Side side, Visit&& visit) const noexcept {
-        index_.walk(side, [&](std::int64_t, std::uint32_t slot) { return visit(levels_[slot]); });
+        index_.walk(blocks_, side, visit);
     }
 
     std::uint32_t order_count() const noexcept { return order_count_; }
@@ -100,7 +153,7 @@ public:
     std::uint32_t order_capacity() const noexcept { return static_cast<std::uint32_t>(orders_.size()); }
 
     std::size_t memory_bytes() const noexcept {
-        return orders_.bytes() + levels_.bytes() + hints_.bytes() + ids_.bytes() + index_.bytes();
+        return orders_.bytes() + blocks_.bytes() + hints_.bytes() + ids_.bytes() + index_.bytes();
     }
 
     // --- Fetching ahead ----------------------------------------------------------------------------------------------
@@ -121,35 +174,39 @@ public:
     void prefetch_neighbours(std::uint64_t hash) const noexcept {
         if (const std::uint32_t slot = ids_.guess(hash); slot < orders_used_) {
             const Order& order = orders_[slot];
-            if (order.prev != kNone) {
-                __builtin_prefetch(&orders_[order.prev], 1);
+            if (order.is_queued == 0) {
+                __builtin_prefetch(LevelIndex::line_of(blocks_, order.home), 1);
+                return;
             }
-            if (order.next != kNone) {
-                __builtin_prefetch(&orders_[order.next], 1);
+            __builtin_prefetch(&queue(order.home), 1);
+            for (const std::uint32_t beside : {order.prev, order.next}) {
+                if (beside < orders_used_) {
+                    __builtin_prefetch(&orders_[beside], 1);
+                }
             }
-            __builtin_prefetch(&levels_[order.level], 1);
         }
     }
 
     void prefetch_level(std::int64_t price) const noexcept {
-        if (hint_mask_ != 0) {
-            __builtin_prefetch(&levels_[hints_[hint_of(price)]], 1);
-        }
+        __builtin_prefetch(LevelIndex::line_of(blocks_, hints_[hint_of(price)]));
     }
 
     /// The last order of a price's queue, which the next one's arrival writes to.
     void prefetch_tail(std::int64_t price) const noexcept {
-        if (hint_mask_ != 0) {
-            if (const std::uint32_t tail = levels_[hints_[hint_of(price)]].tail; tail < orders_used_) {
-                __builtin_prefetch(&orders_[tail], 1);
-            }
+        const std::uint32_t ref = LevelIndex::ref_at(blocks_, hints_[hint_of(price)]);
+        if (ref == kNone) {
+            return;
+        }
+        const std::uint32_t tail = (ref & kQueued) != 0 ? queue(ref & ~kQueued).tail : ref;
+        if (tail < orders_used_) {
+            __builtin_prefetch(&orders_[tail], 1);
         }
     }
 
     /// The first order of a side, and the one after it.
     void prefetch_first(Side side) const noexcept {
         if (const std::uint32_t level = index_.best(side); level != kNone) {
-            const Order& order = orders_[levels_[level].head];
+            const Order& order = orders_[first_at(level)];
             ids_.prefetch(IdIndex::hash_of(order.id));
             if (order.next != kNone) {
                 __builtin_prefetch(&orders_[order.next], 1);
@@ -159,19 +216,40 @@ public:
 
     // --- Room --------------------------------------------------------------------------------------------------------
 
+    bool has_free_order() const noexcept { return free_order_ != kNone || orders_used_ < orders_.size(); }
+
     /// Whether one more order has a slot, after growth where that is allowed.
-    bool room_for_order() noexcept {
-        return free_order_ != kNone || orders_used_ < orders_.size() || room_by_growth_for_order();
-    }
+    bool room_for_order() noexcept { return has_free_order() || room_by_growth_for_order(); }
 
     [[gnu::noinline]] bool room_by_growth_for_order() noexcept {
-        return (may_grow_ && grow_orders(std::min<std::size_t>(orders_.size() * 2, kSlotsMax)));
+        const std::size_t larger = std::min<std::size_t>(orders_.size() * 2, kSlotsMax);
+        return may_grow_ && larger > orders_.size() && grow(larger, levels_max_);
     }
 
-    /// Whether one more level has a slot, after growth where that is allowed.
+    /// Whether an order may rest without a `pack` before: whatever it opens, level or queue, takes a block at most.
+    bool has_blocks() const noexcept { return blocks_.has_room() && index_.has_room(); }
+
+    /// Makes leaves and queues take as few blocks as they can, after which there is one for whatever there is room for.
+    /// Levels take other places.
+    [[gnu::noinline]] void pack() noexcept {
+        queues_.gather(blocks_, [&](std::uint32_t, std::uint32_t to) {
+            const Queue& queue = this->queue(to);
+            LevelIndex::set_ref(blocks_, orders_[queue.head].prev, to | kQueued);
+            for (std::uint32_t slot = queue.head; slot != kNone; slot = orders_[slot].next) {
+                orders_[slot].home = to & kHomeMask;
+            }
+        });
+        index_.pack(blocks_, Follow{*this});
+    }
+
+    /// Whether one more level may come, by growth where that is allowed.
     bool room_for_level() noexcept {
-        return free_level_ != kNone || levels_used_ < levels_.size() ||
-               (may_grow_ && grow_levels(std::min<std::size_t>(levels_.size() * 2, kSlotsMax)));
+        const std::size_t levels = index_.count(Side::bid) + index_.count(Side::ask);
+        if (levels < levels_max_) [[likely]] {
+            return true;
+        }
+        const std::size_t larger = std::min<std::size_t>(levels_max_ * 2, kSlotsMax);
+        return may_grow_ && larger > levels_max_ && grow(orders_.size(), larger);
     }
 
     // --- Changing ----------------------------------------------------------------------------------------------------
@@ -187,47 +265,58 @@ public:
     };
 
     /// Puts an order at the end of its price's queue; `spot` is what `find_level` said of that price. There must be room.
-    void rest(const Rest& rest, const LevelIndex::Spot& spot) noexcept {
-        ids_.insert(rest.hash, put(rest, spot));
-    }
+    void rest(const Rest& rest, const LevelIndex::Spot& spot) noexcept { ids_.insert(rest.hash, put(rest, spot)); }
 
-    /// As `rest`, for an id whose place in the index is known.
-    void rest(const Rest& rest, const LevelIndex::Spot& spot, const IdIndex::Vacancy& vacancy) noexcept {
-        ids_.insert(rest.hash, vacancy, put(rest, spot));
+    /// As `rest`, for a price whose queue is known and an id whose place in the index is.
+    void join(const Rest& rest, std::uint32_t queue, const IdIndex::Vacancy& vacancy) noexcept {
+        const std::uint32_t slot = fill_order(rest);
+        append(slot, queue, rest.qty);
+        ids_.insert(rest.hash, vacancy, slot);
     }
 
     /// Takes the order that `find` has found for that hash out, and its level when that was its last.
     void remove(const IdIndex::Found& found, std::uint64_t hash) noexcept {
         ids_.erase(hash, found);
         const Order& order = orders_[found.slot];
-        Level& level = levels_[order.level];
-        level.qty -= order.qty;
-        if (--level.count == 0) {
-            close_level(order.level);
-        } else {
+        if (order.is_queued != 0) {
             unlink(found.slot);
+        } else {
+            close_level(order.home);
         }
         free_order(found.slot);
     }
 
-    /// Takes the first order of a level out, and the level when that was its last. Answers the next order, or `kNone`.
-    std::uint32_t take_first(std::uint32_t at_level) noexcept {
-        Level& level = levels_[at_level];
-        const std::uint32_t slot = level.head;
+    /// Takes the first order of a side's best level, `slot`, out, and the level when that was its last. Answers the next
+    /// order of the level, or `kNone`.
+    std::uint32_t take_first(Side side, std::uint32_t slot) noexcept {
         const Order& order = orders_[slot];
         const std::uint32_t next = order.next;
-        if (next != kNone) {
-            __builtin_prefetch(&orders_[next], 1);
-        }
-        ids_.erase(IdIndex::hash_of(order.id), slot);
-        level.qty -= order.qty;
-        level.head = next;
-        free_order(slot);
-        if (--level.count == 0) {
-            close_level(at_level);
+        if (order.is_queued != 0) {
+            Queue& queue = this->queue(order.home);
+            queue.qty -= order.qty;
+            queue.head = next;
+            orders_[next].prev = index_.best(side);
+            if (queue.tail == next) {
+                leave_alone(next, order.home);
+            }
         } else {
-            orders_[next].prev = kNone;
+            close_best(side);
         }
+        forget_order(slot);
+        return next;
+    }
+
+    /// Takes a side's best level out with all of its queue, whose orders `forget_order` has taken.
+    void take_best(Side side, std::uint32_t queue) noexcept {
+        queues_.give(blocks_, queue);
+        close_best(side);
+    }
+
+    /// Takes an order out of arena and id index, and nothing else. Answers the next of its queue, or `kNone`.
+    std::uint32_t forget_order(std::uint32_t slot) noexcept {
+        const std::uint32_t next = orders_[slot].next;
+        ids_.erase(IdIndex::hash_of(orders_[slot].id), slot);
+        free_order(slot);
         return next;
     }
 
@@ -235,18 +324,33 @@ public:
     void reduce(std::uint32_t slot, std::int64_t by) noexcept {
         Order& order = orders_[slot];
         order.qty -= by;
-        levels_[order.level].qty -= by;
+        if (order.is_queued != 0) {
+            queue(order.home).qty -= by;
+        }
     }
 
     /// Gives an order a larger quantity and the last place of its queue.
     void requeue(std::uint32_t slot, std::int64_t qty) noexcept {
         Order& order = orders_[slot];
-        Level& level = levels_[order.level];
-        level.qty += qty - order.qty;
+        if (order.is_queued == 0) {
+            order.qty = qty;
+            return;
+        }
+        Queue& queue = this->queue(order.home);
+        queue.qty += qty - order.qty;
         order.qty = qty;
-        if (level.tail != slot) {
-            unlink(slot);
-            append(slot);
+        if (queue.tail != slot) {
+            const std::uint32_t next = order.next;
+            orders_[next].prev = order.prev;
+            if (queue.head == slot) {
+                queue.head = next;
+            } else {
+                orders_[order.prev].next = next;
+            }
+            orders_[queue.tail].next = slot;
+            order.prev = queue.tail;
+            order.next = kNone;
+            queue.tail = slot;
         }
     }
 
@@ -255,46 +359,105 @@ private:
 
     /// One and a quarter megabytes of orders and index.
     static constexpr std::uint32_t kLargeOrders = 32'768;
+    /// In the reference of a level: it is a queue and not an order.
+    static constexpr std::uint32_t kQueued = 1U << 31;
 
-    bool grow_orders(std::size_t size) noexcept {
-        if (size <= orders_.size()) {
-            return false;
+    /// What the index calls when a level takes another place.
+    struct Follow {
+        Book& book;
+
+        void operator()(std::uint32_t ref, std::int64_t key, Side side, std::uint32_t from,
+                        std::uint32_t to) const noexcept {
+            if ((ref & kQueued) != 0) {
+                book.orders_[book.queue(ref & ~kQueued).head].prev = to;
+            } else {
+                book.orders_[ref].home = to & kHomeMask;
+            }
+            std::uint32_t& hint = book.hints_[book.hint_of(LevelIndex::key_of(side, key))];
+            hint = hint == from ? to : hint;
         }
-        // The new index first: when its memory cannot be had, or that of the arena, everything stays as it was.
+    };
+
+    Queue& queue(std::uint32_t queue) noexcept { return Queues::at(blocks_, queue); }
+    const Queue& queue(std::uint32_t queue) const noexcept { return Queues::at(blocks_, queue); }
+
+    // --- Room --------------------------------------------------------------------------------------------------------
+
+    /// Blocks that so many orders on so many levels need at worst, after `pack`. A queue has two orders at least: the more
+    /// queues there are, the fewer levels. Both ends of that trade, and the turn between them, are looked at.
+    static std::size_t blocks_for(std::size_t orders, std::size_t levels) noexcept {
+        const auto with_queues = [&](std::size_t queues) {
+            return LevelIndex::blocks_for(std::min(levels, orders - queues)) + queues / Queues::kPerBlock + 2;
+        };
+        const std::size_t most = std::min(levels, orders / 2);
+        const std::size_t turn = std::min(most, orders - std::min(orders, levels));
+        return std::max({with_queues(0), with_queues(turn), with_queues(most)});
+    }
+
+    bool grow(std::size_t orders, std::size_t levels) noexcept {
+        const std::size_t hints =
+            std::clamp<std::size_t>(std::min(std::bit_ceil(levels), std::bit_floor(orders / 4)), 256, 65'536);
+        // Everything that may fail first: when memory cannot be had, what there is stays as it was.
         IdIndex larger;
-        if (!larger.reserve(size) || !orders_.grow(size)) {
+        const std::size_t blocks = blocks_for(orders, levels);
+        if (!index_.reserve(blocks) || !blocks_.reserve(blocks) || !hints_.grow(hints) ||
+            (orders > orders_.size() && !larger.reserve(orders)) || !orders_.grow(orders)) {
             return false;
         }
-        for (std::uint32_t slot = 0; slot < orders_used_; ++slot) {
-            if (orders_[slot].qty != 0) {
-                larger.insert(IdIndex::hash_of(orders_[slot].id), slot);
+        LevelIndex::clear_first(blocks_);
+        if (larger.bytes() != 0) {
+            for (std::uint32_t slot = 0; slot < orders_used_; ++slot) {
+                if (orders_[slot].qty != 0) {
+                    larger.insert(IdIndex::hash_of(orders_[slot].id), slot);
+                }
+            }
+            ids_.swap(larger);
+        }
+        levels_max_ = levels;
+        if (hints_.size() != hint_mask_ + 1) {
+            hint_mask_ = hints_.size() - 1;
+            std::fill(hints_.data(), hints_.data() + hints_.size(), 0);
+            for (const Side side : {Side::bid, Side::ask}) {
+                walk_levels(side, [&](std::uint32_t where) {
+                    hints_[hint_of(price_at(where))] = where;
+                    return true;
+                });
             }
         }
-        ids_.swap(larger);
         return true;
     }
 
-    bool grow_levels(std::size_t size) noexcept {
-        if (size <= levels_.size() || !index_.reserve(size)) {
-            return false;
-        }
-        const std::size_t hints = std::clamp<std::size_t>(std::bit_ceil(size), 256, 65'536);
-        if (hints > hints_.size()) {
-            // Old hints would lie in the wrong places, which is harmless: they only have to name some level.
-            if (!hints_.grow(hints)) {
-                return false;
-            }
-        }
-        if (!levels_.grow(size)) {
-            return false;
-        }
-        hint_mask_ = hints_.size() - 1;
-        return true;
+    // --- Levels ------------------------------------------------------------------------------------------------------
+
+    std::size_t hint_of(std::int64_t price) const noexcept { return static_cast<std::uint64_t>(price) & hint_mask_; }
+
+    /// A hint must not outlive its level.
+    void forget_hint(std::uint32_t where) noexcept {
+        std::uint32_t& hint = hints_[hint_of(price_at(where))];
+        hint = hint == where ? 0 : hint;
     }
 
-    std::size_t hint_of(std::int64_t price) const noexcept {
-        return static_cast<std::uint64_t>(price) & hint_mask_;
+    /// A new level with one order.
+    [[gnu::noinline]] void open_level(Side side, std::int64_t price, const LevelIndex::Spot& spot,
+                                      std::uint32_t slot) noexcept {
+        const std::uint32_t where =
+            index_.insert(blocks_, side, LevelIndex::key_of(side, price), spot, slot, Follow{*this});
+        hints_[hint_of(price)] = where;
+        orders_[slot].home = where & kHomeMask;
+        orders_[slot].is_queued = 0;
     }
+
+    void close_best(Side side) noexcept {
+        forget_hint(index_.best(side));
+        index_.erase_best(blocks_, side);
+    }
+
+    [[gnu::noinline]] void close_level(std::uint32_t where) noexcept {
+        forget_hint(where);
+        index_.erase(blocks_, where, Follow{*this});
+    }
+
+    // --- Orders ------------------------------------------------------------------------------------------------------
 
     std::uint32_t take_order() noexcept {
         if (free_order_ != kNone) [[likely]] {
@@ -312,92 +475,101 @@ private:
         --order_count_;
     }
 
-    /// A new level whose queue will start with `first`.
-    [[gnu::noinline]] std::uint32_t open_level(Side side, std::int64_t price, const LevelIndex::Spot& spot, std::uint32_t first) noexcept {
-        std::uint32_t slot = free_level_;
-        if (slot != kNone) {
-            free_level_ = levels_[slot].head;
-        } else {
-            slot = levels_used_++;
-        }
-        levels_[slot] = Level{price, 0, first, kNone, 0, static_cast<std::uint32_t>(side)};
-        hints_[hint_of(price)] = slot;
-        index_.insert(levels_.data(), spot, slot);
-        return slot;
-    }
-
-    [[gnu::noinline]] void close_level(std::uint32_t slot) noexcept {
-        index_.erase(levels_.data(), slot);
-        levels_[slot].head = free_level_;
-        free_level_ = slot;
-    }
-
-    std::uint32_t put(const Rest& rest, const LevelIndex::Spot& spot) noexcept {
+    /// Takes a slot and writes what does not depend on the level.
+    std::uint32_t fill_order(const Rest& rest) noexcept {
         const std::uint32_t slot = take_order();
-        std::uint32_t at_level = spot.level;
-        std::uint32_t before = kNone;
-        if (at_level == kNone) [[unlikely]] {
-            at_level = open_level(rest.side, rest.price, spot, slot);
-        } else {
-            before = levels_[at_level].tail;
-            orders_[before].next = slot;
-        }
-        Level& level = levels_[at_level];
-        level.tail = slot;
-        level.qty += rest.qty;
-        ++level.count;
         Order& order = orders_[slot];
         order.id = rest.id;
         order.qty = rest.qty;
-        order.prev = before;
         order.next = kNone;
-        order.level = at_level & (kSlotsMax * 2 - 1);
         order.stp = static_cast<std::uint32_t>(rest.stp) & 7;
         order.owner = rest.owner;
         ++order_count_;
         return slot;
     }
 
-    void append(std::uint32_t slot) noexcept {
-        Order& order = orders_[slot];
-        Level& level = levels_[order.level];
-        order.prev = level.tail;
-        order.next = kNone;
-        if (level.tail == kNone) {
-            level.head = slot;
+    std::uint32_t put(const Rest& rest, const LevelIndex::Spot& spot) noexcept {
+        const std::uint32_t slot = fill_order(rest);
+        if (spot.where == kNone) {
+            open_level(rest.side, rest.price, spot, slot);
+        } else if ((spot.ref & kQueued) == 0) {
+            start_queue(spot.where, spot.ref, slot);
         } else {
-            orders_[level.tail].next = slot;
+            append(slot, spot.ref & ~kQueued, rest.qty);
         }
-        level.tail = slot;
+        return slot;
     }
 
+    void append(std::uint32_t slot, std::uint32_t queue, std::int64_t qty) noexcept {
+        Queue& queue_at = this->queue(queue);
+        Order& order = orders_[slot];
+        orders_[queue_at.tail].next = slot;
+        order.prev = queue_at.tail;
+        order.home = queue & kHomeMask;
+        order.is_queued = 1;
+        queue_at.tail = slot;
+        queue_at.qty += qty;
+    }
+
+    /// The second order of a level joins the one that was alone.
+    [[gnu::noinline]] void start_queue(std::uint32_t where, std::uint32_t first, std::uint32_t second) noexcept {
+        const std::uint32_t at = queues_.take(blocks_);
+        queue(at) = Queue{orders_[first].qty + orders_[second].qty, first, second};
+        LevelIndex::set_ref(blocks_, where, at | kQueued);
+        orders_[first].prev = where;
+        orders_[first].next = second;
+        orders_[second].prev = first;
+        for (const std::uint32_t slot : {first, second}) {
+            orders_[slot].home = at & kHomeMask;
+            orders_[slot].is_queued = 1;
+        }
+    }
+
+    /// The one order that is left of a queue, its head, is alone again.
+    [[gnu::noinline]] void leave_alone(std::uint32_t slot, std::uint32_t queue) noexcept {
+        Order& order = orders_[slot];
+        LevelIndex::set_ref(blocks_, order.prev, slot);
+        order.home = order.prev & kHomeMask;
+        order.is_queued = 0;
+        queues_.give(blocks_, queue);
+    }
+
+    /// Takes an order out of its queue, which has another.
     void unlink(std::uint32_t slot) noexcept {
         const Order& order = orders_[slot];
-        Level& level = levels_[order.level];
-        if (order.prev == kNone) {
-            level.head = order.next;
+        const std::uint32_t at = order.home;
+        Queue& queue = this->queue(at);
+        queue.qty -= order.qty;
+        if (queue.head == slot) {
+            queue.head = order.next;
+            orders_[order.next].prev = order.prev;
         } else {
             orders_[order.prev].next = order.next;
+            if (queue.tail == slot) {
+                queue.tail = order.prev;
+            } else {
+                orders_[order.next].prev = order.prev;
+            }
         }
-        if (order.next == kNone) {
-            level.tail = order.prev;
-        } else {
-            orders_[order.next].prev = order.prev;
+        if (queue.head == queue.tail) [[unlikely]] {
+            leave_alone(queue.head, at);
         }
     }
 
+    static constexpr std::uint32_t kHomeMask = (1U << 28) - 1;
+
     Storage<Order> orders_;
-    Storage<Level> levels_;
+    Blocks blocks_;
     /// From the low bits of a price to the level last opened there: found in one load, or searched for in the index.
     Storage<std::uint32_t> hints_;
     std::uint64_t hint_mask_ = 0;
     IdIndex ids_;
     LevelIndex index_;
+    Queues queues_;
+    std::size_t levels_max_ = 0;
     std::uint32_t free_order_ = kNone;
-    std::uint32_t free_level_ = kNone;
-    /// Slots from these on have never been used.
+    /// Slots from this one on have never been used.
     std::uint32_t orders_used_ = 0;
-    std::uint32_t levels_used_ = 0;
     std::uint32_t order_count_ = 0;
     bool may_grow_;
 };

@@ -28,10 +28,12 @@ enum class Fault : std::uint8_t {
     id_index = 6,
     /// Resting and free slots together are not all the slots ever used.
     order_slots = 7,
-    /// As for orders.
-    level_slots = 8,
+    /// Leaves, queues and free blocks together are not all the blocks ever used.
+    blocks = 8,
     /// Best bid at or above best ask.
     crossed = 9,
+    /// A hint names no living level of its place.
+    hints = 10,
 };
 
 struct CheckResult {
@@ -47,85 +49,118 @@ class Checker {
 public:
     static CheckResult run(const Book& book) noexcept {
         CheckResult result = broken(Fault::none, 0);
-        std::uint32_t orders = 0;
-        std::uint32_t levels = 0;
-        std::uint64_t gone_past = 0;
-        if (!book.index_.is_sound(book.levels_.data())) {
+        Sums sums;
+        std::uint32_t leaves = 0;
+        if (book.levels_max_ == 0) {
+            return result;
+        }
+        if (!book.index_.is_sound(book.blocks_, leaves)) {
             return broken(Fault::level_index, 0);
         }
         for (const Side side : {Side::bid, Side::ask}) {
-            book.index_.walk(side, [&](std::int64_t key, std::uint32_t slot) {
-                ++levels;
-                result = check_level(book, side, key, slot, orders, gone_past);
+            book.walk_levels(side, [&](std::uint32_t where) {
+                result = check_level(book, side, where, sums);
                 return result.fault == Fault::none;
             });
             if (result.fault != Fault::none) {
                 return result;
             }
         }
-        if (orders != book.order_count_ || book.ids_.count_entries() != orders ||
-            book.ids_.count_gone_past() != gone_past) {
-            return broken(Fault::id_index, orders);
+        if (sums.orders != book.order_count_ || book.ids_.count_entries() != sums.orders ||
+            book.ids_.count_gone_past() != sums.gone_past) {
+            return broken(Fault::id_index, sums.orders);
         }
-        if (orders + count_free_orders(book) != book.orders_used_ || book.orders_used_ > book.orders_.size()) {
+        if (sums.orders + count_free_orders(book) != book.orders_used_ || book.orders_used_ > book.orders_.size()) {
             return broken(Fault::order_slots, book.free_order_);
         }
-        if (levels + count_free_levels(book) != book.levels_used_ || book.levels_used_ > book.levels_.size()) {
-            return broken(Fault::level_slots, book.free_level_);
+        if (sums.queues != book.queues_.count() || sums.levels > book.levels_max_ || !are_blocks_sound(book, leaves)) {
+            return broken(Fault::blocks, leaves);
         }
-        const std::uint32_t bid = book.best(Side::bid);
-        if (bid != kNone && book.crosses(Side::bid, book.levels_[bid].price)) {
-            return broken(Fault::crossed, bid);
+        for (std::size_t at = 0; at <= book.hint_mask_; ++at) {
+            const std::uint32_t hint = book.hints_[at];
+            if (hint != 0 && (!is_living(book, hint) || book.hint_of(book.price_at(hint)) != at)) {
+                return broken(Fault::hints, hint);
+            }
+        }
+        if (book.best(Side::bid) != kNone && book.crosses(Side::bid, book.best_price(Side::bid))) {
+            return broken(Fault::crossed, book.best(Side::bid));
         }
         return result;
     }
 
 private:
-    static CheckResult broken(Fault fault, std::uint32_t slot) noexcept { return CheckResult{slot, fault, {}}; }
+    struct Sums {
+        std::uint32_t orders = 0;
+        std::uint32_t levels = 0;
+        std::uint32_t queues = 0;
+        std::uint64_t gone_past = 0;
+    };
 
-    static CheckResult check_level(const Book& book, Side side, std::int64_t key, std::uint32_t slot,
-                                   std::uint32_t& orders, std::uint64_t& gone_past) noexcept {
-        if (slot >= book.levels_used_) {
-            return broken(Fault::level_identity, slot);
+    static CheckResult broken(Fault fault, std::uint32_t place) noexcept { return CheckResult{place, fault, {}}; }
+
+    static CheckResult check_level(const Book& book, Side side, std::uint32_t where, Sums& sums) noexcept {
+        ++sums.levels;
+        if (book.side_at(where) != side || book.find_level(side, book.price_at(where)).where != where) {
+            return broken(Fault::level_identity, where);
         }
-        const Level& level = book.levels_[slot];
-        if (level.side() != side || LevelIndex::key_of(side, level.price) != key || level.count == 0 ||
-            book.find_level(side, level.price).level != slot) {
-            return broken(Fault::level_identity, slot);
+        const std::uint32_t ref = LevelIndex::ref_at(book.blocks_, where);
+        const bool is_queue = (ref & Book::kQueued) != 0;
+        const std::uint32_t home = is_queue ? ref & ~Book::kQueued : where;
+        if (is_queue && !Queues::is_taken(book.blocks_, home)) {
+            return broken(Fault::queue_links, where);
         }
+        sums.queues += is_queue ? 1 : 0;
         std::int64_t qty = 0;
         std::uint32_t count = 0;
-        std::uint32_t before = kNone;
-        for (std::uint32_t at = level.head; at != kNone; at = book.orders_[at].next) {
-            // A queue longer than the level says is either miscounted or a ring.
-            if (at >= book.orders_used_ || book.orders_[at].prev != before || count == level.count) {
+        std::uint32_t before = is_queue ? where : kNone;
+        std::uint32_t last = kNone;
+        for (std::uint32_t at = book.first_at(where); at != kNone; at = book.orders_[at].next) {
+            // More orders than there are: a ring.
+            if (at >= book.orders_used_ || (is_queue && book.orders_[at].prev != before) || count == book.order_count_) {
                 return broken(Fault::queue_links, at);
             }
             const Order& order = book.orders_[at];
-            if (order.qty <= 0 || order.level != slot || order.stp > 4) {
+            if (order.qty <= 0 || order.home != home || (order.is_queued != 0) != is_queue || order.stp > 4) {
                 return broken(Fault::order_fields, at);
             }
             if (order.qty > std::numeric_limits<std::int64_t>::max() - qty) {
-                return broken(Fault::level_sums, slot);
+                return broken(Fault::level_sums, where);
             }
             const std::uint64_t hash = IdIndex::hash_of(order.id);
             const IdIndex::Found found = book.find(order.id, hash);
             if (found.slot != at) {
                 return broken(Fault::id_index, at);
             }
-            gone_past += book.ids_.distance(hash, found);
+            sums.gone_past += book.ids_.distance(hash, found);
             qty += order.qty;
             ++count;
             before = at;
+            last = at;
         }
-        if (level.tail != before) {
-            return broken(Fault::queue_links, slot);
+        if (is_queue ? count < 2 || book.queue(home).tail != last : count != 1) {
+            return broken(Fault::queue_links, where);
         }
-        if (qty != level.qty || count != level.count) {
-            return broken(Fault::level_sums, slot);
+        if (qty != book.qty_at(where)) {
+            return broken(Fault::level_sums, where);
         }
-        orders += count;
+        sums.orders += count;
         return broken(Fault::none, 0);
+    }
+
+    static bool is_living(const Book& book, std::uint32_t where) noexcept {
+        const std::uint32_t ref = LevelIndex::ref_at(book.blocks_, where);
+        if ((ref & Book::kQueued) == 0) {
+            return ref < book.orders_used_ && book.orders_[ref].qty != 0 && book.level_of(ref) == where;
+        }
+        return Queues::is_taken(book.blocks_, ref & ~Book::kQueued) &&
+               book.orders_[book.queue(ref & ~Book::kQueued).head].prev == where;
+    }
+
+    /// Whether leaves and queues take all the blocks that are taken, and the list of blocks with room is in order.
+    static bool are_blocks_sound(const Book& book, std::uint32_t leaves) noexcept {
+        const std::uint32_t places = book.queues_.count() + book.queues_.count_holes(book.blocks_);
+        return book.queues_.is_sound(book.blocks_) && places % Queues::kPerBlock == 0 &&
+               leaves + places / Queues::kPerBlock == book.blocks_.count_taken();
     }
 
     /// Free slots, or more than were ever used when the list is a ring or leads to a slot in use.
@@ -133,17 +168,6 @@ private:
         std::uint32_t count = 0;
         for (std::uint32_t at = book.free_order_; at != kNone; at = book.orders_[at].next) {
             if (at >= book.orders_used_ || book.orders_[at].qty != 0 || count > book.orders_used_) {
-                return kNone;
-            }
-            ++count;
-        }
-        return count;
-    }
-
-    static std::uint32_t count_free_levels(const Book& book) noexcept {
-        std::uint32_t count = 0;
-        for (std::uint32_t at = book.free_level_; at != kNone; at = book.levels_[at].head) {
-            if (at >= book.levels_used_ || book.levels_[at].count != 0 || count > book.levels_used_) {
                 return kNone;
             }
             ++count;

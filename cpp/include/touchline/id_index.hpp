@@ -181,8 +181,8 @@ public:
 
 private:
     static constexpr std::uint32_t kEntries = 15;
-    /// Entries a bucket when every slot is used: few enough that one bucket in two hundred is ever full.
-    static constexpr std::size_t kMeanEntries = 8;
+    /// Entries a bucket when every slot is used: few enough that one bucket in fifty is ever full.
+    static constexpr std::size_t kMeanEntries = 9;
 
     struct alignas(64) Bucket {
         static constexpr std::uint32_t kAll = (1U << kEntries) - 1;

@@ -90,26 +90,26 @@ public:
 
     /// The best level of a side; false when the side is empty. O(1).
     bool best(Side side, LevelView& out) const noexcept {
-        const std::uint32_t slot = book_.best(side);
-        if (slot == kNone) {
+        const std::uint32_t where = book_.best(side);
+        if (where == kNone) {
             return false;
         }
-        out = LevelView{book_.level(slot).price, book_.level(slot).qty};
+        out = LevelView{book_.best_price(side), book_.qty_at(where)};
         return true;
     }
 
     /// The quantity resting at a price. O(1), O(log levels) at worst.
     std::int64_t qty_at(Side side, std::int64_t price) const noexcept {
-        const std::uint32_t slot = book_.find_level(side, price).level;
-        return slot == kNone ? 0 : book_.level(slot).qty;
+        const std::uint32_t where = book_.find_level(side, price).where;
+        return where == kNone ? 0 : book_.qty_at(where);
     }
 
     /// Writes the best levels, best first, and returns how many. O(count).
     std::size_t top(Side side, LevelView* out, std::size_t count) const noexcept {
         std::size_t filled = 0;
         if (count > 0) {
-            book_.walk_levels(side, [&](const Level& level) {
-                out[filled++] = LevelView{level.price, level.qty};
+            book_.walk_levels(side, [&](std::uint32_t where) {
+                out[filled++] = LevelView{book_.price_at(where), book_.qty_at(where)};
                 return filled < count;
             });
         }
@@ -133,7 +133,7 @@ public:
             return -1;
         }
         std::int64_t ahead = 0;
-        for (std::uint32_t at = book_.order(slot).prev; at != kNone; at = book_.order(at).prev) {
+        for (std::uint32_t at = book_.before(slot); at != kNone; at = book_.before(at)) {
             ahead += book_.order(at).qty;
         }
         return ahead;
@@ -146,8 +146,8 @@ public:
         std::uint32_t at = kNone;
         if (cursor != 0) {
             at = cursor - 1;
-        } else if (const std::uint32_t level = book_.find_level(side, price).level; level != kNone) {
-            at = book_.level(level).head;
+        } else if (const std::uint32_t where = book_.find_level(side, price).where; where != kNone) {
+            at = book_.first_at(where);
         }
         std::size_t filled = 0;
         for (; at != kNone && filled < count; at = book_.order(at).next) {
@@ -224,22 +224,31 @@ private:
         if (book_.contains(message.id, hash, vacancy)) [[unlikely]] {
             return reject(message.id, Reject::duplicate_id, sink);
         }
-        if (message.kind == Kind::limit_gtc && !book_.crosses(message.side, message.price)) [[likely]] {
-            LevelIndex::Spot spot;
-            const std::uint32_t capacity = book_.order_capacity();
-            if (const Reject refusal = room_for(message.side, message.price, message.qty, spot); refusal != kAccepted)
-                [[unlikely]] {
-                return reject(message.id, refusal, sink);
-            }
-            emit(sink, Report{.id = message.id, .kind = ReportKind::accepted});
-            const Book::Rest order{message.id,    message.price, message.qty, hash,
-                                   message.owner, message.side,  message.stp};
-            if (book_.order_capacity() != capacity) [[unlikely]] {
-                return book_.rest(order, spot);
-            }
-            return book_.rest(order, spot, vacancy);
+        if (message.kind != Kind::limit_gtc || book_.crosses(message.side, message.price)) {
+            return place_otherwise(message, hash, sink);
         }
-        place_otherwise(message, hash, sink);
+        const std::uint32_t queue = book_.hinted_queue(message.side, message.price);
+        if (queue == kNone || !book_.has_free_order()) {
+            return place_apart(message, hash, sink);
+        }
+        if (book_.queue_qty(queue) > kMax - message.qty) [[unlikely]] {
+            return reject(message.id, Reject::level_overflow, sink);
+        }
+        emit(sink, Report{.id = message.id, .kind = ReportKind::accepted});
+        book_.join({message.id, message.price, message.qty, hash, message.owner, message.side, message.stp}, queue,
+                   vacancy);
+    }
+
+    /// An order that only rests, at a price whose queue, if there is one, was not found at once.
+    template <class Sink>
+    [[gnu::noinline]] void place_apart(const Message& message, std::uint64_t hash, Sink& sink) noexcept {
+        LevelIndex::Spot spot;
+        if (const Reject refusal = room_for(message.side, message.price, message.qty, spot); refusal != kAccepted)
+            [[unlikely]] {
+            return reject(message.id, refusal, sink);
+        }
+        emit(sink, Report{.id = message.id, .kind = ReportKind::accepted});
+        book_.rest({message.id, message.price, message.qty, hash, message.owner, message.side, message.stp}, spot);
     }
 
     /// Whatever may trade, or is not plain.
@@ -252,7 +261,7 @@ private:
             return reject(message.id, Reject::would_cross, sink);
         }
         const bool may_rest = message.kind == Kind::limit_gtc || message.kind == Kind::post_only;
-        LevelIndex::Spot spot{kNone, 0, kNone};
+        LevelIndex::Spot spot{kNone, 0, kNone, kNone};
         if (may_rest) {
             // Room is made before anything happens, so that what has begun can always end.
             const Reject refusal = room_for(message.side, message.price, message.qty, spot);
@@ -284,14 +293,21 @@ private:
     /// Finds the spot of an order that may rest and makes room for it, or tells why it may not.
     Reject room_for(Side side, std::int64_t price, std::int64_t qty, LevelIndex::Spot& spot) noexcept {
         spot = book_.find_level(side, price);
-        if (spot.level != kNone) [[likely]] {
-            if (book_.level(spot.level).qty > kMax - qty) [[unlikely]] {
+        if (spot.where != kNone) {
+            if (book_.qty_of(spot.ref) > kMax - qty) [[unlikely]] {
                 return Reject::level_overflow;
             }
         } else if (!book_.room_for_level()) {
             return Reject::capacity;
         }
-        return book_.room_for_order() ? kAccepted : Reject::capacity;
+        if (!book_.room_for_order()) [[unlikely]] {
+            return Reject::capacity;
+        }
+        if (Book::may_take_block(spot) && !book_.has_blocks()) [[unlikely]] {
+            book_.pack();
+            spot = book_.find_level(side, price);
+        }
+        return kAccepted;
     }
 
     template <class Sink>
@@ -317,10 +333,10 @@ private:
             return reject(message.id, Reject::unknown_order, sink);
         }
         const Order order = book_.order(slot);
-        const Level old_level = book_.level_of(slot);
-        if (message.price == old_level.price) {
+        const std::uint32_t old_level = book_.level_of(slot);
+        if (message.price == book_.price_at(old_level)) {
             if (message.qty > order.qty) {
-                if (old_level.qty - order.qty > kMax - message.qty) {
+                if (book_.qty_at(old_level) - order.qty > kMax - message.qty) {
                     return reject(message.id, Reject::level_overflow, sink);
                 }
                 book_.requeue(slot, message.qty);
@@ -330,15 +346,18 @@ private:
             return modified(message.id, message.price, message.qty, sink);
         }
 
-        const Side side = old_level.side();
+        const Side side = book_.side_at(old_level);
         const bool crosses = book_.crosses(side, message.price);
-        const std::uint32_t level = book_.find_level(side, message.price).level;
-        if (level != kNone && book_.level(level).qty > kMax - message.qty) {
+        const std::uint32_t level = book_.find_level(side, message.price).where;
+        if (level != kNone && book_.qty_at(level) > kMax - message.qty) {
             return reject(message.id, Reject::level_overflow, sink);
         }
-        // An order alone at its old price leaves the slot of that level for the new one.
-        if (level == kNone && old_level.count > 1 && !book_.room_for_level()) {
+        // An order alone at its old price leaves the room of that level for the new one.
+        if (level == kNone && order.is_queued != 0 && !book_.room_for_level()) {
             return reject(message.id, Reject::capacity, sink);
+        }
+        if (!book_.has_blocks()) {
+            book_.pack();
         }
         book_.remove(found, hash);
         modified(message.id, message.price, message.qty, sink);
@@ -361,54 +380,69 @@ private:
     template <class Sink>
     void match(Taker& taker, Sink& sink) noexcept {
         const Side other = opposite(taker.side);
+        const bool may_meet_itself = taker.stp != SelfTrade::none && taker.owner != kNoOwner;
         while (taker.remaining != 0 && book_.crosses(taker.side, taker.limit)) {
-            const std::uint32_t at_level = book_.best(other);
-            const std::int64_t price = book_.level(at_level).price;
-            std::uint32_t slot = book_.level(at_level).head;
+            const std::int64_t price = book_.best_price(other);
+            std::uint32_t slot = book_.first_at(book_.best(other));
+            const std::uint32_t queue = book_.queue_of(slot);
+            if (queue != kNone && !may_meet_itself && book_.queue_qty(queue) <= taker.remaining) {
+                // All of it: the queue need not be kept in order meanwhile.
+                do {
+                    (void)trade(taker, slot, price, sink);
+                    slot = book_.forget_order(slot);
+                } while (slot != kNone);
+                book_.take_best(other, queue);
+                continue;
+            }
             do {
-                const Order& maker = book_.order(slot);
-                if (meets_itself(taker, maker)) [[unlikely]] {
-                    prevent(taker, at_level, sink);
+                if (may_meet_itself && book_.order(slot).owner == taker.owner) [[unlikely]] {
+                    prevent(taker, slot, sink);
                     break;
                 }
-                const std::int64_t qty = std::min(taker.remaining, maker.qty);
-                const std::int64_t maker_remaining = maker.qty - qty;
-                taker.remaining -= qty;
-                emit(sink, Report{.id = maker.id,
-                                  .taker_id = taker.id,
-                                  .price = price,
-                                  .qty = qty,
-                                  .remaining = maker_remaining,
-                                  .taker_remaining = taker.remaining,
-                                  .owner = maker.owner,
-                                  .kind = ReportKind::trade,
-                                  .side = taker.side});
-                if (maker_remaining != 0) {
+                if (const std::int64_t qty = trade(taker, slot, price, sink); qty != book_.order(slot).qty) {
                     book_.reduce(slot, qty);
                     return;
                 }
-                slot = book_.take_first(at_level);
+                slot = book_.take_first(other, slot);
             } while (taker.remaining != 0 && slot != kNone);
         }
+    }
+
+    /// Reports a trade with a maker, which keeps its quantity for now; answers how much.
+    template <class Sink>
+    std::int64_t trade(Taker& taker, std::uint32_t slot, std::int64_t price, Sink& sink) noexcept {
+        const Order& maker = book_.order(slot);
+        const std::int64_t qty = std::min(taker.remaining, maker.qty);
+        taker.remaining -= qty;
+        emit(sink, Report{.id = maker.id,
+                          .taker_id = taker.id,
+                          .price = price,
+                          .qty = qty,
+                          .remaining = maker.qty - qty,
+                          .taker_remaining = taker.remaining,
+                          .owner = maker.owner,
+                          .kind = ReportKind::trade,
+                          .side = taker.side});
+        return qty;
     }
 
     static bool meets_itself(const Taker& taker, const Order& maker) noexcept {
         return taker.stp != SelfTrade::none && taker.owner != kNoOwner && taker.owner == maker.owner;
     }
 
-    /// Carries out self-trade prevention between a taker and the first order of a level: the maker's report first.
+    /// Carries out self-trade prevention between a taker and the first order of the other side: the maker's report first.
     template <class Sink>
-    void prevent(Taker& taker, std::uint32_t at_level, Sink& sink) noexcept {
-        const std::uint32_t slot = book_.level(at_level).head;
+    [[gnu::noinline]] void prevent(Taker& taker, std::uint32_t slot, Sink& sink) noexcept {
+        const Side other = opposite(taker.side);
         const Order maker = book_.order(slot);
         if (taker.stp == SelfTrade::decrement) {
             const std::int64_t qty = std::min(taker.remaining, maker.qty);
             if (qty == maker.qty) {
-                book_.take_first(at_level);
+                book_.take_first(other, slot);
                 cancelled(maker.id, qty, CancelReason::self_trade, sink);
             } else {
                 book_.reduce(slot, qty);
-                modified(maker.id, book_.level_of(slot).price, maker.qty - qty, sink);
+                modified(maker.id, book_.best_price(other), maker.qty - qty, sink);
             }
             taker.remaining -= qty;
             if (taker.remaining == 0) {
@@ -419,7 +453,7 @@ private:
             return;
         }
         if (taker.stp != SelfTrade::expire_taker) {
-            book_.take_first(at_level);
+            book_.take_first(other, slot);
             cancelled(maker.id, maker.qty, CancelReason::self_trade, sink);
         }
         if (taker.stp != SelfTrade::expire_maker) {
@@ -433,15 +467,16 @@ private:
     bool can_fill(const Taker& taker) const noexcept {
         const bool may_meet_itself = taker.stp != SelfTrade::none && taker.owner != kNoOwner;
         std::int64_t wanted = taker.remaining;
-        book_.walk_levels(opposite(taker.side), [&](const Level& level) {
-            if (taker.side == Side::bid ? level.price > taker.limit : level.price < taker.limit) {
+        book_.walk_levels(opposite(taker.side), [&](std::uint32_t level) {
+            const std::int64_t price = book_.price_at(level);
+            if (taker.side == Side::bid ? price > taker.limit : price < taker.limit) {
                 return false;
             }
             if (!may_meet_itself) {
-                wanted -= std::min(wanted, level.qty);
+                wanted -= std::min(wanted, book_.qty_at(level));
                 return wanted > 0;
             }
-            for (std::uint32_t slot = level.head; slot != kNone && wanted > 0; slot = book_.order(slot).next) {
+            for (std::uint32_t slot = book_.first_at(level); slot != kNone && wanted > 0; slot = book_.order(slot).next) {
                 const Order& maker = book_.order(slot);
                 if (!meets_itself(taker, maker)) {
                     wanted -= std::min(wanted, maker.qty);
@@ -482,8 +517,8 @@ private:
 
     OrderView view_of(std::uint32_t slot) const noexcept {
         const Order& order = book_.order(slot);
-        const Level& level = book_.level(order.level);
-        return OrderView{order.id, level.price, order.qty, order.owner, level.side(), {}};
+        const std::uint32_t level = book_.level_of(slot);
+        return OrderView{order.id, book_.price_at(level), order.qty, order.owner, book_.side_at(level), {}};
     }
 
     Book book_;
