@@ -1,6 +1,6 @@
 //! The C++ core against a naive model: the same messages, the same reports byte for byte, the same book.
 //!
-//! Twelve kinds of flow, a million messages in all; `TOUCHLINE_MATCHING_MESSAGES` asks for another number.
+//! Thirteen kinds of flow, a million messages in all; `TOUCHLINE_MATCHING_MESSAGES` asks for another number.
 
 mod reference;
 
@@ -119,6 +119,8 @@ enum PriceLaw {
     Swing,
     /// Passive bids on ever new levels, now and then an ask that sweeps them.
     Ladder,
+    /// Passive on both sides, crowding a region of prices for a while, then another.
+    Regions,
 }
 
 #[derive(Clone, Copy)]
@@ -226,6 +228,14 @@ impl Stream {
             },
             PriceLaw::Drift => 5_000 + sent / 8 - away,
             PriceLaw::Swing => [8_000, 10_000, 12_500][(sent / 500 % 3) as usize] - away,
+            PriceLaw::Regions => {
+                let region = sent / 700 * 0x9E37 % 16 * 2_000;
+                let within = if sent / 700 % 2 == 0 { sent % 700 } else { self.random.between(0, 900) };
+                match self.random.below(100) {
+                    0 => self.random.between(-20, 20),
+                    _ => -side.sign() * (1_000 + region + within),
+                }
+            }
             PriceLaw::Ladder => match self.random.below(200) {
                 0 => self.random.between(-100_000, 100_000),
                 _ => -side.sign() * self.random.between(1, 100_000),
@@ -250,11 +260,11 @@ impl Stream {
 }
 
 /// Kinds of flow below, each run with two seeds.
-const FLOWS: u64 = 12;
+const FLOWS: u64 = 13;
 
 fn messages_per_flow() -> u64 {
     let all =
-        std::env::var("TOUCHLINE_MATCHING_MESSAGES").map_or(1_008_000, |number| number.parse().expect("a number"));
+        std::env::var("TOUCHLINE_MATCHING_MESSAGES").map_or(1_040_000, |number| number.parse().expect("a number"));
     all / FLOWS
 }
 
@@ -354,6 +364,12 @@ fn huge_quantities_agree_with_model() {
 fn refused_capacity_agrees_with_model() {
     let capacity = Capacity { orders: 48, levels: 12, growth: Growth::Refuse };
     run("refuse", Flow { capacity, owners: 3, cancels: 20, price: PriceLaw::Around(12), ..flow_tight() });
+}
+
+#[test]
+fn crowds_that_move_through_a_full_book_agree_with_model() {
+    let capacity = Capacity { orders: 900, levels: 700, growth: Growth::Refuse };
+    run("regions", Flow { capacity, cancels: 44, modifies: 4, special: 3, price: PriceLaw::Regions, ..flow_tight() });
 }
 
 #[test]

@@ -199,6 +199,6 @@ pub struct RestingOrder {
 pub struct Broken {
     /// `touchline::Fault`, by number.
     pub code: u8,
-    /// The order slot, level slot or index entry where it was found.
+    /// The order slot, level or index entry where it was found.
     pub slot: u32,
 }

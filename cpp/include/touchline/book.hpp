@@ -72,13 +72,12 @@ public:
         if (levels_max_ == 0) [[unlikely]] {
             return kNone;
         }
-        // A hint names a level whose price has the same low bits, or the empty block 0. The key says whether it is the
-        // price: no level of the other side has the same key and the same low bits of the price.
+        // A hint names a level with a queue whose price has the same low bits, or the empty block 0. The key says whether
+        // it is the price: no level of the other side has the same key and the same low bits of the price.
         const std::uint32_t hint = hints_[hint_of(price)];
         const LevelIndex::Leaf& leaf = LevelIndex::leaf_of(blocks_, hint);
         const std::uint32_t ref = leaf.refs[hint & 15];
-        const bool is_it = leaf.keys[hint & 15] == LevelIndex::key_of(side, price) && ref > kQueued && ref != kNone;
-        return is_it ? ref & ~kQueued : kNone;
+        return leaf.keys[hint & 15] == LevelIndex::key_of(side, price) && ref != kNone ? ref & ~kQueued : kNone;
     }
 
     /// The best level of a side, or `kNone`.
@@ -166,7 +165,7 @@ public:
 
     void prefetch_order(std::uint64_t hash) const noexcept {
         if (const std::uint32_t slot = ids_.guess(hash); slot < orders_used_) {
-            __builtin_prefetch(&orders_[slot], 1);
+            fetch_line(&orders_[slot]);
         }
     }
 
@@ -175,20 +174,20 @@ public:
         if (const std::uint32_t slot = ids_.guess(hash); slot < orders_used_) {
             const Order& order = orders_[slot];
             if (order.is_queued == 0) {
-                __builtin_prefetch(LevelIndex::line_of(blocks_, order.home), 1);
+                fetch_line(LevelIndex::line_of(blocks_, order.home));
                 return;
             }
-            __builtin_prefetch(&queue(order.home), 1);
+            fetch_line(&queue(order.home));
             for (const std::uint32_t beside : {order.prev, order.next}) {
                 if (beside < orders_used_) {
-                    __builtin_prefetch(&orders_[beside], 1);
+                    fetch_line(&orders_[beside]);
                 }
             }
         }
     }
 
     void prefetch_level(std::int64_t price) const noexcept {
-        __builtin_prefetch(LevelIndex::line_of(blocks_, hints_[hint_of(price)]));
+        fetch_line(LevelIndex::line_of(blocks_, hints_[hint_of(price)]));
     }
 
     /// The last order of a price's queue, which the next one's arrival writes to.
@@ -199,17 +198,24 @@ public:
         }
         const std::uint32_t tail = (ref & kQueued) != 0 ? queue(ref & ~kQueued).tail : ref;
         if (tail < orders_used_) {
-            __builtin_prefetch(&orders_[tail], 1);
+            fetch_line(&orders_[tail]);
         }
     }
 
-    /// The first order of a side, and the one after it.
+    /// The first order of a side.
     void prefetch_first(Side side) const noexcept {
+        if (const std::uint32_t level = index_.best(side); level != kNone) {
+            fetch_line(&orders_[first_at(level)]);
+        }
+    }
+
+    /// The place of a side's first order in the index of ids, and the order after it.
+    void prefetch_second(Side side) const noexcept {
         if (const std::uint32_t level = index_.best(side); level != kNone) {
             const Order& order = orders_[first_at(level)];
             ids_.prefetch(IdIndex::hash_of(order.id));
             if (order.next != kNone) {
-                __builtin_prefetch(&orders_[order.next], 1);
+                fetch_line(&orders_[order.next]);
             }
         }
     }
@@ -267,7 +273,12 @@ public:
     /// Puts an order at the end of its price's queue; `spot` is what `find_level` said of that price. There must be room.
     void rest(const Rest& rest, const LevelIndex::Spot& spot) noexcept { ids_.insert(rest.hash, put(rest, spot)); }
 
-    /// As `rest`, for a price whose queue is known and an id whose place in the index is.
+    /// As `rest`, for an id whose place in the index is known.
+    void rest(const Rest& rest, const LevelIndex::Spot& spot, const IdIndex::Vacancy& vacancy) noexcept {
+        ids_.insert(rest.hash, vacancy, put(rest, spot));
+    }
+
+    /// As that, for a price whose queue is known.
     void join(const Rest& rest, std::uint32_t queue, const IdIndex::Vacancy& vacancy) noexcept {
         const std::uint32_t slot = fill_order(rest);
         append(slot, queue, rest.qty);
@@ -300,7 +311,7 @@ public:
                 leave_alone(next, order.home);
             }
         } else {
-            close_best(side);
+            index_.erase_best(blocks_, side);
         }
         forget_order(slot);
         return next;
@@ -308,8 +319,9 @@ public:
 
     /// Takes a side's best level out with all of its queue, whose orders `forget_order` has taken.
     void take_best(Side side, std::uint32_t queue) noexcept {
+        forget_hint(index_.best(side));
         queues_.give(blocks_, queue);
-        close_best(side);
+        index_.erase_best(blocks_, side);
     }
 
     /// Takes an order out of arena and id index, and nothing else. Answers the next of its queue, or `kNone`.
@@ -368,11 +380,11 @@ private:
 
         void operator()(std::uint32_t ref, std::int64_t key, Side side, std::uint32_t from,
                         std::uint32_t to) const noexcept {
-            if ((ref & kQueued) != 0) {
-                book.orders_[book.queue(ref & ~kQueued).head].prev = to;
-            } else {
+            if ((ref & kQueued) == 0) {
                 book.orders_[ref].home = to & kHomeMask;
+                return;
             }
+            book.orders_[book.queue(ref & ~kQueued).head].prev = to;
             std::uint32_t& hint = book.hints_[book.hint_of(LevelIndex::key_of(side, key))];
             hint = hint == from ? to : hint;
         }
@@ -419,7 +431,9 @@ private:
             std::fill(hints_.data(), hints_.data() + hints_.size(), 0);
             for (const Side side : {Side::bid, Side::ask}) {
                 walk_levels(side, [&](std::uint32_t where) {
-                    hints_[hint_of(price_at(where))] = where;
+                    if ((LevelIndex::ref_at(blocks_, where) & kQueued) != 0) {
+                        hints_[hint_of(price_at(where))] = where;
+                    }
                     return true;
                 });
             }
@@ -431,29 +445,21 @@ private:
 
     std::size_t hint_of(std::int64_t price) const noexcept { return static_cast<std::uint64_t>(price) & hint_mask_; }
 
-    /// A hint must not outlive its level.
+    /// A hint must not outlive its queue.
     void forget_hint(std::uint32_t where) noexcept {
         std::uint32_t& hint = hints_[hint_of(price_at(where))];
         hint = hint == where ? 0 : hint;
     }
 
     /// A new level with one order.
-    [[gnu::noinline]] void open_level(Side side, std::int64_t price, const LevelIndex::Spot& spot,
-                                      std::uint32_t slot) noexcept {
+    void open_level(Side side, std::int64_t price, const LevelIndex::Spot& spot, std::uint32_t slot) noexcept {
         const std::uint32_t where =
             index_.insert(blocks_, side, LevelIndex::key_of(side, price), spot, slot, Follow{*this});
-        hints_[hint_of(price)] = where;
         orders_[slot].home = where & kHomeMask;
         orders_[slot].is_queued = 0;
     }
 
-    void close_best(Side side) noexcept {
-        forget_hint(index_.best(side));
-        index_.erase_best(blocks_, side);
-    }
-
     [[gnu::noinline]] void close_level(std::uint32_t where) noexcept {
-        forget_hint(where);
         index_.erase(blocks_, where, Follow{*this});
     }
 
@@ -516,6 +522,7 @@ private:
         const std::uint32_t at = queues_.take(blocks_);
         queue(at) = Queue{orders_[first].qty + orders_[second].qty, first, second};
         LevelIndex::set_ref(blocks_, where, at | kQueued);
+        hints_[hint_of(price_at(where))] = where;
         orders_[first].prev = where;
         orders_[first].next = second;
         orders_[second].prev = first;
@@ -528,6 +535,7 @@ private:
     /// The one order that is left of a queue, its head, is alone again.
     [[gnu::noinline]] void leave_alone(std::uint32_t slot, std::uint32_t queue) noexcept {
         Order& order = orders_[slot];
+        forget_hint(order.prev);
         LevelIndex::set_ref(blocks_, order.prev, slot);
         order.home = order.prev & kHomeMask;
         order.is_queued = 0;
@@ -560,7 +568,7 @@ private:
 
     Storage<Order> orders_;
     Blocks blocks_;
-    /// From the low bits of a price to the level last opened there: found in one load, or searched for in the index.
+    /// From the low bits of a price to the queue last started there: found in one load, or searched for in the index.
     Storage<std::uint32_t> hints_;
     std::uint64_t hint_mask_ = 0;
     IdIndex ids_;

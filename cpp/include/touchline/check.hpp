@@ -32,7 +32,7 @@ enum class Fault : std::uint8_t {
     blocks = 8,
     /// Best bid at or above best ask.
     crossed = 9,
-    /// A hint names no living level of its place.
+    /// A hint names no level with a queue, or one that belongs elsewhere.
     hints = 10,
 };
 
@@ -78,7 +78,7 @@ public:
         }
         for (std::size_t at = 0; at <= book.hint_mask_; ++at) {
             const std::uint32_t hint = book.hints_[at];
-            if (hint != 0 && (!is_living(book, hint) || book.hint_of(book.price_at(hint)) != at)) {
+            if (hint != 0 && (!has_queue(book, hint) || book.hint_of(book.price_at(hint)) != at)) {
                 return broken(Fault::hints, hint);
             }
         }
@@ -147,12 +147,9 @@ private:
         return broken(Fault::none, 0);
     }
 
-    static bool is_living(const Book& book, std::uint32_t where) noexcept {
+    static bool has_queue(const Book& book, std::uint32_t where) noexcept {
         const std::uint32_t ref = LevelIndex::ref_at(book.blocks_, where);
-        if ((ref & Book::kQueued) == 0) {
-            return ref < book.orders_used_ && book.orders_[ref].qty != 0 && book.level_of(ref) == where;
-        }
-        return Queues::is_taken(book.blocks_, ref & ~Book::kQueued) &&
+        return (ref & Book::kQueued) != 0 && Queues::is_taken(book.blocks_, ref & ~Book::kQueued) &&
                book.orders_[book.queue(ref & ~Book::kQueued).head].prev == where;
     }
 

@@ -103,7 +103,7 @@ public:
         return (bucket.entries[std::countr_zero(matches)] & ~tag_mask_) - 1;
     }
 
-    void prefetch(std::uint64_t hash) const noexcept { __builtin_prefetch(&table_[home_of(hash)], 1); }
+    void prefetch(std::uint64_t hash) const noexcept { fetch_line(&table_[home_of(hash)]); }
 
     /// Adds an id that is not there. There must be room.
     void insert(std::uint64_t hash, std::uint32_t slot) noexcept {

@@ -26,22 +26,16 @@
 #include <limits>
 
 #include "touchline/blocks.hpp"
+#include "touchline/leaf.hpp"
 #include "touchline/message.hpp"
 #include "touchline/storage.hpp"
-
-// Searches have a second body for processors with AVX2, chosen at run time: 64-bit numbers cannot be compared four at a
-// time without it, and a program built for every x86-64 may still use it where it is.
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#define TOUCHLINE_AVX2 1
-#include <immintrin.h>
-#endif
 
 namespace touchline {
 
 class LevelIndex {
 public:
     static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
-    static constexpr std::uint32_t kPlaces = 15;
+    static constexpr std::uint32_t kPlaces = LevelLeaf::kPlaces;
     static constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
     static constexpr std::int64_t kGreatest = std::numeric_limits<std::int64_t>::max();
 
@@ -54,78 +48,7 @@ public:
         std::uint32_t ref;
     };
 
-    struct alignas(64) Leaf {
-        std::int64_t keys[kPlaces];
-        /// Four bits a rank: the place of the level with that rank; beyond `count`, the places that are free.
-        std::uint64_t order;
-        std::uint32_t refs[kPlaces];
-        std::uint32_t count : 8;
-        std::uint32_t side : 1;
-        std::uint32_t group : 23;
-
-        std::uint32_t place_at(std::uint32_t rank) const noexcept {
-            return static_cast<std::uint32_t>(order >> (rank * 4)) & 15;
-        }
-
-        /// How many keys are below `key`: two rounds of comparisons that do not wait for each other.
-        std::uint32_t rank_of(std::int64_t key) const noexcept {
-            const std::uint64_t word = order;
-            const auto is_below = [&](std::uint32_t rank) {
-                return static_cast<std::uint32_t>(keys[word >> (rank * 4) & 15] < key);
-            };
-            const std::uint32_t base = 4 * (is_below(3) + is_below(7) + is_below(11));
-            return base + is_below(base) + is_below(base + 1) + is_below(base + 2);
-        }
-
-        /// Gives a free place the rank `rank`, and those from there on the next ones. There must be one.
-        std::uint32_t open(std::uint32_t rank) noexcept {
-            const std::uint64_t place = place_at(count);
-            const std::uint64_t below = bits(rank);
-            const std::uint64_t above = ~bits(count + 1U);
-            order = (order & below) | place << (rank * 4) | ((order & ~below & ~above) << 4 & ~above) | (order & above);
-            count = (count + 1U) & 0xFF;
-            return static_cast<std::uint32_t>(place);
-        }
-
-        /// Frees a place.
-        void close(std::uint32_t place) noexcept {
-            // The rank is where the word has that digit: the first zero digit of the word less that digit everywhere.
-            const std::uint64_t difference = order ^ place * 0x1111'1111'1111'1111ULL;
-            const std::uint64_t zeros = (difference - 0x1111'1111'1111'1111ULL) & ~difference & 0x8888'8888'8888'8888ULL;
-            const auto rank = static_cast<std::uint32_t>(std::countr_zero(zeros)) / 4;
-            count = (count - 1U) & 0xFF;
-            const std::uint64_t below = bits(rank);
-            const std::uint64_t above = ~bits(count + 1U);
-            order = (order & below) | (order >> 4 & ~below & bits(count)) |
-                    static_cast<std::uint64_t>(place) << (count * 4) | (order & above);
-            keys[place] = kGreatest;
-        }
-
-        /// Frees the places of the first `ranks` ranks, whose keys are dead already.
-        void drop_first(std::uint32_t ranks) noexcept {
-            const std::uint64_t first = order & bits(ranks);
-            order = (order & ~bits(kPlaces)) | (order & bits(kPlaces)) >> (ranks * 4) | first << ((kPlaces - ranks) * 4);
-            count = (count - ranks) & 0xFF;
-        }
-
-        /// Gives free places the first `ranks` ranks, one at least. There must be so many.
-        void make_front(std::uint32_t ranks) noexcept {
-            const std::uint64_t above = ~bits(count + ranks);
-            const std::uint64_t fresh = order >> (count * 4) & bits(ranks);
-            order = (order & above) | (order & bits(count)) << (ranks * 4) | fresh;
-            count = (count + ranks) & 0xFF;
-        }
-
-        void clear() noexcept {
-            order = 0xFEDC'BA98'7654'3210ULL;
-            count = 0;
-            std::fill(std::begin(keys), std::end(keys), kGreatest);
-        }
-
-        /// All bits of the first `ranks` ranks, up to fifteen.
-        static std::uint64_t bits(std::uint32_t ranks) noexcept { return (std::uint64_t{1} << (ranks * 4)) - 1; }
-    };
-    static_assert(sizeof(Leaf) == Blocks::kBytes);
+    using Leaf = LevelLeaf;
 
     /// Bitwise not turns the order of all 64-bit numbers round, without the overflow of a minus sign.
     static constexpr std::int64_t key_of(Side side, std::int64_t price) noexcept {
@@ -421,25 +344,8 @@ private:
     }
 
 #if defined(TOUCHLINE_AVX2)
-    /// Four times four answers of a comparison as bits, two for each: in an order of the processor's own, but for the last,
-    /// which is on top.
-    [[gnu::target("avx2,popcnt")]] static std::uint32_t bits_of(__m256i one, __m256i two, __m256i three,
-                                                                __m256i four) noexcept {
-        const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(one, two), _mm256_packs_epi32(three, four));
-        return static_cast<std::uint32_t>(_mm256_movemask_epi8(bytes));
-    }
-
-    /// The last of sixteen ascending numbers that is at most `key`; -1 when none is.
-    [[gnu::target("avx2,popcnt")]] static std::uint32_t last_up_to16(const std::int64_t* numbers, __m256i key) noexcept {
-        const auto* const fours = reinterpret_cast<const __m256i*>(numbers);
-        const std::uint32_t above = bits_of(_mm256_cmpgt_epi64(_mm256_loadu_si256(fours), key),
-                                            _mm256_cmpgt_epi64(_mm256_loadu_si256(fours + 1), key),
-                                            _mm256_cmpgt_epi64(_mm256_loadu_si256(fours + 2), key),
-                                            _mm256_cmpgt_epi64(_mm256_loadu_si256(fours + 3), key));
-        return 15 - static_cast<std::uint32_t>(__builtin_popcount(above)) / 2;
-    }
-
-    [[gnu::target("avx2,popcnt")]] Spot find_avx2(const Blocks& blocks, const Root& root, std::int64_t key) const noexcept {
+    [[gnu::target("avx2,popcnt")]] Spot find_avx2(const Blocks& blocks, const Root& root,
+                                                  std::int64_t key) const noexcept {
         const __m256i key4 = _mm256_set1_epi64x(key);
         std::uint32_t at_leaf = root.last_leaf;
         if (key < root.last_low) {
@@ -453,17 +359,12 @@ private:
             const std::uint32_t part = kStride * last_up_to16(group.sample, key4);
             // The greatest number stands behind the last: it is above every key but itself.
             // Both halves of the 32 and no branch: which one it is, nobody can predict.
-            const std::uint32_t place = part + 1 + last_up_to16(group.low + part, key4) + last_up_to16(group.low + part + 16, key4);
+            const std::uint32_t place =
+                part + 1 + last_up_to16(group.low + part, key4) + last_up_to16(group.low + part + 16, key4);
             at_leaf = group.leaf[std::min(place, group.count - 1)];
         }
         const Leaf& leaf = blocks.as<Leaf>(at_leaf);
-        // The sixteenth number of the line is the order word and counts for nothing. Dead places hold the greatest key.
-        const auto* const fours = reinterpret_cast<const __m256i*>(&leaf);
-        const std::uint32_t below = bits_of(_mm256_cmpgt_epi64(key4, _mm256_load_si256(fours)),
-                                            _mm256_cmpgt_epi64(key4, _mm256_load_si256(fours + 1)),
-                                            _mm256_cmpgt_epi64(key4, _mm256_load_si256(fours + 2)),
-                                            _mm256_cmpgt_epi64(key4, _mm256_load_si256(fours + 3)));
-        const auto rank = static_cast<std::uint32_t>(__builtin_popcount(below & 0x3FFF'FFFF)) / 2;
+        const std::uint32_t rank = leaf.rank_avx2(key4);
         const std::uint32_t place = leaf.place_at(rank);
         if (rank < leaf.count && leaf.keys[place] == key) {
             return {at_leaf, rank, at_leaf << 4 | place, leaf.refs[place]};

@@ -188,13 +188,15 @@ private:
     // --- Fetching ahead ----------------------------------------------------------------------------------------------
 
     /// How many messages ahead each stage of `submit_batch` works.
-    static constexpr std::size_t kFetchId = 18;
-    static constexpr std::size_t kFetchOrder = 12;
-    static constexpr std::size_t kFetchQueue = 6;
+    static constexpr std::size_t kFetchId = 12;
+    static constexpr std::size_t kFetchOrder = 8;
+    static constexpr std::size_t kFetchQueue = 4;
 
     void prefetch_order(const Message& message) const noexcept {
         if (message.action != Action::place) {
             book_.prefetch_order(IdIndex::hash_of(message.id));
+        } else if (message.side <= Side::ask && book_.crosses(message.side, message.price)) {
+            book_.prefetch_first(opposite(message.side));
         } else {
             book_.prefetch_level(message.price);
         }
@@ -204,7 +206,7 @@ private:
         if (message.action != Action::place) {
             book_.prefetch_neighbours(IdIndex::hash_of(message.id));
         } else if (message.side <= Side::ask && book_.crosses(message.side, message.price)) {
-            book_.prefetch_first(opposite(message.side));
+            book_.prefetch_second(opposite(message.side));
         } else {
             book_.prefetch_tail(message.price);
         }
@@ -229,7 +231,7 @@ private:
         }
         const std::uint32_t queue = book_.hinted_queue(message.side, message.price);
         if (queue == kNone || !book_.has_free_order()) {
-            return place_apart(message, hash, sink);
+            return place_apart(message, hash, vacancy, sink);
         }
         if (book_.queue_qty(queue) > kMax - message.qty) [[unlikely]] {
             return reject(message.id, Reject::level_overflow, sink);
@@ -241,14 +243,22 @@ private:
 
     /// An order that only rests, at a price whose queue, if there is one, was not found at once.
     template <class Sink>
-    [[gnu::noinline]] void place_apart(const Message& message, std::uint64_t hash, Sink& sink) noexcept {
+    [[gnu::noinline]] void place_apart(const Message& message, std::uint64_t hash, IdIndex::Vacancy vacancy,
+                                       Sink& sink) noexcept {
         LevelIndex::Spot spot;
+        const std::uint32_t capacity = book_.order_capacity();
         if (const Reject refusal = room_for(message.side, message.price, message.qty, spot); refusal != kAccepted)
             [[unlikely]] {
             return reject(message.id, refusal, sink);
         }
         emit(sink, Report{.id = message.id, .kind = ReportKind::accepted});
-        book_.rest({message.id, message.price, message.qty, hash, message.owner, message.side, message.stp}, spot);
+        const Book::Rest order{message.id,    message.price, message.qty, hash,
+                               message.owner, message.side,  message.stp};
+        if (book_.order_capacity() != capacity) [[unlikely]] {
+            // The index of ids is another one now.
+            return book_.rest(order, spot);
+        }
+        book_.rest(order, spot, vacancy);
     }
 
     /// Whatever may trade, or is not plain.
@@ -412,6 +422,9 @@ private:
     template <class Sink>
     std::int64_t trade(Taker& taker, std::uint32_t slot, std::int64_t price, Sink& sink) noexcept {
         const Order& maker = book_.order(slot);
+        if (maker.next != kNone) {
+            fetch_line(&book_.order(maker.next));
+        }
         const std::int64_t qty = std::min(taker.remaining, maker.qty);
         taker.remaining -= qty;
         emit(sink, Report{.id = maker.id,

@@ -46,3 +46,24 @@ extern "C" void compare_touchline_submit_batch(void* engine, const CompareMessag
 extern "C" std::uint64_t compare_touchline_bytes(void* engine) {
     return static_cast<const touchline::MatchingCore*>(engine)->memory_bytes();
 }
+
+// For a counter of instructions, which is told their names: the same call, by what the message comes to. The empty statement
+// keeps each a call of its own.
+
+extern "C" __attribute__((noinline)) void compare_counted_rest(void* engine, const CompareMessage* message,
+                                                               CompareRing* ring) {
+    compare_touchline_submit(engine, message, ring);
+    asm volatile("");
+}
+
+extern "C" __attribute__((noinline)) void compare_counted_trade(void* engine, const CompareMessage* message,
+                                                                CompareRing* ring) {
+    compare_touchline_submit(engine, message, ring);
+    asm volatile("" : : "r"(1));
+}
+
+extern "C" __attribute__((noinline)) void compare_counted_cancel(void* engine, const CompareMessage* message,
+                                                                 CompareRing* ring) {
+    compare_touchline_submit(engine, message, ring);
+    asm volatile("" : : "r"(2));
+}

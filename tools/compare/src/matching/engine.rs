@@ -135,6 +135,15 @@ impl Instance {
         }
     }
 
+    /// As `submit`, by another engine's call on the same state.
+    pub fn submit_by(&mut self, engine: &Engine, message: &Message, ring: &mut Ring) {
+        match engine.calls {
+            // SAFETY: as in `submit`; the caller names an engine whose states are of the same kind.
+            Calls::Single(submit) => unsafe { submit(self.state, message, ring) },
+            Calls::Batch(_) => unreachable!("only single calls are counted"),
+        }
+    }
+
     /// The bytes that the engine says it holds, if it says.
     pub fn bytes(&self) -> Option<u64> {
         // SAFETY: the state is this engine's own and alive.

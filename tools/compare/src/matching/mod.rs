@@ -5,6 +5,7 @@
 //! once, what the engine does hits it every time.
 
 mod engine;
+mod instructions;
 mod measure;
 mod native;
 mod peers;
@@ -37,6 +38,12 @@ pub struct Options {
     /// Messages measured, instead of the usual number.
     #[arg(long)]
     messages: Option<usize>,
+    /// Count our core's instructions a message under valgrind instead, as JSON.
+    #[arg(long)]
+    instructions: bool,
+    /// What valgrind runs for that: one workload, with messages of this kind counted.
+    #[arg(long, hide = true, requires = "workload")]
+    counted: Option<String>,
 }
 
 fn engines() -> Vec<Engine> {
@@ -47,6 +54,9 @@ fn engines() -> Vec<Engine> {
 
 pub fn run(options: &Options) -> Result<(), String> {
     let wanted = |name: &str| options.engine.is_empty() || options.engine.iter().any(|only| only == name);
+    if let (Some(kind), Some(name)) = (&options.counted, &options.workload) {
+        return instructions::child(name, kind);
+    }
     let all = engines();
     for name in &options.engine {
         if !all.iter().any(|engine| engine.name == name) {
@@ -58,6 +68,9 @@ pub fn run(options: &Options) -> Result<(), String> {
         workload::names().filter(|name| options.workload.as_ref().is_none_or(|only| only == name)).collect();
     if names.is_empty() || options.rounds == 0 {
         return Err("nothing to measure".to_owned());
+    }
+    if options.instructions {
+        return instructions::run(&names);
     }
     let count = options.messages.unwrap_or(if options.quick { 150_000 } else { 2_000_000 });
     let whole = Share { messages: count, single: count / 2 };

@@ -16,6 +16,9 @@ unsafe extern "C" {
     fn compare_touchline_submit(state: *mut c_void, message: *const Message, ring: *mut Ring);
     fn compare_touchline_submit_batch(state: *mut c_void, messages: *const Message, count: usize, ring: *mut Ring);
     fn compare_touchline_bytes(state: *mut c_void) -> u64;
+    fn compare_counted_rest(state: *mut c_void, message: *const Message, ring: *mut Ring);
+    fn compare_counted_trade(state: *mut c_void, message: *const Message, ring: *mut Ring);
+    fn compare_counted_cancel(state: *mut c_void, message: *const Message, ring: *mut Ring);
     fn compare_allocations() -> u64;
     fn compare_bytes_in_use() -> u64;
 }
@@ -57,6 +60,13 @@ pub const TOUCHLINE: Engine = Engine {
 /// Our core again, 64 messages a call: it fetches memory ahead when the book is large.
 pub const TOUCHLINE_BATCH: Engine =
     Engine { name: "touchline_batch", calls: Calls::Batch(compare_touchline_submit_batch), ..TOUCHLINE };
+
+/// What a message comes to, with the name of the function through which messages of that kind are counted.
+pub const COUNTED: [(&str, &str, Engine); 3] = [
+    ("rest", "compare_counted_rest", Engine { calls: Calls::Single(compare_counted_rest), ..TOUCHLINE }),
+    ("trade", "compare_counted_trade", Engine { calls: Calls::Single(compare_counted_trade), ..TOUCHLINE }),
+    ("cancel", "compare_counted_cancel", Engine { calls: Calls::Single(compare_counted_cancel), ..TOUCHLINE }),
+];
 
 /// Allocations of the whole process so far.
 pub fn allocations() -> u64 {
