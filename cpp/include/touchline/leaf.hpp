@@ -1,4 +1,4 @@
-// A leaf of the level index: fifteen places for levels, on three lines of cache.
+// The parts of the level index: leaves of fifteen places for levels, on three lines of cache, and groups of leaves.
 //
 // A level keeps its place while others come and go. The order of the places is one 64-bit word of 4-bit places by rank, so
 // that a level comes or goes by shifting that word, and a search compares keys where they lie.
@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
 #include <limits>
 
@@ -130,5 +131,51 @@ struct alignas(64) LevelLeaf {
     static std::uint64_t bits(std::uint32_t ranks) noexcept { return (std::uint64_t{1} << (ranks * 4)) - 1; }
 };
 static_assert(sizeof(LevelLeaf) == Blocks::kBytes);
+
+/// Leaves side by side, and what parts them.
+struct alignas(64) LevelGroup {
+    static constexpr std::uint32_t kGroupLeaves = 512;
+    static constexpr std::uint32_t kStride = 32;
+    static constexpr std::int64_t kGreatest = std::numeric_limits<std::int64_t>::max();
+
+    /// Every 32nd of `low`.
+    std::int64_t sample[kGroupLeaves / kStride];
+    /// Parts each leaf from the one before: above every key of that, at most the first of its own; the least number
+    /// for the first leaf of a side, which takes whatever is lower. The greatest number beyond `count`.
+    std::int64_t low[kGroupLeaves];
+    std::uint32_t leaf[kGroupLeaves];
+    std::uint32_t count;
+    /// Leads from a free group to the next.
+    std::uint32_t next;
+
+    void set_low(std::uint32_t place, std::int64_t key) noexcept {
+        low[place] = key;
+        if (place % kStride == 0) {
+            sample[place / kStride] = key;
+        }
+    }
+
+    /// Makes room for `places` leaves at `place`.
+    void open_gap(std::uint32_t place, std::uint32_t places) noexcept {
+        std::memmove(low + place + places, low + place, (count - place) * sizeof(low[0]));
+        std::memmove(leaf + place + places, leaf + place, (count - place) * sizeof(leaf[0]));
+        count += places;
+    }
+
+    /// Takes `places` leaves from `place` on out.
+    void close_gap(std::uint32_t place, std::uint32_t places) noexcept {
+        std::memmove(low + place, low + place + places, (count - place - places) * sizeof(low[0]));
+        std::memmove(leaf + place, leaf + place + places, (count - place - places) * sizeof(leaf[0]));
+        std::fill(low + count - places, low + count, kGreatest);
+        count -= places;
+        resample();
+    }
+
+    void resample() noexcept {
+        for (std::uint32_t at = 0; at < kGroupLeaves / kStride; ++at) {
+            sample[at] = low[at * kStride];
+        }
+    }
+};
 
 }  // namespace touchline

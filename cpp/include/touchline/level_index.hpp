@@ -249,8 +249,8 @@ public:
     std::size_t bytes() const noexcept { return groups_.bytes() + sides_[0].bytes() + sides_[1].bytes(); }
 
 private:
-    static constexpr std::uint32_t kGroupLeaves = 512;
-    static constexpr std::uint32_t kStride = 32;
+    static constexpr std::uint32_t kGroupLeaves = LevelGroup::kGroupLeaves;
+    static constexpr std::uint32_t kStride = LevelGroup::kStride;
     /// What there is memory for: leaves two thirds full.
     static constexpr std::uint32_t kLevelsALeaf = 10;
     /// What `pack` makes of leaves: so full that much is free, so empty that not every level that comes splits one.
@@ -263,46 +263,7 @@ private:
     static constexpr std::uint32_t kShareLevels = 12;
     static constexpr std::uint32_t kMergeLeaves = 320;
 
-    struct alignas(64) Group {
-        /// Every 32nd of `low`.
-        std::int64_t sample[kGroupLeaves / kStride];
-        /// Parts each leaf from the one before: above every key of that, at most the first of its own; the least number
-        /// for the first leaf of a side, which takes whatever is lower. The greatest number beyond `count`.
-        std::int64_t low[kGroupLeaves];
-        std::uint32_t leaf[kGroupLeaves];
-        std::uint32_t count;
-        /// Leads from a free group to the next.
-        std::uint32_t next;
-
-        void set_low(std::uint32_t place, std::int64_t key) noexcept {
-            low[place] = key;
-            if (place % kStride == 0) {
-                sample[place / kStride] = key;
-            }
-        }
-
-        /// Makes room for `places` leaves at `place`.
-        void open_gap(std::uint32_t place, std::uint32_t places) noexcept {
-            std::memmove(low + place + places, low + place, (count - place) * sizeof(low[0]));
-            std::memmove(leaf + place + places, leaf + place, (count - place) * sizeof(leaf[0]));
-            count += places;
-        }
-
-        /// Takes `places` leaves from `place` on out.
-        void close_gap(std::uint32_t place, std::uint32_t places) noexcept {
-            std::memmove(low + place, low + place + places, (count - place - places) * sizeof(low[0]));
-            std::memmove(leaf + place, leaf + place + places, (count - place - places) * sizeof(leaf[0]));
-            std::fill(low + count - places, low + count, kGreatest);
-            count -= places;
-            resample();
-        }
-
-        void resample() noexcept {
-            for (std::uint32_t at = 0; at < kGroupLeaves / kStride; ++at) {
-                sample[at] = low[at * kStride];
-            }
-        }
-    };
+    using Group = LevelGroup;
 
     struct Root {
         /// What parts each group from the one before; the greatest number behind the last, sixteen times at least.
