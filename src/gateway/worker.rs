@@ -12,8 +12,7 @@ use super::http::{Http, HttpError};
 use super::limiter::Limiter;
 use crate::feed::client_config;
 use crate::types::{Command, ExecReport, ExecSource, Instrument, RejectReason, TimestampNs};
-use crate::venue::binance::rest::{Outcome, Reply, RequestBuilder, fill_reports, read_reply, read_trades, refused};
-use crate::venue::binance::rest::{Outcome, Reply, read_reply, refused};
+use crate::venue::binance::rest::{Outcome, Reply, fill_reports, read_reply, read_trades, refused};
 use crate::venue::binance::sign::Signer;
 
 /// What every gateway of an engine has in common.
@@ -181,9 +180,9 @@ impl Gateway {
             source,
             kind: outcome.kind,
         };
-        Served { report, fills: Vec::new(), sent, sent_ts, answered_ts, http_status, code: outcome.code }
         let wire_times = if sent { self.entry.wire_times() } else { [0; 2] };
-        Served { report, sent, sent_ts, answered_ts, http_status, code: outcome.code, wire_times }
+        let fills = Vec::new();
+        Served { report, fills, sent, sent_ts, answered_ts, http_status, code: outcome.code, wire_times }
     }
 
     /// Asks for the venue's clock after a -1021; the next request then carries the right time.

@@ -61,6 +61,7 @@ impl ApiRequestBuilder {
             Command::Cancel { .. } => "order.cancel",
             Command::Amend { .. } => "order.amend.keepPriority",
             Command::Query { .. } => "order.status",
+            Command::Fills { .. } => "myTrades",
         });
         // Parameters in the order of their names, as they are signed.
         if let Some((api_key, _)) = login {
@@ -103,6 +104,7 @@ impl ApiRequestBuilder {
                 }
             }
             Command::Query { client_id, .. } => self.shown("origClientOrderId", client_id),
+            Command::Fills { venue_id, .. } => self.number("orderId", venue_id.0),
         }
         self.window();
         self.param("symbol", instrument.symbol());
@@ -227,7 +229,7 @@ mod tests {
         Instrument::new(InstrumentId(0), spec)
     }
 
-    fn commands() -> [Command; 5] {
+    fn commands() -> [Command; 6] {
         let instrument = InstrumentId(0);
         let client_id = ClientOrderId { session: SessionId(7), counter: 9 };
         let place = |kind| {
@@ -240,6 +242,7 @@ mod tests {
             Command::Cancel { instrument, client_id, venue_id: Some(VenueOrderId(5)) },
             Command::Amend { instrument, client_id, venue_id: None, qty: Qty::from_lots(700) },
             Command::Query { instrument, client_id },
+            Command::Fills { instrument, client_id, venue_id: VenueOrderId(5) },
         ]
     }
 
