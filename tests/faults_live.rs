@@ -78,7 +78,7 @@ fn base_of(venue: &VenueHandle, instrument: &Instrument) -> i64 {
 fn session(number: u64) {
     let faults = SCENES[number as usize % SCENES.len()];
     let instruments = if number % 2 == 1 { vec![btcusdt(), ethusdt()] } else { vec![btcusdt()] };
-    let plan = if number / 2 % 2 == 0 { "fused" } else { "split" };
+    let plan = if (number / 2).is_multiple_of(2) { "fused" } else { "split" };
     let shown = format!("session {number}: {plan}, {} symbols, {}", instruments.len(), faults.join(" "));
     let venue = venue(&instruments, faults, number + 1);
     let before: Vec<i64> = instruments.iter().map(|one| base_of(&venue, one)).collect();

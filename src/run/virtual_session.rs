@@ -112,7 +112,7 @@ enum Event {
     /// A request reaches the venue.
     Request { request: u64, command: Command },
     /// Something about our orders or balances reaches us.
-    Tell(Input),
+    Tell(Box<Input>),
     /// A gateway's answer reaches us: first to the gateway's stream, then to the decision.
     Answer(GatewayAnswer, Vec<ExecReport>),
     /// We notice that the market-data connection is lost, or that a message of one symbol cannot be read.
@@ -373,7 +373,7 @@ impl Session<'_> {
             };
             for _ in 0..copies {
                 for input in wire_up::inputs_of(&event, &self.instruments, at) {
-                    self.put(at, Event::Tell(input));
+                    self.put(at, Event::Tell(Box::new(input)));
                 }
             }
         }
@@ -385,7 +385,8 @@ impl Session<'_> {
         }
         if let Some(outage) = self.wire.user_cut(self.now) {
             let feed = self.config.latencies.feed;
-            self.put(outage.noticed_at.plus(feed), Event::Tell(Input::Control(Control::UserStreamDown)));
+            let down = Box::new(Input::Control(Control::UserStreamDown));
+            self.put(outage.noticed_at.plus(feed), Event::Tell(down));
             self.put(outage.back_at.plus(feed), Event::Reopened);
         }
     }
@@ -462,7 +463,7 @@ impl Session<'_> {
             Event::BackFill => {
                 let at = self.now.plus(self.config.latencies.ack);
                 for input in self.wire.back_fill(&self.venue, self.config.account, &self.instruments, at) {
-                    self.put(at, Event::Tell(input));
+                    self.put(at, Event::Tell(Box::new(input)));
                 }
                 self.put(at, Event::Reconciled(self.wire.life));
             }

@@ -34,7 +34,8 @@ impl Book {
     /// Takes a snapshot.
     pub fn snapshot(&mut self, text: &[u8]) {
         self.last_id = number(text, b"\"lastUpdateId\":");
-        (self.bids.clear(), self.asks.clear());
+        self.bids.clear();
+        self.asks.clear();
         levels(text, b"\"bids\":[", &mut self.bids);
         levels(text, b"\"asks\":[", &mut self.asks);
     }
