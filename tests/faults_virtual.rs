@@ -168,10 +168,10 @@ fn check(scene: &Scene, outcome: &VirtualOutcome) {
         assert_eq!(snapshot.position_atoms, BaseAtoms::new(base), "{}", instrument.symbol());
         // All are priced in one currency, whose balance each of them tells.
         if index == 0 {
-            by_venue = by_venue + Money::from_e8(quote);
+            by_venue += Money::from_e8(quote);
         }
         if let Some(mark) = snapshot.mark {
-            by_venue = by_venue + instrument.value(mark, BaseAtoms::new(base));
+            by_venue += instrument.value(mark, BaseAtoms::new(base));
         }
         by_fills = by_fills + snapshot.pnl.spread + snapshot.pnl.inventory - snapshot.pnl.fees;
         fills += snapshot.counters.fills;
