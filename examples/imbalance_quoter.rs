@@ -1,8 +1,9 @@
 //! A quoter of one's own: it leans with the imbalance of the book, against its position, and runs in virtual time.
 use touchline::pipeline::{Digester, PipelineConfig, quoter};
 use touchline::run::flow::{CLIENT, FeeRate, FlowArgs};
-use touchline::run::virtual_session::{Latencies, VirtualConfig, VirtualOutcome, run_with_quoters};
+use touchline::run::virtual_session::{VirtualConfig, VirtualOutcome, run_with_quoters};
 use touchline::sim::Venue;
+use touchline::sim::latency::LatencyModel;
 use touchline::types::{DurationNs, SessionId, TimestampNs};
 
 struct ImbalanceQuoter {
@@ -41,7 +42,7 @@ pub(crate) fn session(seconds: u64, folder: std::path::PathBuf) -> Result<Virtua
         pipeline: PipelineConfig::default(),
         warm: None,
         length: DurationNs::from_secs(seconds),
-        latencies: Latencies::default(),
+        latencies: LatencyModel::default(),
         journal_dir: folder,
         account: CLIENT,
     };

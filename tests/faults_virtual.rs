@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use touchline::journal::{JournalConfig, JournalReader, LocalJournal};
 use touchline::pipeline::{PipelineConfig, QuoterKind};
 use touchline::run::replay::{VerifyOptions, rerun, verify};
-use touchline::run::virtual_session::{self, Latencies, VirtualConfig, VirtualOutcome};
+use touchline::run::virtual_session::{self, VirtualConfig, VirtualOutcome};
 use touchline::sim::faults::{FaultPlan, FaultSpec};
 use touchline::sim::{
     AccountConfig, AccountId, FeeSchedule, MarketSource, SymbolConfig, SyntheticConfig, Venue, VenueConfig,
@@ -129,7 +129,7 @@ fn run(scene: &Scene, folder: &Path) -> VirtualOutcome {
         pipeline,
         warm: None,
         length: DurationNs::from_secs(scene.seconds),
-        latencies: Latencies::default(),
+        latencies: touchline::sim::latency::LatencyModel::default(),
         journal_dir: folder.to_owned(),
         account: CLIENT,
     };

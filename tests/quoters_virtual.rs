@@ -4,8 +4,9 @@
 use touchline::pipeline::{PipelineConfig, QuoterKind, ToxicityKind};
 use touchline::run::flow::{CLIENT, FeeRate, FlowArgs};
 use touchline::run::replay::verify;
-use touchline::run::virtual_session::{Latencies, VirtualConfig, VirtualOutcome, run};
+use touchline::run::virtual_session::{VirtualConfig, VirtualOutcome, run};
 use touchline::sim::Venue;
+use touchline::sim::latency::LatencyModel;
 use touchline::types::{DurationNs, SessionId, TimestampNs};
 
 fn session(folder: &std::path::Path, kind: QuoterKind, toxicity: ToxicityKind) -> VirtualOutcome {
@@ -25,7 +26,7 @@ fn session(folder: &std::path::Path, kind: QuoterKind, toxicity: ToxicityKind) -
         pipeline,
         warm: None,
         length: DurationNs::from_secs(40),
-        latencies: Latencies::default(),
+        latencies: LatencyModel::default(),
         journal_dir: folder.to_owned(),
         account: CLIENT,
     };

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use touchline::sim::{
-    AccountConfig, AccountId, FillCause, MarketSource, OrderRef, RecordedEvent, RecordedMarket, SymbolConfig,
-    TradesQuery, Venue, VenueConfig, VenueMarketEvent, VenueOrder, VenueOrderKind,
+    AccountConfig, AccountId, FillCause, FillModel, MarketSource, OrderRef, RecordedEvent, RecordedMarket,
+    SymbolConfig, TradesQuery, Venue, VenueConfig, VenueMarketEvent, VenueOrder, VenueOrderKind,
 };
 use touchline::types::{
     Asset, DurationNs, Filters, Instrument, InstrumentId, InstrumentSpec, Level, Price, Qty, Side, Symbol, TimeInForce,
     TimestampNs, Trade, TradeId,
 };
-use touchline::wire::{DepthBuf, DepthKind};
+use touchline::wire::{DepthBuf, DepthKind, FeedEvent};
 
 mod common;
 
@@ -51,13 +51,18 @@ fn recorded_at(millis: u64) -> TimestampNs {
 }
 
 fn venue_of(events: impl IntoIterator<Item = RecordedEvent, IntoIter: Send + 'static>, speed: u32) -> Venue {
+    let market = RecordedMarket { events: Box::new(events.into_iter()), speed };
+    venue_with(MarketSource::Recorded(market), FillModel::default())
+}
+
+fn venue_with(source: MarketSource, fill: FillModel) -> Venue {
     let mut config = VenueConfig::new(at(0));
+    config.fill = fill;
     config.symbols = vec![SymbolConfig { orders_max: 10_000, ..SymbolConfig::new(instrument()) }];
     config.order_limits = Vec::new();
     let balances = ["ETH", "USDT"].map(|name| (asset(name), 1_000_000_000_000_000_000)).to_vec();
     config.accounts = vec![AccountConfig { id: MAKER, balances }];
-    let market = RecordedMarket { events: Box::new(events.into_iter()), speed };
-    Venue::new(config, vec![MarketSource::Recorded(market)]).unwrap()
+    Venue::new(config, vec![source]).unwrap()
 }
 
 fn levels(pairs: &[(i64, i64)]) -> Vec<Level> {
@@ -380,6 +385,147 @@ proptest! {
             }
         }
         prop_assert_eq!(totals(&venue), before, "money is conserved");
+    }
+}
+
+/// A venue under a fill model that is fed the events up to `millis`.
+fn fed(events: &[RecordedEvent], fill: &str, orders: &[(u64, Side, i64, i64)]) -> Venue {
+    let mut venue = venue_with(MarketSource::Fed, fill.parse().unwrap());
+    let mut orders = orders.iter().peekable();
+    for event in events {
+        let (recv_ts, event) = match event {
+            RecordedEvent::Depth(depth) => (depth.head.recv_ts, FeedEvent::Depth(depth.as_ref())),
+            RecordedEvent::Trade(trade) => (trade.recv_ts, FeedEvent::Trade(*trade)),
+        };
+        let millis = recv_ts.since(recorded_at(0)).nanos() / 1_000_000;
+        while let Some((when, side, price, qty)) = orders.next_if(|order| order.0 < millis) {
+            place(&mut venue, *when, *side, *price, *qty);
+        }
+        venue.feed(at(millis), ETHUSDT, &event);
+        venue.check().unwrap();
+    }
+    venue
+}
+
+#[test]
+fn each_model_says_where_in_a_level_an_order_stands_after_a_cancel() {
+    // Ten ahead and four behind; then four are cancelled, and nobody says who.
+    let events =
+        [snapshot(&[(100, 10)], &[(101, 7)]), diff(1_000, 101, &[(100, 14)], &[]), diff(2_000, 102, &[(100, 10)], &[])];
+    // Risk-averse: all four were behind. Power 2: p = 16 / 116, so 3.448 of them were ahead. Log: p = ln 5 / (ln 5 + ln
+    // 11) gives 2.393; a lot that is ahead in part is ahead.
+    for (fill, ahead) in [("touch", 0), ("prob:power", 7), ("prob:log", 8), ("risk-averse", 10), ("through", 10)] {
+        let venue = fed(&events, fill, &[(500, Side::Bid, 100, 3)]);
+        let resting = venue.resting(ETHUSDT);
+        assert_eq!((resting[0].ahead.lots(), resting[0].remaining.lots()), (ahead, 3), "{fill}");
+        assert_eq!(background(&venue, Side::Bid), BTreeMap::from([(100, 10)]), "{fill}: the level is as recorded");
+    }
+}
+
+#[test]
+fn orders_that_are_told_apart_leave_by_their_size() {
+    // An order of six joins before ours, one of four behind it. Then six leave: the one that was ahead.
+    let events = [
+        snapshot(&[(100, 10)], &[(101, 7)]),
+        diff(500, 101, &[(100, 16)], &[]),
+        diff(1_000, 102, &[(100, 20)], &[]),
+        diff(2_000, 103, &[(100, 14)], &[]),
+    ];
+    for (fill, ahead) in [("fifo", 10), ("risk-averse", 14)] {
+        let venue = fed(&events, fill, &[(600, Side::Bid, 100, 3)]);
+        assert_eq!(venue.resting(ETHUSDT)[0].ahead.lots(), ahead, "{fill}");
+    }
+}
+
+#[test]
+fn under_through_a_print_at_our_price_never_fills_us_and_one_beyond_it_does() {
+    let events = [
+        snapshot(&[(100, 10)], &[(101, 7)]),
+        print(1_000, Side::Ask, 100, 50),
+        diff(1_100, 101, &[(100, 2)], &[]),
+        print(2_000, Side::Ask, 99, 2),
+        diff(2_100, 102, &[(100, 0), (99, 5)], &[]),
+    ];
+    let venue = fed(&events[..3], "through", &[(500, Side::Bid, 100, 3)]);
+    assert_eq!(fills(&venue), []);
+    assert_eq!(background(&venue, Side::Bid), BTreeMap::from([(100, 2)]));
+    let venue = fed(&events, "through", &[(500, Side::Bid, 100, 3)]);
+    assert_eq!(fills(&venue), [(100, 2, FillCause::TradeThrough)], "no more than what was printed");
+    let venue = fed(&events, "touch", &[(500, Side::Bid, 100, 3)]);
+    assert_eq!(fills(&venue), [(100, 3, FillCause::Queue)]);
+}
+
+#[test]
+fn after_a_gap_a_fed_market_stands_still_until_a_snapshot_joins() {
+    let gapped = |id: u64| depth(DepthKind::Diff, 2_000 + id, (id, id), &[(100, 1)], &[]);
+    let events = [
+        snapshot(&[(100, 10)], &[(101, 7)]),
+        diff(1_000, 101, &[(100, 9)], &[]),
+        gapped(104),
+        depth(DepthKind::Snapshot, 2_500, (104, 104), &[(99, 5), (100, 3)], &[(101, 7)]),
+        diff(2_600, 105, &[(99, 6)], &[]),
+    ];
+    let bids = |count: usize| {
+        let venue = fed(&events[..count], "risk-averse", &[]);
+        let known = venue.recorded_depth(ETHUSDT, 10).unwrap();
+        (known.last_update_id, known.bids.iter().map(|at| (at.price.ticks(), at.qty.lots())).collect::<Vec<_>>())
+    };
+    assert_eq!(bids(3), (101, vec![(100, 9)]));
+    assert_eq!(bids(4), (104, vec![(100, 3), (99, 5)]));
+    assert_eq!(bids(5), (105, vec![(100, 3), (99, 6)]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// One level that trades, shrinks and grows, and sometimes is traded through, with one order of ours in it.
+    #[test]
+    fn a_more_pessimistic_model_never_fills_earlier_and_none_more_than_was_traded(
+        steps in prop::collection::vec((0_u8..8, 1_i64..9), 1..60),
+        size in 1_i64..6,
+    ) {
+        let mut level = 12;
+        let mut events = vec![snapshot(&[(100, level), (98, 30)], &[(101, 7)])];
+        let mut traded = 0;
+        for (index, (kind, qty)) in steps.iter().enumerate() {
+            let millis = (index as u64 + 1) * 100;
+            match kind {
+                0..=2 => {
+                    events.push(print(millis, Side::Ask, 100, *qty));
+                    level = (level - qty).max(0);
+                    traded += qty;
+                }
+                3..=4 => level = (level - qty).max(0),
+                5..=6 => level += qty,
+                _ if *qty > 7 => {
+                    events.push(print(millis, Side::Ask, 99, *qty));
+                    level = 0;
+                    traded += qty;
+                }
+                _ => {}
+            }
+            events.push(diff(millis + 50, 101 + index as u64, &[(100, level)], &[]));
+        }
+        let filled = |fill: &str| {
+            let venue = fed(&events, fill, &[(50, Side::Bid, 100, size)]);
+            let query = TradesQuery { limit: usize::MAX, ..TradesQuery::default() };
+            let rows = venue.my_trades(MAKER, ETHUSDT, query);
+            let total: i64 = rows.iter().map(|row| row.qty_e8 / LOT_E8).sum();
+            (rows.first().map_or(u64::MAX, |row| row.time.nanos()), total)
+        };
+        let models = ["touch", "prob:power3", "prob:log2", "risk-averse", "through"];
+        let found = models.map(filled);
+        for (_, total) in found {
+            prop_assert!(total <= traded.min(size), "{:?} of {} traded", found, traded);
+        }
+        for (earlier, later) in [(0, 1), (0, 2), (1, 3), (2, 3), (3, 4)] {
+            prop_assert!(found[earlier].0 <= found[later].0, "{} after {}: {:?}", models[earlier], models[later], found);
+        }
+        // Replayed by the venue itself, the same tape says the same.
+        let mut venue = venue_of(events.clone(), 1);
+        place(&mut venue, 50, Side::Bid, 100, size);
+        venue.advance(at(100_000));
+        prop_assert_eq!(fills(&venue), fills(&fed(&events, "risk-averse", &[(50, Side::Bid, 100, size)])));
     }
 }
 

@@ -67,8 +67,8 @@ enum Verb {
     Import(crate::run::import::ImportArgs),
     /// Check journals and archives: checksums, sums, holes, crossings, clocks, and that both tell of the same books.
     Validate(ValidateArgs),
-    /// Run the decisions over recorded data (not built yet).
-    Backtest(AnyArgs),
+    /// Run the decisions over recorded data on the simulated exchange.
+    Backtest(crate::run::backtest::BacktestArgs),
 }
 
 impl Verb {
@@ -94,7 +94,7 @@ impl Verb {
             Verb::Watchdog(_) => not_built::run("watchdog"),
             Verb::Import(args) => crate::run::import::run(args),
             Verb::Validate(args) => validate::run(args),
-            Verb::Backtest(_) => not_built::run("backtest"),
+            Verb::Backtest(args) => crate::run::backtest::run(args),
         }
     }
 }

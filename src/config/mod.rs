@@ -14,6 +14,6 @@ pub use keys::ApiKeys;
 pub use layers::{ConfigArgs, DEFAULT_YAML};
 pub use origin::Origin;
 pub use sections::{
-    Config, Endpoints, Idle, JournalConfig, LiveConfig, LockMemory, LogConfig, MetricsConfig, PlanKind, Profile,
-    RedisConfig, RedisRole, SecretUrl, TopologyConfig, Transport, VenueConfig,
+    Config, Endpoints, ExchangeConfig, Idle, JournalConfig, LiveConfig, LockMemory, LogConfig, MetricsConfig, PlanKind,
+    Profile, RedisConfig, RedisRole, SecretUrl, TopologyConfig, Transport, VenueConfig,
 };

@@ -10,6 +10,9 @@ use crate::pipeline::{
 };
 use crate::redis::{check_url, without_password};
 use crate::run::{Failure, exit};
+use crate::sim::latency::LatencyModel;
+use crate::sim::{FillModel, UnknownFillModel};
+use crate::types::{Asset, Instrument, parse_e8};
 
 /// Everything that can be configured. Made by [`ConfigArgs::load`](super::ConfigArgs::load).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +34,8 @@ pub struct Config {
     pub orders: OrdersConfig,
     /// What is never done, whatever the quoter wants.
     pub risk: RiskConfig,
+    /// What stands for the venue in a backtest and in paper mode.
+    pub exchange: ExchangeConfig,
     /// Leave to trade for real.
     pub live: LiveConfig,
     /// Tiles, cores, rings.
@@ -157,6 +162,73 @@ pub struct WarmConfig {
     pub backfill: bool,
     /// How many of them, at most.
     pub backfill_trades: usize,
+}
+
+/// What stands for the venue in a backtest and in paper mode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeConfig {
+    /// The fill model, by name.
+    pub fill: String,
+    /// How long messages travel: a model's text, or the journal of a session.
+    pub latency: String,
+    /// What the account starts with: `ASSET=AMOUNT` pairs; empty for the usual.
+    pub balances: String,
+}
+
+/// What a simulated account starts with of each quote currency, in 1e-8: a million.
+const QUOTE_START_E8: i64 = 1_000_000 * 100_000_000;
+/// What it starts with of each base currency, in 1e-8: a hundred.
+const BASE_START_E8: i64 = 100 * 100_000_000;
+
+impl ExchangeConfig {
+    /// The fill model.
+    ///
+    /// # Errors
+    /// When nothing has that name; a configuration that was loaded has one.
+    pub fn fill_model(&self) -> Result<FillModel, Failure> {
+        self.fill.parse().map_err(|error: UnknownFillModel| self.unusable("fill", &self.fill, error.to_string()))
+    }
+
+    /// What the account of a session on these instruments starts with, free, in 1e-8.
+    ///
+    /// # Errors
+    /// When the text cannot be read; a configuration that was loaded has one that can.
+    pub fn balances_of(&self, instruments: &[Instrument]) -> Result<Vec<(Asset, i64)>, Failure> {
+        if !self.balances.is_empty() {
+            return self.balances().map_err(|why| self.unusable("balances", &self.balances, why));
+        }
+        let mut usual = Vec::new();
+        for one in instruments {
+            // The quote first: a currency that is one symbol's base and another's quote starts with the larger amount.
+            for (asset, amount) in [(one.spec.quote, QUOTE_START_E8), (one.spec.base, BASE_START_E8)] {
+                if !usual.iter().any(|(have, _)| *have == asset) {
+                    usual.push((asset, amount));
+                }
+            }
+        }
+        Ok(usual)
+    }
+
+    fn balances(&self) -> Result<Vec<(Asset, i64)>, String> {
+        let mut found: Vec<(Asset, i64)> = Vec::new();
+        for part in self.balances.split(',').filter(|part| !part.is_empty()) {
+            let (name, amount) =
+                part.split_once('=').ok_or_else(|| format!("`{part}` is not ASSET=AMOUNT, as in USDT=1000"))?;
+            let asset = Asset::new(name.trim()).map_err(|error| format!("`{name}`: {error}"))?;
+            let e8 = parse_e8(amount.trim().as_bytes()).map_err(|error| format!("`{amount}`: {error}"))?;
+            if e8 < 0 || found.iter().any(|(have, _)| *have == asset) {
+                return Err(format!("`{part}`: an asset is named once, with nothing owed"));
+            }
+            found.push((asset, e8));
+        }
+        Ok(found)
+    }
+
+    fn unusable(&self, key: &str, value: &str, why: String) -> Failure {
+        let what = format!("exchange.{key} is `{value}`");
+        Failure::new("E_CONF_004", exit::CONFIG, what, why, "`touchline run --print-config` shows what it may be")
+    }
 }
 
 /// Leave to trade for real.
@@ -401,6 +473,17 @@ impl Config {
         }
         if !(-100.0..=1000.0).contains(&self.report.taker_fee_bps) {
             return Some(("report.taker_fee_bps", "-100 to 1000 basis points, a rebate below nought".into()));
+        }
+        if let Err(error) = self.exchange.fill.parse::<FillModel>() {
+            return Some(("exchange.fill", error.to_string()));
+        }
+        if let Err(error) = self.exchange.latency.parse::<LatencyModel>()
+            && !std::path::Path::new(&self.exchange.latency).exists()
+        {
+            return Some(("exchange.latency", format!("{error}; or a journal, which is not there either")));
+        }
+        if let Err(why) = self.exchange.balances() {
+            return Some(("exchange.balances", why));
         }
         if self.journal.segment_mb == 0 || self.journal.segment_mb > 4096 {
             return Some(("journal.segment_mb", "a segment has 1 to 4096 MiB".into()));

@@ -10,7 +10,7 @@ use plotly::Plot;
 
 use super::charts::{Chart, charts};
 use super::record::SessionRecord;
-use super::summary::{Latency, Summary};
+use super::summary::{ExchangeText, Latency, Summary};
 use super::{ReportError, write_whole};
 use crate::kpi::Kpis;
 use crate::kpi::markout::{MARKOUT_HORIZONS, horizon_name};
@@ -53,6 +53,13 @@ impl From<&Summary> for PageHead {
         .to_vec();
         for (cause, count) in &summary.fills_by_cause {
             activity.push((format!("fills by {cause}"), count.to_string()));
+        }
+        if let Some(exchange) = &summary.exchange {
+            let ExchangeText { fill, latency, config_digest, events } = exchange;
+            activity.push(("events of the tape".into(), events.to_string()));
+            activity.push(("fill model".into(), fill.clone()));
+            activity.push(("latencies".into(), latency.clone()));
+            activity.push(("configuration".into(), config_digest.clone()));
         }
         activity.push(("own orders open at the end".into(), summary.open_orders_at_exit.to_string()));
         activity.push(("books that lost sync".into(), summary.book_desyncs.to_string()));

@@ -12,7 +12,7 @@ mod tables;
 
 pub use html::{PageHead, page, write_page};
 pub use record::{FillRow, ModelFigures, PnlRow, SessionRecord};
-pub use summary::{Decimal, Latency, MarkoutText, PnlText, RedisCounts, Summary};
+pub use summary::{Decimal, ExchangeText, Latency, MarkoutText, PnlText, RedisCounts, Summary};
 pub use tables::{write_fills, write_pnl};
 
 /// An output file that could not be written.

@@ -113,6 +113,19 @@ pub struct RedisCounts {
     pub outages: u64,
 }
 
+/// What simulated the exchange of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExchangeText {
+    /// The fill model.
+    pub fill: String,
+    /// The latency model.
+    pub latency: String,
+    /// Digest of everything that the result depends on but the data, 16 hexadecimal digits.
+    pub config_digest: String,
+    /// Events of the tape.
+    pub events: u64,
+}
+
 /// What a session did, in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
@@ -126,6 +139,9 @@ pub struct Summary {
     pub seed: u64,
     /// `synthetic`, or the recordings.
     pub source: String,
+    /// What simulated the exchange, in a backtest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangeText>,
     /// Digest of the flow that did not depend on us, 16 hexadecimal digits.
     pub flow_digest: Option<String>,
     /// The session's name.

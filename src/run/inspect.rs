@@ -298,7 +298,7 @@ pub(super) fn recording_failure(error: &ImportError) -> Failure {
     )
 }
 
-fn journal_failure(session_dir: &Path, why: String) -> Failure {
+pub(super) fn journal_failure(session_dir: &Path, why: String) -> Failure {
     Failure::new(
         "E_INPUT_002",
         exit::INPUT,

@@ -5,17 +5,21 @@
 
 pub mod archiving;
 pub mod bench;
+pub mod backtest;
 pub mod convert;
 pub mod demo;
 pub mod doctor;
 pub mod engine;
 pub mod failure;
+pub mod finish;
 pub mod flow;
 pub mod import;
 pub mod inspect;
+pub mod latency;
 pub mod live;
 pub mod model;
 pub mod not_built;
+pub mod orders_csv;
 pub mod output;
 pub mod record;
 pub mod replay;

@@ -2,7 +2,7 @@
 //!
 //! Owns the sentences; the errors themselves are floor 3's. Called by every verb that writes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::failure::{Failure, exit};
 use crate::journal::JournalError;
@@ -70,6 +70,13 @@ pub fn write_failure(path: &Path, error: &std::io::Error) -> Failure {
         "the output cannot be written there",
         "give a folder that can be written with --out or journal.dir",
     )
+}
+
+/// A folder of that kind under `touchline-out` that does not exist yet: the first free number, so that names stay short
+/// and sort by age.
+pub fn new_folder(kind: &str) -> PathBuf {
+    let parent = PathBuf::from("touchline-out");
+    (1..).map(|number| parent.join(format!("{kind}-{number:04}"))).find(|path| !path.exists()).unwrap_or(parent)
 }
 
 /// Makes a folder with its parents and proves that it can be written.

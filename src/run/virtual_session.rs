@@ -2,10 +2,11 @@
 //!
 //! Used by `demo --virtual` and by the backtest. The same code decides as in a live session and the same records are
 //! written; only the clock, the sockets and the latencies differ: time jumps from event to event, and each message
-//! takes a constant time on its way. Nothing here reads a clock, so a seed gives the same bytes every time. The only
+//! travels as long as a seeded model says. Nothing here reads a clock, so a seed gives the same bytes every time. The only
 //! thing that touches the outside is the journal.
 
 pub mod account;
+pub mod tape;
 mod wire;
 mod wire_up;
 
@@ -20,6 +21,7 @@ use crate::pipeline::quoter::QuoterMaker;
 use crate::pipeline::sync::SyncRule;
 use crate::pipeline::{ConfigError, Pipeline, PipelineConfig, PipelineSnapshot, WarmState};
 use crate::sim::faults::{EventFate, FaultCount, Faults, MarketFate, Reply, Runs};
+use crate::sim::latency::{LatencyModel, Travel, Way};
 use crate::sim::{
     AccountId, OrderRef, TradeRow, TradesQuery, Venue, VenueMarketEvent, VenueOrder, VenueOrderKind, VenueReject,
 };
@@ -30,29 +32,9 @@ use crate::types::{
 use crate::venue::binance::rest;
 use crate::wire::gateway::{GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome};
 use crate::wire::quote::{InputEvent, encode_action};
-use crate::wire::{DepthBuf, DepthHead, DepthKind, FeedEvent, FeedNotice, Flags, Kind, RecordBuf, Stream};
+use crate::wire::{DepthBuf, DepthHead, DepthKind, FeedEvent, FeedNotice, FeedOwned, Flags, Kind, RecordBuf, Stream};
+use tape::{Tape, TapeEvents};
 use wire::{Outage, Wire};
-
-/// How long messages travel. Constant, so that a session is a function of its seed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Latencies {
-    /// Market and user data, venue to us.
-    pub feed: DurationNs,
-    /// An order or amend, us to the venue.
-    pub order: DurationNs,
-    /// A cancel, us to the venue.
-    pub cancel: DurationNs,
-    /// An answer, venue to us.
-    pub ack: DurationNs,
-}
-
-impl Default for Latencies {
-    /// Half a millisecond each way: a colocated host's round trip of one millisecond.
-    fn default() -> Self {
-        let half = DurationNs::from_micros(500);
-        Latencies { feed: half, order: half, cancel: half, ack: half }
-    }
-}
 
 /// What a virtual session is made from besides its venue.
 #[derive(Clone, Debug)]
@@ -67,8 +49,8 @@ pub struct VirtualConfig {
     pub warm: Option<WarmState>,
     /// How long it lasts on the venue's clock; it ends earlier when a recording does.
     pub length: DurationNs,
-    /// How long messages travel.
-    pub latencies: Latencies,
+    /// How long messages travel; what is random about it has the session's number for a seed.
+    pub latencies: LatencyModel,
     /// Where the journal goes.
     pub journal_dir: PathBuf,
     /// The account that we trade with.
@@ -105,6 +87,8 @@ pub struct VirtualOutcome {
 enum Event {
     /// Market data reaches us.
     Feed(VenueMarketEvent),
+    /// Market data of a tape reaches us.
+    Recorded(FeedOwned),
     /// A snapshot reaches us.
     Snapshot(DepthBuf),
     /// A request for a snapshot reaches the venue.
@@ -112,7 +96,7 @@ enum Event {
     /// A request reaches the venue.
     Request { request: u64, command: Command },
     /// Something about our orders or balances reaches us.
-    Tell(Box<Input>),
+    Tell(Input),
     /// A gateway's answer reaches us: first to the gateway's stream, then to the decision.
     Answer(GatewayAnswer, Vec<ExecReport>),
     /// We notice that the market-data connection is lost, or that a message of one symbol cannot be read.
@@ -182,9 +166,12 @@ struct Session<'a> {
     config: &'a VirtualConfig,
     instruments: Vec<Instrument>,
     venue: Venue,
+    /// Where market data comes from when the venue has none of its own.
+    tape: Option<Tape>,
     market: MarketStage,
     pipeline: Pipeline,
     journal: LocalJournal,
+    travel: Travel,
     queue: BinaryHeap<Reverse<Due>>,
     order: u64,
     now: TimestampNs,
@@ -205,7 +192,23 @@ struct Session<'a> {
 pub fn run(config: &VirtualConfig, venue: Venue) -> Result<VirtualOutcome, Failure> {
     let instruments = instruments_of(&venue);
     let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(unusable)?;
-    run_pipeline(config, venue, &instruments, pipeline)
+    run_pipeline(config, venue, None, &instruments, pipeline)
+}
+
+/// Runs a session on a tape: it feeds the venue, whose markets have no flow of their own, and reaches us later. The
+/// books join by `rule`.
+///
+/// # Errors
+/// As [`run`], and what the tape fails with.
+pub fn run_on_tape(
+    config: &VirtualConfig,
+    venue: Venue,
+    rule: SyncRule,
+    events: TapeEvents,
+) -> Result<VirtualOutcome, Failure> {
+    let instruments = instruments_of(&venue);
+    let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(unusable)?;
+    run_pipeline(config, venue, Some(Tape::new(events, rule)?), &instruments, pipeline)
 }
 
 /// Runs a session with quoters of the caller's own, as [`Pipeline::with_quoters`] takes them.
@@ -219,7 +222,7 @@ pub fn run_with_quoters(
 ) -> Result<VirtualOutcome, Failure> {
     let instruments = instruments_of(&venue);
     let pipeline = Pipeline::with_quoters(config.session, &instruments, &config.pipeline, quoters).map_err(unusable)?;
-    run_pipeline(config, venue, &instruments, pipeline)
+    run_pipeline(config, venue, None, &instruments, pipeline)
 }
 
 fn instruments_of(venue: &Venue) -> Vec<Instrument> {
@@ -239,6 +242,7 @@ fn unusable(error: ConfigError) -> Failure {
 fn run_pipeline(
     config: &VirtualConfig,
     venue: Venue,
+    tape: Option<Tape>,
     instruments: &[Instrument],
     mut pipeline: Pipeline,
 ) -> Result<VirtualOutcome, Failure> {
@@ -249,16 +253,20 @@ fn run_pipeline(
     }
     let constants = serde_json::to_value(&config.pipeline)
         .map_err(|error| Failure::bug(format!("the configuration has no text: {error}")))?;
-    let info = SessionInfo::new(config.session, config.mode, "binance", start, instruments, Some(constants))
+    let rule = tape.as_ref().map_or(SyncRule::Spot, Tape::rule);
+    let profile = if rule == SyncRule::UsdM { "binance-usdm" } else { "binance" };
+    let info = SessionInfo::new(config.session, config.mode, profile, start, instruments, Some(constants))
         .with_warm(super::warm::value_of(warm.as_ref())?);
     let journal = LocalJournal::create(&JournalConfig::for_virtual_time(&config.journal_dir), &info)
         .map_err(super::output::journal_failure)?;
     let mut session = Session {
         config,
-        market: MarketStage::new(instruments, SyncRule::Spot),
+        market: MarketStage::new(instruments, rule),
+        tape,
         instruments: instruments.to_vec(),
         pipeline,
         journal,
+        travel: config.latencies.travel(config.session.0),
         queue: BinaryHeap::new(),
         order: 0,
         now: start,
@@ -287,6 +295,11 @@ impl Session<'_> {
         self.queue.push(Reverse(Due { at, order: self.order, event }));
     }
 
+    /// When a message that leaves now arrives.
+    fn arrival(&mut self, way: Way) -> TimestampNs {
+        self.travel.arrival(way, self.now)
+    }
+
     fn begin(&mut self) -> Result<(), Failure> {
         let balances = self.venue.account(self.config.account).unwrap_or_default();
         for balance in balances.assets {
@@ -297,16 +310,18 @@ impl Session<'_> {
     }
 
     /// Steps from event to event until the end is reached, everything of ours is gone and nothing is on its way to us.
-    fn drive(&mut self, end: TimestampNs) -> Result<(), Failure> {
+    fn drive(&mut self, mut end: TimestampNs) -> Result<(), Failure> {
         self.put(end, Event::Stop);
         let (mut stopping, mut over) = (false, false);
         loop {
             self.collect();
             self.ask_for_snapshots();
-            if !stopping && !over && self.venue.is_exhausted() {
+            let is_played = self.tape.as_ref().is_some_and(Tape::is_over);
+            if !stopping && !over && (is_played || self.venue.is_exhausted()) {
                 over = true;
                 // The recording is over; what it published is still on its way.
-                let at = self.now.plus(self.config.latencies.feed);
+                let at = self.arrival(Way::Feed);
+                end = end.min(at);
                 self.put(at, Event::Stop);
             }
             if stopping && self.pipeline.is_quiet() && self.tells_in_flight == 0 {
@@ -325,13 +340,16 @@ impl Session<'_> {
             let timer = self.pipeline.next_deadline();
             // The venue first, then what travels, then the timer: one fixed order for events of one time.
             let venue = self.venue.next_event_at();
+            let tape = self.tape.as_ref().and_then(Tape::next_at);
             let cut = self.wire.faults.next_cut_at();
-            let Some(next) = [venue, queued, timer, cut].into_iter().flatten().min() else {
+            let Some(next) = [venue, tape, queued, timer, cut].into_iter().flatten().min() else {
                 return Err(Failure::bug("a virtual session with nothing left to happen"));
             };
             self.now = self.now.max(next);
             if venue.is_some_and(|at| at <= self.now) {
                 self.venue.advance(self.now);
+            } else if tape.is_some_and(|at| at <= self.now) {
+                self.play()?;
             } else if queued.is_some_and(|at| at <= self.now) {
                 if let Some(Reverse(due)) = self.queue.pop() {
                     stopping |= self.happen(due.event, stopping)?;
@@ -342,12 +360,24 @@ impl Session<'_> {
         }
     }
 
+    /// Plays the tape's next event: the venue hears it now, we hear it later.
+    fn play(&mut self) -> Result<(), Failure> {
+        let Some(event) = self.tape.as_mut().map(Tape::take).transpose()?.flatten() else { return Ok(()) };
+        match event.instrument() {
+            Some(instrument) => self.venue.feed(self.now, instrument, &event.as_event()),
+            None => self.instruments.iter().for_each(|one| self.venue.feed(self.now, one.id, &event.as_event())),
+        }
+        let at = self.arrival(Way::Feed);
+        self.put(at, Event::Recorded(event));
+        Ok(())
+    }
+
     /// Takes what the venue has published and sends it on its way.
     fn collect(&mut self) {
         self.cut_sockets();
-        let at = self.now.plus(self.config.latencies.feed);
         let market: Vec<VenueMarketEvent> = self.venue.market_events().collect();
         for event in market {
+            let at = self.arrival(Way::Feed);
             let (symbol, is_depth) = (event.symbol(), matches!(event, VenueMarketEvent::DepthDiff { .. }));
             match self.wire.market(self.now, symbol, is_depth) {
                 Ok(Some(MarketFate::Twice)) => {
@@ -365,6 +395,7 @@ impl Session<'_> {
             if account != self.config.account {
                 continue;
             }
+            let at = self.arrival(Way::Fill);
             let (copies, at) = match self.wire.event(self.now) {
                 Some(EventFate::Told) => (1, at),
                 Some(EventFate::Twice) => (2, at),
@@ -373,7 +404,7 @@ impl Session<'_> {
             };
             for _ in 0..copies {
                 for input in wire_up::inputs_of(&event, &self.instruments, at) {
-                    self.put(at, Event::Tell(Box::new(input)));
+                    self.put(at, Event::Tell(input));
                 }
             }
         }
@@ -384,21 +415,20 @@ impl Session<'_> {
             self.lose_market(outage);
         }
         if let Some(outage) = self.wire.user_cut(self.now) {
-            let feed = self.config.latencies.feed;
-            let down = Box::new(Input::Control(Control::UserStreamDown));
-            self.put(outage.noticed_at.plus(feed), Event::Tell(down));
-            self.put(outage.back_at.plus(feed), Event::Reopened);
+            let at = self.arrival(Way::Fill);
+            self.put(at.max(outage.noticed_at), Event::Tell(Input::Control(Control::UserStreamDown)));
+            self.put(at.max(outage.back_at), Event::Reopened);
         }
     }
 
     fn lose_market(&mut self, outage: Outage) {
-        let at = outage.noticed_at.plus(self.config.latencies.feed);
+        let at = self.arrival(Way::Feed).max(outage.noticed_at);
         self.put(at, Event::Notice(None, DesyncReason::Disconnected));
     }
 
     fn ask_for_snapshots(&mut self) {
         while let Some(instrument) = self.market.snapshot_wanted(self.now) {
-            let at = self.now.plus(self.config.latencies.order);
+            let at = self.arrival(Way::Order);
             self.put(at, Event::SnapshotRequest(instrument));
         }
     }
@@ -413,12 +443,21 @@ impl Session<'_> {
                     self.on_feed(&event)?;
                 }
             }
+            Event::Recorded(mut event) => {
+                event.set_recv_ts(self.now);
+                self.on_feed(&event.as_event())?;
+            }
             Event::Snapshot(mut depth) => {
                 depth.head.recv_ts = self.now;
                 self.on_feed(&FeedEvent::Depth(depth.as_ref()))?;
             }
             Event::SnapshotRequest(instrument) => {
-                let snapshot = self.venue.depth(instrument, SNAPSHOT_LEVELS);
+                let snapshot = match &self.tape {
+                    None => Some(self.venue.depth(instrument, SNAPSHOT_LEVELS)),
+                    // Asked for again, as over REST, until the tape's book is known.
+                    Some(_) => self.venue.recorded_depth(instrument, SNAPSHOT_LEVELS),
+                };
+                let Some(snapshot) = snapshot else { return Ok(false) };
                 let depth = DepthBuf {
                     head: DepthHead {
                         instrument,
@@ -432,7 +471,8 @@ impl Session<'_> {
                     bids: snapshot.bids,
                     asks: snapshot.asks,
                 };
-                self.put(self.now.plus(self.config.latencies.ack), Event::Snapshot(depth));
+                let at = self.arrival(Way::Ack);
+                self.put(at, Event::Snapshot(depth));
             }
             Event::Request { request, command } => self.serve(request, command),
             Event::Tell(input) => {
@@ -458,12 +498,13 @@ impl Session<'_> {
             }
             Event::Reopened => {
                 self.wire.reopen(self.now);
-                self.put(self.now.plus(self.config.latencies.order), Event::BackFill);
+                let at = self.arrival(Way::Order);
+                self.put(at, Event::BackFill);
             }
             Event::BackFill => {
-                let at = self.now.plus(self.config.latencies.ack);
+                let at = self.arrival(Way::Ack);
                 for input in self.wire.back_fill(&self.venue, self.config.account, &self.instruments, at) {
-                    self.put(at, Event::Tell(Box::new(input)));
+                    self.put(at, Event::Tell(input));
                 }
                 self.put(at, Event::Reconciled(self.wire.life));
             }
@@ -529,15 +570,14 @@ impl Session<'_> {
 
     fn send(&mut self, command: Command) -> Result<(), Failure> {
         self.requests += 1;
-        let latencies = self.config.latencies;
-        let travel = match command {
+        let way = match command {
             Command::Place(_) => {
                 self.orders_sent += 1;
                 self.first_order.get_or_insert(self.now);
-                latencies.order
+                Way::Order
             }
-            Command::Amend { .. } => latencies.order,
-            Command::Cancel { .. } | Command::Query { .. } | Command::Fills { .. } => latencies.cancel,
+            Command::Amend { .. } => Way::Order,
+            Command::Cancel { .. } | Command::Query { .. } | Command::Fills { .. } => Way::Cancel,
         };
         self.journal_gateway(&GatewayEvent::Sent(GatewaySent {
             request: self.requests,
@@ -549,7 +589,8 @@ impl Session<'_> {
             sent_ts: self.now,
         }))?;
         // In doubt without an answer must not look quiet: the answer counts as under way from now on.
-        self.put(self.now.plus(travel), Event::Request { request: self.requests, command });
+        let at = self.arrival(way);
+        self.put(at, Event::Request { request: self.requests, command });
         Ok(())
     }
 
@@ -566,7 +607,7 @@ impl Session<'_> {
         for _ in 0..times {
             served = self.carry_out(&command, &instrument);
         }
-        let mut recv_ts = self.now.plus(self.config.latencies.ack);
+        let mut recv_ts = self.arrival(Way::Ack);
         if let Reply::Late(late) = fate.reply {
             recv_ts = recv_ts.plus(late);
         }

@@ -2,6 +2,7 @@
 //! comes from.
 
 use super::faults::FaultPlan;
+use super::fill_model::FillModel;
 use super::flow_recorded::RecordedMarket;
 use super::flow_synthetic::SyntheticConfig;
 use crate::types::{Asset, DurationNs, Instrument, Money, Qty, TimestampNs};
@@ -179,6 +180,8 @@ pub struct VenueConfig {
     /// What goes wrong with messages on their way. The venue itself knows nothing of it: whoever carries its messages
     /// does.
     pub faults: FaultPlan,
+    /// Where clients' orders stand inside recorded levels.
+    pub fill: FillModel,
 }
 
 impl VenueConfig {
@@ -193,6 +196,7 @@ impl VenueConfig {
             depth_interval: DurationNs::from_millis(100),
             kept_orders: 100_000,
             faults: FaultPlan::default(),
+            fill: FillModel::default(),
         }
     }
 }
@@ -206,6 +210,9 @@ pub enum MarketSource {
     Synthetic(SyntheticConfig),
     /// A recording of level-2 data.
     Recorded(RecordedMarket),
+    /// Level-2 data that the driver hands in as it comes ([`super::Venue::feed`]). Nothing of such a market is
+    /// published: whoever feeds it knows it.
+    Fed,
 }
 
 /// Why a venue cannot be built from its configuration.

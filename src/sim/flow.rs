@@ -2,9 +2,12 @@
 
 use super::config::{MarketSource, VenueConfigError};
 use super::desk::Desk;
+use super::fill_model::FillModel;
+use super::flow_fed::FedFlow;
 use super::flow_recorded::RecordedFlow;
 use super::flow_synthetic::SyntheticFlow;
 use super::market::Market;
+use super::recorded_book::RecordedBook;
 use crate::types::TimestampNs;
 
 /// A market's flow.
@@ -12,11 +15,17 @@ pub(super) enum Flow {
     Empty,
     Synthetic(Box<SyntheticFlow>),
     Recorded(Box<RecordedFlow>),
+    Fed(Box<FedFlow>),
 }
 
 impl Flow {
     /// The flow of the symbol with that index, from the venue's start.
-    pub(super) fn new(source: MarketSource, symbol: u16, start: TimestampNs) -> Result<Flow, VenueConfigError> {
+    pub(super) fn new(
+        source: MarketSource,
+        fill: &FillModel,
+        symbol: u16,
+        start: TimestampNs,
+    ) -> Result<Flow, VenueConfigError> {
         Ok(match source {
             MarketSource::Empty => Flow::Empty,
             MarketSource::Synthetic(config) => {
@@ -25,7 +34,10 @@ impl Flow {
                 }
                 Flow::Synthetic(Box::new(SyntheticFlow::new(config, symbol, start)))
             }
-            MarketSource::Recorded(recording) => Flow::Recorded(Box::new(RecordedFlow::new(recording, start))),
+            MarketSource::Recorded(recording) => {
+                Flow::Recorded(Box::new(RecordedFlow::new(recording, fill.clone(), start)))
+            }
+            MarketSource::Fed => Flow::Fed(Box::new(FedFlow::new(fill.clone()))),
         })
     }
 
@@ -39,7 +51,7 @@ impl Flow {
     /// When it acts next.
     pub(super) fn next_at(&self) -> Option<TimestampNs> {
         match self {
-            Flow::Empty => None,
+            Flow::Empty | Flow::Fed(_) => None,
             Flow::Synthetic(flow) => flow.next_at(),
             Flow::Recorded(flow) => flow.next_at(),
         }
@@ -48,9 +60,27 @@ impl Flow {
     /// Acts once.
     pub(super) fn run_next(&mut self, market: &mut Market, desk: &mut Desk) {
         match self {
-            Flow::Empty => {}
+            Flow::Empty | Flow::Fed(_) => {}
             Flow::Synthetic(flow) => flow.run_next(market, desk),
             Flow::Recorded(flow) => flow.run_next(market, desk),
+        }
+    }
+
+    /// Takes note of what clients have just done, where places in a queue are its own affair.
+    pub(super) fn look_at_clients(&mut self, market: &mut Market) {
+        match self {
+            Flow::Empty | Flow::Synthetic(_) => {}
+            Flow::Recorded(flow) => flow.book.look_at_clients(market),
+            Flow::Fed(flow) => flow.book.look_at_clients(market),
+        }
+    }
+
+    /// The recorded book behind the market, where there is one.
+    pub(super) fn book(&self) -> Option<&RecordedBook> {
+        match self {
+            Flow::Empty | Flow::Synthetic(_) => None,
+            Flow::Recorded(flow) => Some(&flow.book),
+            Flow::Fed(flow) => flow.is_known().then_some(&flow.book),
         }
     }
 
@@ -60,6 +90,7 @@ impl Flow {
             Flow::Empty => 0,
             Flow::Synthetic(flow) => flow.digest(),
             Flow::Recorded(flow) => flow.digest(),
+            Flow::Fed(flow) => flow.digest(),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::config::{SymbolConfig, VenueConfig};
 use super::desk::{Desk, Match, StoppedMatch, background_id, is_client_order};
 use super::events::FillCause;
 use super::tape::Tape;
-use crate::matching::{CancelReason, Capacity, MatchingCore, Message, OrderEntry, Report, SelfTrade};
+use crate::matching::{CancelReason, Capacity, MatchingCore, Message, OrderEntry, Report, RestingOrder, SelfTrade};
 use crate::types::{Level, OrderKind, Price, Qty, Side, TimeInForce, TimestampNs};
 
 /// What a message to the core stands for; it decides the cause of the fills that follow.
@@ -31,6 +31,23 @@ pub(super) struct Consumed {
     pub qty: Qty,
 }
 
+/// A client's order that has come to rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rested {
+    pub id: u64,
+    pub side: Side,
+    pub price: Price,
+}
+
+/// A part of a level's queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Piece {
+    /// So much of the simulated market.
+    Background(Qty),
+    /// A client's order.
+    Client(RestingOrder),
+}
+
 /// One symbol's market.
 #[derive(Debug)]
 pub(super) struct Market {
@@ -40,7 +57,7 @@ pub(super) struct Market {
     /// What clients have consumed of the simulated market since its flow last looked.
     pub consumed: Vec<Consumed>,
     /// Where clients' orders have come to rest since the flow last looked.
-    pub rested: Vec<(Side, Price)>,
+    pub rested: Vec<Rested>,
     reports: Vec<Report>,
     background_orders: u64,
 }
@@ -79,7 +96,7 @@ impl Market {
                     if let Some(order) = self.core.order(id) {
                         self.tape.level_changed(order.side, order.price);
                         if is_client_order(id) {
-                            self.rested.push((order.side, order.price));
+                            self.rested.push(Rested { id, side: order.side, price: order.price });
                         }
                     }
                     if is_client_order(id) {
@@ -219,6 +236,57 @@ impl Market {
         if self.core.order(id).is_some() {
             self.submit(now, &Message::Cancel { id }, Arrival::Quote, desk);
         }
+    }
+
+    /// What rests on a side at a price and better.
+    pub(super) fn qty_through(&self, side: Side, price: Price) -> Qty {
+        let within = |level: &Level| level.price.ticks_above(price) * side.sign() >= 0;
+        let sum = |levels: &[Level]| {
+            let mut total = Qty::ZERO;
+            levels.iter().take_while(|level| within(level)).for_each(|level| total += level.qty);
+            total
+        };
+        let mut near = [Level::default(); 8];
+        let count = self.core.top(side, &mut near);
+        if count == near.len() && within(&near[count - 1]) { sum(&self.levels(side)) } else { sum(&near[..count]) }
+    }
+
+    /// Lines a level up anew: `queue` is what stands there, `pieces` how it is to stand, of the same quantity and with
+    /// the same clients' orders. Nobody is told: what a level shows is its size. Returns the numbers of the background
+    /// orders, the first in the queue first.
+    pub(super) fn queue_again(
+        &mut self,
+        side: Side,
+        price: Price,
+        queue: &[RestingOrder],
+        pieces: &[Piece],
+    ) -> Vec<u64> {
+        let mut reports = std::mem::take(&mut self.reports);
+        reports.clear();
+        for order in queue {
+            self.core.submit(&Message::Cancel { id: order.id }, &mut reports);
+        }
+        let mut background = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let gtc = OrderKind::Limit(TimeInForce::Gtc);
+            let entry = match *piece {
+                Piece::Background(qty) => self.background_order(side, price, qty, gtc),
+                Piece::Client(RestingOrder { id, owner, remaining, .. }) => {
+                    // What a resting order does on meeting its owner is the arriving order's choice.
+                    OrderEntry { id, owner, side, price, qty: remaining, kind: gtc, stp: SelfTrade::None }
+                }
+            };
+            if matches!(piece, Piece::Background(_)) {
+                background.push(entry.id);
+            }
+            self.core.submit(&Message::New(entry), &mut reports);
+        }
+        debug_assert!(
+            reports.iter().all(|report| matches!(report, Report::Accepted { .. } | Report::Cancelled { .. })),
+            "what rested at a price rests there again"
+        );
+        self.reports = reports;
+        background
     }
 
     /// The best price of a side at which the simulated market itself rests.

@@ -11,13 +11,18 @@ mod desk;
 mod entry;
 mod events;
 pub mod faults;
+mod fill_model;
 mod filters;
 mod flow;
+mod flow_fed;
 mod flow_recorded;
 mod flow_synthetic;
+pub mod latency;
 mod market;
+mod opening;
 mod orders;
 pub mod queue;
+mod recorded_book;
 pub mod reference;
 mod reject;
 mod requests;
@@ -32,6 +37,7 @@ pub use events::{
     AggregateTrade, AssetBalance, Balances, BookTicker, DepthSnapshot, Execution, ExecutionType, FillCause, LastFill,
     OrderView, Prevention, PublicTrade, TradeRow, UserEvent, VenueMarketEvent, VenueOrderKind, VenueOrderStatus,
 };
+pub use fill_model::{FillModel, UnknownFillModel};
 pub use flow_recorded::{RecordedEvent, RecordedMarket};
 pub use flow_synthetic::SyntheticConfig;
 pub use reject::VenueReject;

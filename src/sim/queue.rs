@@ -1,9 +1,10 @@
 //! Where a resting order stands in its price level's queue, when the venue does not say so.
 //!
 //! Owns the fill models of a simulation on recorded data: what a trade and what a change of the level mean for the
-//! quantity ahead of one order. Called by the reference simulations and by the backtest; it never looks at a book or a
-//! clock itself, and it does not decide prices. Quantities are lots in `f64`, because the probability models move an
-//! order by fractions of a lot; a fill leaves here as whole lots ([`Place::filled_lots`]).
+//! quantity ahead of one order. Called by the reference simulations and by the recorded book of the exchange, which
+//! arranges its queues as the model says; it never looks at a book or a clock itself, and it does not decide prices.
+//! Quantities are lots in `f64`, because the probability models move an order by fractions of a lot; a fill leaves here
+//! as whole lots ([`Place::filled_lots`]).
 //!
 //! From optimistic to pessimistic: [`Touch`], [`Prob`], [`RiskAverse`], [`Through`]. On one tape each fills no earlier
 //! than the one before it.
@@ -35,6 +36,17 @@ impl Place {
         self.front.max(0.0)
     }
 
+    /// [`Self::ahead`] in whole lots of the `level` that is there: a lot that is ahead in part is ahead.
+    pub fn ahead_lots(&self, level: i64) -> i64 {
+        // Bounded by the level before it leaves the floats; infinitely far back is behind all of it.
+        (self.ahead().min(level as f64) - 1e-9).ceil().max(0.0) as i64
+    }
+
+    /// Whether trades at the price never reach the order.
+    pub fn is_last_always(&self) -> bool {
+        self.front == f64::INFINITY
+    }
+
     /// Lots of the order that the tape has reached so far, at most `order`.
     pub fn filled(&self, order: f64) -> f64 {
         (-self.front).clamp(0.0, order.max(0.0))
@@ -64,7 +76,12 @@ pub enum QueueEvent {
 }
 
 /// How a place moves with the tape. Implement it to bring a fill model of your own.
-pub trait QueueModel {
+pub trait QueueModel: std::fmt::Debug + Send + Sync {
+    /// The place of an order that comes to a level of `level` lots.
+    fn join(&self, level: f64) -> Place {
+        Place::behind(level)
+    }
+
     /// Moves `place` of an order of `order` lots by one event.
     fn apply(&self, place: &mut Place, order: f64, event: QueueEvent);
 }
@@ -91,6 +108,11 @@ fn fill_whole(place: &mut Place, order: f64) {
 }
 
 impl QueueModel for Touch {
+    /// Before all others: whatever trades at the price reaches it.
+    fn join(&self, _level: f64) -> Place {
+        Place::behind(0.0)
+    }
+
     fn apply(&self, place: &mut Place, order: f64, event: QueueEvent) {
         match event {
             QueueEvent::Trade(qty) if qty > 0.0 => fill_whole(place, order),
@@ -101,6 +123,11 @@ impl QueueModel for Touch {
 }
 
 impl QueueModel for Through {
+    /// Behind whatever may ever come: no trade at the price reaches it.
+    fn join(&self, _level: f64) -> Place {
+        Place::behind(f64::INFINITY)
+    }
+
     fn apply(&self, place: &mut Place, order: f64, event: QueueEvent) {
         if event == QueueEvent::TradeThrough {
             fill_whole(place, order);

@@ -15,6 +15,8 @@ const RECENT_MAX: usize = 1_000;
 pub(super) struct Tape {
     symbol: InstrumentId,
     interval: DurationNs,
+    /// Whether nothing is published: trades are numbered and that is all.
+    pub is_silent: bool,
     /// Number of the latest change of the book.
     update_id: u64,
     /// Number of the latest change that a diff has told.
@@ -38,6 +40,7 @@ impl Tape {
         Tape {
             symbol,
             interval,
+            is_silent: false,
             update_id: 0,
             published_id: 0,
             changed: [BTreeSet::new(), BTreeSet::new()],
@@ -65,6 +68,9 @@ impl Tape {
 
     /// Notes that a level's quantity changed.
     pub(super) fn level_changed(&mut self, side: Side, price: Price) {
+        if self.is_silent {
+            return;
+        }
         self.changed[side.index()].insert(price);
         self.message_changed = true;
     }
@@ -81,6 +87,9 @@ impl Tape {
         self.last_trade += 1;
         let id = TradeId(self.last_trade);
         self.last_price = Some(price);
+        if self.is_silent {
+            return id;
+        }
         match &mut self.open_aggregate {
             Some(aggregate) if aggregate.price == price => {
                 aggregate.qty += qty;
@@ -128,6 +137,9 @@ impl Tape {
 
     /// Publishes the touch if it differs from the last one published.
     pub(super) fn publish_touch(&mut self, now: TimestampNs, core: &MatchingCore, out: &mut Vec<VenueMarketEvent>) {
+        if self.is_silent {
+            return;
+        }
         let touch = [core.best(Side::Bid), core.best(Side::Ask)];
         if touch != self.touch {
             self.touch = touch;

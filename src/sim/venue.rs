@@ -8,12 +8,14 @@ use super::events::{
 };
 use super::flow::Flow;
 use super::market::Market;
+use super::recorded_book::RecordedBook;
 use super::reject::VenueReject;
 use super::requests::{
     Amended, CancelReplaceMode, CancelReplaced, CancelRestriction, Cancelled, OrderCount, OrderRef, Placed,
     RestingView, TradesQuery, VenueOrder,
 };
 use crate::types::{Asset, InstrumentId, Price, Qty, Side, TimestampNs};
+use crate::wire::FeedEvent;
 
 /// A Binance-Spot-like exchange of several symbols and accounts.
 ///
@@ -51,8 +53,10 @@ impl Venue {
         let now = config.start;
         let mut markets = Vec::with_capacity(sources.len());
         for (symbol, source) in config.symbols.iter().zip(sources) {
-            let flow = Flow::new(source, symbol.instrument.id.0, now)?;
-            markets.push((Market::new(&config, *symbol), flow));
+            let flow = Flow::new(source, &config.fill, symbol.instrument.id.0, now)?;
+            let mut market = Market::new(&config, *symbol);
+            market.tape.is_silent = matches!(flow, Flow::Fed(_));
+            markets.push((market, flow));
         }
         let mut venue = Venue { desk: Desk::new(&config), now, markets, config };
         for account in venue.config.accounts.clone() {
@@ -114,9 +118,19 @@ impl Venue {
         self.now = until;
     }
 
+    /// Hands a message of its feed to the market of a symbol that is fed; others do not listen.
+    pub fn feed(&mut self, now: TimestampNs, symbol: InstrumentId, event: &FeedEvent<'_>) {
+        self.advance(now);
+        if let Some((market, Flow::Fed(flow))) = self.markets.get_mut(symbol.index()) {
+            flow.take(self.now, event, market, &mut self.desk);
+            self.finish(symbol.index());
+        }
+    }
+
     /// Publishes what an event of a market left to be published.
     fn finish(&mut self, index: usize) {
-        let (market, _) = &mut self.markets[index];
+        let (market, flow) = &mut self.markets[index];
+        flow.look_at_clients(market);
         market.tape.publish_touch(self.now, &market.core, &mut self.desk.market_events);
         let symbols = &self.config.symbols;
         self.desk.tell_positions(self.now, |symbol| assets(&symbols[symbol.index()]));
@@ -372,10 +386,17 @@ impl Venue {
     /// For a recorded market: each level's recorded quantity and what clients have consumed of it since its last
     /// update, lowest price first. Empty for other markets.
     pub fn recorded_levels(&self, symbol: InstrumentId, side: Side) -> Vec<(Price, Qty, Qty)> {
-        match self.markets.get(symbol.index()) {
-            Some((_, Flow::Recorded(flow))) => flow.recorded(side).collect(),
-            _ => Vec::new(),
-        }
+        self.recorded_book(symbol).map_or_else(Vec::new, |book| book.recorded(side).collect())
+    }
+
+    /// For a recorded market whose book is known: that book without any client's order, at most `limit` levels a side.
+    /// Its id joins the recording's own diffs.
+    pub fn recorded_depth(&self, symbol: InstrumentId, limit: usize) -> Option<DepthSnapshot> {
+        self.recorded_book(symbol).map(|book| book.snapshot(limit))
+    }
+
+    fn recorded_book(&self, symbol: InstrumentId) -> Option<&RecordedBook> {
+        self.markets.get(symbol.index()).and_then(|(_, flow)| flow.book())
     }
 
     /// Compares the book with its owners' orders and walks the matching core's own structures. For tests.

@@ -5,12 +5,14 @@
 //! [`crate::types`]: sentinels and layouts exist here only.
 
 pub mod feed;
+mod feed_owned;
 pub mod gateway;
 pub mod link;
 pub mod quote;
 pub mod record;
 
 pub use feed::{DepthBuf, DepthHead, DepthKind, DepthRef, FeedEvent, FeedNotice};
+pub use feed_owned::FeedOwned;
 pub use gateway::{GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome};
 pub use link::{Full, UnitReceiver, UnitSender, stamp, unit_link};
 pub use quote::{InputEvent, QuoteEvent, encode_action};

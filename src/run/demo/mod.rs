@@ -4,14 +4,13 @@
 //! `--virtual`, steps both in virtual time), shows what happens, and leaves a folder with journal, Parquet, tables and
 //! a report. The venue's own word is what the figures are checked against. Main thread; everything else has its own.
 
-mod finish;
 mod screen;
 mod session;
 
 use std::path::PathBuf;
 
 use super::flow::{FaultArgs, FeeRate, FlowArgs, Speed};
-use super::{Failure, exit, output};
+use super::{Failure, exit, finish, output};
 use crate::config::ConfigArgs;
 use crate::sim::SyntheticConfig;
 
@@ -84,7 +83,7 @@ pub fn run(args: DemoArgs) -> Result<(), Failure> {
     };
     let plan = session::Plan { flow, out, args };
     let ended = if plan.args.virtual_time { session::run_virtual(&plan)? } else { session::run_live(&plan)? };
-    let summary = finish::write_out(&plan, &ended)?;
+    let summary = finish::write_out(&plan.caption(), &ended)?;
     if plan.args.json {
         let text = serde_json::to_string_pretty(&summary)
             .map_err(|error| Failure::bug(format!("the summary has no text: {error}")))?;
@@ -97,11 +96,6 @@ pub fn run(args: DemoArgs) -> Result<(), Failure> {
 }
 
 fn out_folder(args: &DemoArgs) -> PathBuf {
-    if let Some(out) = &args.out {
-        return out.clone();
-    }
-    let parent = PathBuf::from("touchline-out");
     let kind = if args.virtual_time { "virtual" } else { "demo" };
-    // The first free number: names stay short and sort by age.
-    (1..).map(|number| parent.join(format!("{kind}-{number:04}"))).find(|path| !path.exists()).unwrap_or(parent)
+    args.out.clone().unwrap_or_else(|| output::new_folder(kind))
 }

@@ -8,18 +8,17 @@ use super::DemoArgs;
 use super::screen::Screen;
 use crate::config::{ApiKeys, Config};
 use crate::kpi::KpiRules;
-use crate::metrics::{Count, Hop, LatencySummary};
-use crate::pipeline::PipelineSnapshot;
-use crate::report::RedisCounts;
+use crate::metrics::{Count, LatencySummary};
 use crate::run::engine::{self, EngineMode, EngineSummary};
+use crate::run::finish::{Caption, Ended, VenueWord};
 use crate::run::flow::{CLIENT, FlowArgs};
 use crate::run::live::Signals;
-use crate::run::report::Causes;
-use crate::run::virtual_session::{self, Latencies, VirtualConfig, account};
+use crate::run::virtual_session::{self, VirtualConfig, account};
 use crate::run::{Failure, exit, venue};
 use crate::server::dashboard::Dashboard;
 use crate::server::venue::{FrontConfig, VenueHandle, spawn, wall_now};
-use crate::sim::{Balances, TradeRow, Venue};
+use crate::sim::latency::LatencyModel;
+use crate::sim::{Balances, Venue};
 use crate::types::{DurationNs, Instrument, SessionId, TimestampNs};
 
 /// What a demo is about to do.
@@ -31,60 +30,6 @@ pub struct Plan {
     pub out: PathBuf,
     /// The flags.
     pub args: DemoArgs,
-}
-
-/// What the venue says of our account, asked at the end.
-#[derive(Clone, Debug)]
-pub struct VenueWord {
-    /// Change of each instrument's base and quote balance since the start, in 1e-8.
-    pub balance_changes: Vec<(i64, i64)>,
-    /// Executions, each with its cause.
-    pub trades: Vec<TradeRow>,
-    /// Own orders open.
-    pub open_orders: usize,
-    /// Digest of each instrument's exogenous flow.
-    pub flow_digests: Vec<u64>,
-}
-
-/// A demo that has ended.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// The session.
-    pub session: SessionId,
-    /// Its folder in the journal.
-    pub journal: PathBuf,
-    /// `wall` or `virtual`.
-    pub clock: &'static str,
-    /// How long it lasted.
-    pub lasted: DurationNs,
-    /// Last figures, as the engine had them.
-    pub instruments: Vec<(Instrument, PipelineSnapshot)>,
-    /// What the venue says.
-    pub venue: VenueWord,
-    /// Tick to order.
-    pub latency: LatencySummary,
-    /// Its hops.
-    pub hops: Vec<(Hop, LatencySummary)>,
-    /// From the program's start to the first order.
-    pub first_quote_ms: Option<f64>,
-    /// Books that lost sync and found it again.
-    pub desyncs: u64,
-    /// What went to Redis.
-    pub redis: Option<RedisCounts>,
-    /// The tiles' seats.
-    pub plan: Option<String>,
-    /// What the KPIs' definitions leave open.
-    pub rules: KpiRules,
-    /// Why the engine ended, when it was not asked to.
-    pub failure: Option<Failure>,
-}
-
-impl Ended {
-    /// Why the venue says that each trade of ours happened.
-    pub fn causes(&self) -> Causes {
-        let rows = self.venue.trades.iter();
-        rows.map(|row| ((row.symbol.index(), row.trade_id.0), row.cause.name())).collect()
-    }
 }
 
 /// The configuration of a demo: what the flags ask for over what the user has set.
@@ -129,6 +74,21 @@ impl Plan {
     pub fn fee_bps(&self) -> f64 {
         self.args.fee_bps.0 as f64 / 1e4
     }
+
+    /// What the files say of the session.
+    pub fn caption(&self) -> Caption {
+        let source = match self.args.data.as_slice() {
+            [] => "synthetic".to_owned(),
+            files => files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" "),
+        };
+        let (seed, fee_bps, out) = (self.args.seed, self.fee_bps(), self.out.clone());
+        Caption { mode: "demo", seed, source, fee_bps, exchange: None, out }
+    }
+
+    /// The embedded venue takes the same from makers and takers.
+    fn rules(&self, config: &Config) -> KpiRules {
+        KpiRules { taker_fee_bps: self.fee_bps(), ..config.report.clone() }
+    }
 }
 
 fn balances(venue: &Venue, instruments: &[Instrument]) -> Vec<(i64, i64)> {
@@ -164,8 +124,8 @@ pub fn run_virtual(plan: &Plan) -> Result<Ended, Failure> {
             pipeline: config.pipeline(),
             warm: crate::run::warm::read(&config.warm.state_file)?,
             length: DurationNs::from_nanos((plan.args.seconds * 1e9) as u64),
-            latencies: Latencies::default(),
-            journal_dir: config.journal.dir,
+            latencies: LatencyModel::default(),
+            journal_dir: config.journal.dir.clone(),
             account: CLIENT,
         },
         venue,
@@ -189,7 +149,7 @@ pub fn run_virtual(plan: &Plan) -> Result<Ended, Failure> {
         desyncs: 0,
         redis: None,
         plan: None,
-        rules: config.report,
+        rules: plan.rules(&config),
         failure: None,
     })
 }
@@ -255,7 +215,7 @@ pub fn run_live(plan: &Plan) -> Result<Ended, Failure> {
         desyncs: board.count(Count::Desyncs),
         redis,
         plan: Some(seats),
-        rules: config.report,
+        rules: plan.rules(&config),
         failure,
     })
 }

@@ -7,7 +7,7 @@
 ///
 /// Implement it for a form of your own; [`Prob`](super::Prob) hands in quantities that are not negative and takes an
 /// answer outside `[0, 1]`, or no number, for the nearest sensible one.
-pub trait Behind {
+pub trait Behind: std::fmt::Debug + Send + Sync {
     /// The probability with `front` lots ahead and `back` lots behind.
     fn raw(&self, front: f64, back: f64) -> f64;
 

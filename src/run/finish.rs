@@ -1,31 +1,103 @@
-//! The end of a demo: the venue's word against ours, the files, the verdict.
+//! The end of a session on a simulated exchange: its word against ours, the files, the verdict. Shared by the demo and
+//! the backtest.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use super::session::{Ended, Plan};
+use super::report::Causes;
+use super::{Failure, exit, output, report};
 use crate::archive::{ConvertOptions, convert};
+use crate::kpi::KpiRules;
 use crate::kpi::markout::{MARKOUT_HORIZONS, horizon_name};
+use crate::metrics::LatencySummary;
 use crate::pipeline::PipelineSnapshot;
 use crate::report::{
-    Decimal, Latency, MarkoutText, PageHead, PnlText, Summary, write_fills, write_page, write_pnl, write_whole,
+    Decimal, ExchangeText, Latency, MarkoutText, PageHead, PnlText, RedisCounts, Summary, write_fills, write_page,
+    write_pnl, write_whole,
 };
-use crate::run::{Failure, exit, output, report};
 use crate::server::metrics::REJECT_NAMES;
-use crate::sim::FillCause;
-use crate::types::{BaseAtoms, Instrument, Money};
+use crate::sim::{FillCause, TradeRow};
+use crate::types::{BaseAtoms, DurationNs, Instrument, Money, SessionId};
+
+/// What the exchange says of our account, asked at the end.
+#[derive(Clone, Debug)]
+pub struct VenueWord {
+    /// Change of each instrument's base and quote balance since the start, in 1e-8.
+    pub balance_changes: Vec<(i64, i64)>,
+    /// Executions, each with its cause.
+    pub trades: Vec<TradeRow>,
+    /// Own orders open.
+    pub open_orders: usize,
+    /// Digest of each instrument's exogenous flow.
+    pub flow_digests: Vec<u64>,
+}
+
+/// A session that has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The session.
+    pub session: SessionId,
+    /// Its folder in the journal.
+    pub journal: PathBuf,
+    /// `wall` or `virtual`.
+    pub clock: &'static str,
+    /// How long it lasted.
+    pub lasted: DurationNs,
+    /// Last figures, as the engine had them.
+    pub instruments: Vec<(Instrument, PipelineSnapshot)>,
+    /// What the exchange says.
+    pub venue: VenueWord,
+    /// Tick to order.
+    pub latency: LatencySummary,
+    /// From the program's start to the first order.
+    pub first_quote_ms: Option<f64>,
+    /// Books that lost sync and found it again.
+    pub desyncs: u64,
+    /// What went to Redis.
+    pub redis: Option<RedisCounts>,
+    /// The tiles' seats.
+    pub plan: Option<String>,
+    /// What the KPIs' definitions leave open, with the exchange's own commissions.
+    pub rules: KpiRules,
+    /// Why the engine ended, when it was not asked to.
+    pub failure: Option<Failure>,
+}
+
+impl Ended {
+    /// Why the exchange says that each trade of ours happened.
+    pub fn causes(&self) -> Causes {
+        let rows = self.venue.trades.iter();
+        rows.map(|row| ((row.symbol.index(), row.trade_id.0), row.cause.name())).collect()
+    }
+}
+
+/// What the files say of a session besides its figures.
+#[derive(Clone, Debug)]
+pub struct Caption {
+    /// The verb.
+    pub mode: &'static str,
+    /// Seed of what is random.
+    pub seed: u64,
+    /// `synthetic`, or the recordings.
+    pub source: String,
+    /// The maker commission, in 1e-4 of the notional.
+    pub fee_bps: f64,
+    /// What simulated the exchange, in a backtest.
+    pub exchange: Option<ExchangeText>,
+    /// The output folder.
+    pub out: PathBuf,
+}
 
 /// Writes everything into the output folder and returns the summary.
 ///
 /// # Errors
 /// When a file cannot be written or the journal cannot be read.
-pub fn write_out(plan: &Plan, ended: &Ended) -> Result<Summary, Failure> {
-    let mut rules = ended.rules.clone();
-    // The embedded venue takes the same from makers and takers.
-    rules.taker_fee_bps = plan.fee_bps();
+pub fn write_out(caption: &Caption, ended: &Ended) -> Result<Summary, Failure> {
+    let rules = ended.rules.clone();
     // Decisions take no virtual time: there is nothing to tell.
     let latency = (ended.clock == "wall").then_some(ended.latency);
     let told = report::read_session(&ended.journal, &report::ReadOptions { causes: ended.causes(), rules, latency })?;
-    let parquet = plan.out.join("parquet");
+    let parquet = caption.out.join("parquet");
     convert(&ended.journal, &parquet, &ConvertOptions::default()).map_err(|error| {
         Failure::new(
             "E_DEMO_004",
@@ -35,17 +107,17 @@ pub fn write_out(plan: &Plan, ended: &Ended) -> Result<Summary, Failure> {
             "mend the cause and run `touchline convert` on the journal, which is kept",
         )
     })?;
-    let report_path = plan.out.join("report.html");
-    // The demo trades one symbol; a recording with several is played whole, and the first one is reported on.
+    let report_path = caption.out.join("report.html");
+    // A recording with several symbols is played whole, and the first one is reported on.
     let record = told.records.first().ok_or_else(|| Failure::bug("a session without instruments"))?;
     let (instrument, snapshot) = last_of(ended, &told)?;
-    let summary = summarise(plan, ended, &instrument, &snapshot, record, parquet, report_path.clone());
-    write_fills(&plan.out.join("fills.csv"), record).map_err(output::report_failure)?;
-    write_pnl(&plan.out.join("pnl.csv"), record).map_err(output::report_failure)?;
+    let summary = summarise(caption, ended, &instrument, &snapshot, record, parquet, report_path.clone());
+    write_fills(&caption.out.join("fills.csv"), record).map_err(output::report_failure)?;
+    write_pnl(&caption.out.join("pnl.csv"), record).map_err(output::report_failure)?;
     let mut text = serde_json::to_string_pretty(&summary)
         .map_err(|error| Failure::bug(format!("the summary has no text: {error}")))?;
     text.push('\n');
-    write_whole(&plan.out.join("summary.json"), text.as_bytes()).map_err(output::report_failure)?;
+    write_whole(&caption.out.join("summary.json"), text.as_bytes()).map_err(output::report_failure)?;
     write_page(&report_path, &PageHead::from(&summary), record).map_err(output::report_failure)?;
     Ok(summary)
 }
@@ -63,7 +135,7 @@ fn balance_total(instrument: &Instrument, snapshot: &PipelineSnapshot, change: (
 }
 
 fn summarise(
-    plan: &Plan,
+    caption: &Caption,
     ended: &Ended,
     instrument: &Instrument,
     snapshot: &PipelineSnapshot,
@@ -77,19 +149,16 @@ fn summarise(
         *fills_by_cause.entry(fill.cause.unwrap_or("unknown")).or_default() += 1;
     }
     let change = ended.venue.balance_changes.first().copied().unwrap_or_default();
-    let source = match plan.args.data.as_slice() {
-        [] => "synthetic".to_owned(),
-        files => files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" "),
-    };
     let points = &record.kpis.markouts;
     let markouts = MARKOUT_HORIZONS.iter().zip(points);
     let markouts = markouts.map(|(horizon, point)| (horizon_name(*horizon), MarkoutText::of(point))).collect();
     Summary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        mode: "demo".to_owned(),
+        mode: caption.mode.to_owned(),
         clock: ended.clock,
-        seed: plan.args.seed,
-        source,
+        seed: caption.seed,
+        source: caption.source.clone(),
+        exchange: caption.exchange.clone(),
         flow_digest: ended.venue.flow_digests.first().map(|digest| format!("{digest:016x}")),
         session: ended.session.to_string(),
         symbol: instrument.symbol().to_owned(),
@@ -111,7 +180,7 @@ fn summarise(
         fill_ratio: record.kpis.fill_ratio,
         position_lots: snapshot.position.lots(),
         position: Decimal::e8(snapshot.position_atoms.get()),
-        fee_bps: plan.fee_bps(),
+        fee_bps: caption.fee_bps,
         pnl: PnlText {
             total: Decimal::money(balance_total(instrument, snapshot, change)),
             gross: Decimal::money(snapshot.pnl.gross),

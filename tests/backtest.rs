@@ -1,0 +1,160 @@
+//! `touchline backtest` as a program: the same bytes for a seed, a journal that replays, money and orders that add up.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A recording of five minutes in hftbacktest's raw lines, made by a fixed recipe: a mid that wanders by a tick, ten
+/// levels a side that grow and shrink, and prints at the touch and through it.
+fn recording(folder: &Path) -> PathBuf {
+    let mut state = 12_345_u64;
+    let mut random = move |below: i64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) as i64) % below
+    };
+    let price = |ticks: i64| format!("{}.{:02}", ticks / 100, ticks % 100);
+    let qty = |lots: i64| format!("{}.{:03}", lots / 1000, lots % 1000);
+    let start = 1_723_161_254_000_000_000_i64;
+    let (mut mid, mut id, mut trade) = (250_000_i64, 1_000_i64, 1_i64);
+    let mut text = String::new();
+    let side = |best: i64, step: i64, random: &mut dyn FnMut(i64) -> i64| -> String {
+        let level = |at: i64, lots: i64| format!("[\"{}\",\"{}\"]", price(best + step * at), qty(lots));
+        (0..10).map(|at| level(at, 200 + random(2_000))).collect::<Vec<_>>().join(",")
+    };
+    let (bids, asks) = (side(mid - 1, -1, &mut random), side(mid + 1, 1, &mut random));
+    let _ = writeln!(text, "{start} {{\"lastUpdateId\":{id},\"bids\":[{bids}],\"asks\":[{asks}]}}");
+    for step in 1..3_000_i64 {
+        let ns = start + step * 100_000_000;
+        let ms = ns / 1_000_000;
+        if random(3) == 0 {
+            let sells = random(2) == 0;
+            let beyond = if random(6) == 0 { 2 } else { 0 };
+            let at = if sells { mid - 1 - beyond } else { mid + 1 + beyond };
+            let _ = writeln!(
+                text,
+                "{} {{\"stream\":\"ethusdt@trade\",\"data\":{{\"e\":\"trade\",\"E\":{ms},\"s\":\"ETHUSDT\",\"t\":{trade},\"p\":\"{}\",\
+                 \"q\":\"{}\",\"T\":{ms},\"m\":{sells},\"M\":true}}}}",
+                ns - 40_000_000,
+                price(at),
+                qty(100 + random(1_500))
+            );
+            trade += 1;
+        }
+        let moved = [0, 0, 0, 1, -1][random(5) as usize];
+        let gone = match moved {
+            1 => format!("],\"a\":[[\"{}\",\"0\"],", price(mid + 1)),
+            -1 => format!(",[\"{}\",\"0\"]],\"a\":[", price(mid - 1)),
+            _ => "],\"a\":[".to_owned(),
+        };
+        mid += moved;
+        let (bids, asks) = (side(mid - 1, -1, &mut random), side(mid + 1, 1, &mut random));
+        let _ = writeln!(
+            text,
+            "{ns} {{\"stream\":\"ethusdt@depth@100ms\",\"data\":{{\"e\":\"depthUpdate\",\"E\":{ms},\"s\":\"ETHUSDT\",\"U\":{},\
+             \"u\":{},\"b\":[{bids}{gone}{asks}]}}}}",
+            id + 1,
+            id + 2
+        );
+        id += 2;
+    }
+    let path = folder.join("recorded.txt");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn touchline(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_touchline")).args(words).env_remove("RUST_LOG").output().unwrap()
+}
+
+fn backtest(data: &Path, out: &Path, flags: &[&str]) -> Value {
+    let (data, out) = (data.display().to_string(), out.display().to_string());
+    let fixed = ["backtest", "--data", &data, "--out", &out, "--json", "--quoter", "naive", "--fee-bps", "0"];
+    let done = touchline(&[&fixed, flags].concat());
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
+/// Every file under a folder with its bytes, by its path within it.
+fn bytes_under(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    fn walk(root: &Path, folder: &Path, files: &mut Vec<(String, Vec<u8>)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, files);
+            } else {
+                files.push((path.strip_prefix(root).unwrap().display().to_string(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    let mut files = Vec::new();
+    walk(folder, folder, &mut files);
+    files.sort();
+    files
+}
+
+/// A column of a CSV file.
+fn column(path: &Path, name: &str) -> Vec<String> {
+    let mut table = csv::Reader::from_path(path).unwrap();
+    let at = table.headers().unwrap().iter().position(|have| have == name).unwrap();
+    table.records().map(|row| row.unwrap()[at].to_owned()).collect()
+}
+
+#[test]
+fn a_backtest_repeats_to_the_byte_replays_and_accounts_for_every_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = recording(folder.path());
+    let summary = backtest(&data, &folder.path().join("one"), &[]);
+    backtest(&data, &folder.path().join("two"), &[]);
+    let files = |name: &str| {
+        let mut files = bytes_under(&folder.path().join(name));
+        // The summary names its own folder.
+        for (name_of, bytes) in &mut files {
+            if name_of == "summary.json" {
+                *bytes = String::from_utf8_lossy(bytes).replace(&format!("/{name}/"), "/").into_bytes();
+            }
+        }
+        files
+    };
+    let (one, two) = (files("one"), files("two"));
+    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&one), names(&two));
+    let differing: Vec<&String> = one.iter().zip(&two).filter(|(a, b)| a != b).map(|(a, _)| &a.0).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+
+    let out = folder.path().join("one");
+    let replayed = touchline(&["replay", &out.display().to_string(), "--verify", "--json"]);
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    let fills = summary["fills"].as_u64().unwrap();
+    assert!(fills > 20, "{summary}");
+    assert_eq!(summary["open_orders_at_exit"], 0);
+    assert_eq!(column(&out.join("fills.csv"), "qty").len() as u64, fills);
+    let ends = column(&out.join("orders.csv"), "end");
+    assert_eq!(ends.len() as u64, summary["orders_sent"].as_u64().unwrap());
+    assert!(ends.iter().all(|end| end != "open"));
+    let lots = |path: &Path, name: &str| -> i64 {
+        column(path, name).iter().map(|qty| (qty.parse::<f64>().unwrap() * 1e4).round() as i64).sum()
+    };
+    assert_eq!(lots(&out.join("orders.csv"), "filled_qty"), lots(&out.join("fills.csv"), "qty"));
+    let parquet = bytes_under(&out.join("parquet"));
+    for table in ["orders", "fills", "trades", "orderbook"] {
+        assert!(parquet.iter().any(|(name, _)| name.starts_with(table)), "{table}");
+    }
+}
+
+#[test]
+fn a_symbol_that_the_data_does_not_hold_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = recording(folder.path()).display().to_string();
+    let out = folder.path().join("out").display().to_string();
+    for (flags, named) in [
+        (["--symbol", "BTCUSDT"], "E_BACK_002"),
+        (["--fill", "middle"], "prob:power3"),
+        (["--set", "exchange.balances=USDT"], "ASSET=AMOUNT"),
+    ] {
+        let done = touchline(&[&["backtest", "--data", &data, "--out", &out], &flags[..]].concat());
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && said.contains(named), "{flags:?}: {said}");
+    }
+}
