@@ -18,6 +18,8 @@ pub mod tile {
     pub const CANCEL: &str = "gateway_cancel";
     /// Placements that the fused runner handed over because round trips are slow.
     pub const OVERFLOW: &str = "gateway_over";
+    /// The simulated exchange in the place of the venue's order entry: paper mode.
+    pub const PAPER: &str = "gateway_paper";
     /// REST depth snapshots.
     pub const SNAPSHOT: &str = "snapshot";
     /// Reconciliation with the account: missed fills, orders left over, the venue's clock.
@@ -31,8 +33,21 @@ pub mod tile {
     /// Stop protocol, failures, telemetry: histograms, live view, dry-run lines.
     pub const CONTROL: &str = "control";
     /// All tiles.
-    pub const ALL: [&str; 12] =
-        [FEED, BOOK, QUOTE, PLACE, CANCEL, OVERFLOW, SNAPSHOT, ACCOUNT, KEEPER, REDIS_SINK, REDIS_SOURCE, CONTROL];
+    pub const ALL: [&str; 13] = [
+        FEED,
+        BOOK,
+        QUOTE,
+        PLACE,
+        CANCEL,
+        OVERFLOW,
+        PAPER,
+        SNAPSHOT,
+        ACCOUNT,
+        KEEPER,
+        REDIS_SINK,
+        REDIS_SOURCE,
+        CONTROL,
+    ];
 }
 
 /// What a sender does when its link is full.
@@ -77,6 +92,10 @@ pub mod link {
     pub const PLACE_QUOTE: &str = "place_quote";
     pub const CANCEL_QUOTE: &str = "cancel_quote";
     pub const OVERFLOW_QUOTE: &str = "overflow_quote";
+    pub const FEED_PAPER: &str = "feed_paper";
+    pub const QUOTE_PAPER: &str = "quote_paper";
+    pub const QUOTE_PAPER_CANCEL: &str = "quote_paper_cancel";
+    pub const PAPER_QUOTE: &str = "paper_quote";
     pub const BOOK_SNAPSHOT: &str = "book_snapshot";
     pub const SNAPSHOT_FEED: &str = "snapshot_feed";
     pub const FEED_SNAPSHOT: &str = "feed_snapshot";
@@ -88,6 +107,7 @@ pub mod link {
     pub const PLACE_CONTROL: &str = "place_control";
     pub const CANCEL_CONTROL: &str = "cancel_control";
     pub const OVERFLOW_CONTROL: &str = "overflow_control";
+    pub const PAPER_CONTROL: &str = "paper_control";
 }
 
 /// The links that carry every decision and those around them.
@@ -110,6 +130,10 @@ pub const LINKS: &[Link] = {
         row(PLACE_QUOTE,     PLACE,    QUOTE,     1_024, Wait,   "an answer may not be lost; the gateway waits, which stops new orders"),
         row(CANCEL_QUOTE,    CANCEL,   QUOTE,     1_024, Wait,   "as place_quote"),
         row(OVERFLOW_QUOTE,  OVERFLOW, QUOTE,     1_024, Wait,   "as place_quote"),
+        row(FEED_PAPER,      FEED,     PAPER,    65_536, Resync, "as feed_book: what one of the two cannot take neither sees, and the resync serves both"),
+        row(QUOTE_PAPER,     QUOTE,    PAPER,       256, Refuse, "as quote_place"),
+        row(QUOTE_PAPER_CANCEL, QUOTE, PAPER,       256, Refuse, "as quote_cancel"),
+        row(PAPER_QUOTE,     PAPER,    QUOTE,     4_096, Wait,   "answers and user events in one order: a fill may not be lost, and the simulated exchange can wait"),
         row(BOOK_SNAPSHOT,   BOOK,     SNAPSHOT,     64, Drop,   "a request that is dropped is made again by the book's own back-off"),
         row(SNAPSHOT_FEED,   SNAPSHOT, FEED,          8, Wait,   "the worker is cold and may wait for the reader"),
         row(FEED_SNAPSHOT,   FEED,     SNAPSHOT,      8, Drop,   "buffers on their way back for reuse; a lost one is made again"),
@@ -121,6 +145,7 @@ pub const LINKS: &[Link] = {
         row(PLACE_CONTROL,   PLACE,    CONTROL,   8_192, Drop,   "latency samples"),
         row(CANCEL_CONTROL,  CANCEL,   CONTROL,   8_192, Drop,   "latency samples"),
         row(OVERFLOW_CONTROL,OVERFLOW, CONTROL,   8_192, Drop,   "latency samples"),
+        row(PAPER_CONTROL,   PAPER,    CONTROL,   8_192, Drop,   "latency samples"),
     ]
 };
 
@@ -289,6 +314,7 @@ pub fn plan(kind: PlanKind, cores: &[usize], idle: Option<Idle>) -> Plan {
         Some((core, idle)) => Seat { thread: tile::CANCEL, tiles: &[tile::CANCEL], core: Some(core), idle },
         None => cold(tile::CANCEL, &[tile::CANCEL], cold_core),
     });
+    seats.push(cold(tile::PAPER, &[tile::PAPER], cold_core));
     seats.push(cold(tile::SNAPSHOT, &[tile::SNAPSHOT], cold_core));
     seats.push(cold(tile::ACCOUNT, &[tile::ACCOUNT], cold_core));
     seats.push(cold(tile::KEEPER, &[tile::KEEPER], cold_core));

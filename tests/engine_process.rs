@@ -267,6 +267,59 @@ fn a_dry_run_needs_no_key_and_prints_one_line_a_quote() {
     assert_eq!(venue.open_names(), Vec::<String>::new());
 }
 
+/// Two topologies, and latencies that cost a session its luck: the market of one process, the decisions of another, and
+/// an exchange in the latter that the former never hears of.
+#[test]
+fn paper_needs_no_key_sends_nothing_and_replays_from_disk() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let venue = Venue::start();
+    for plan in ["fused", "split"] {
+        let folder = tempfile::tempdir().unwrap();
+        let run = venue
+            .touchline(folder.path(), &["run", "--json", "--seconds", "10"])
+            .args(["--set", &format!("topology.plan={plan}"), "--set", "quoter.half_spread_ticks=2"])
+            .args(["--set", "exchange.fill=touch", "--set", "exchange.latency=feed=0ms,order=2ms,cancel=2ms,ack=1ms"])
+            .args(["--set", "exchange.balances=USDT=250000,BTC=3"])
+            .spawn()
+            .map(Program)
+            .unwrap();
+        let output = ended(run);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        // The engine compares the exchange's balances with its own count at its end, and says so if they differ.
+        assert!(output.status.success(), "{plan}: {stderr}");
+        let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(summary["open_orders_at_exit"], 0, "{plan}: {summary}");
+        assert!(summary["fills"].as_u64().unwrap() > 0, "{plan}: {summary}\n{stderr}");
+        assert_eq!(venue.open_names(), Vec::<String>::new());
+        let orders = venue.ask("GET", "/api/v3/allOrders", &[("symbol", "BTCUSDT")]);
+        assert_eq!(orders.as_array().unwrap().len(), 0, "{plan}: nothing reached the venue");
+        let session = std::fs::read_dir(folder.path().join("runs")).unwrap().next().unwrap().unwrap().path();
+        let replayed =
+            Command::new(env!("CARGO_BIN_EXE_touchline")).arg("replay").arg(&session).arg("--verify").output().unwrap();
+        assert!(replayed.status.success(), "{plan}: {}", String::from_utf8_lossy(&replayed.stderr));
+        // Orders wait for their latency: no report about one comes sooner than there and back.
+        let journal = JournalReader::open(&session).unwrap();
+        assert_eq!(journal.info().mode, "paper");
+        let mut quote = journal.stream(Stream::Quote).unwrap();
+        let (mut placed, mut accepted) = (std::collections::BTreeMap::new(), 0);
+        while let Some(record) = quote.next().unwrap() {
+            let now = record.header.ts;
+            match QuoteEvent::decode(&record).unwrap() {
+                QuoteEvent::Action(Action::Command(touchline::types::Command::Place(order))) => {
+                    placed.insert(order.client_id, now);
+                }
+                QuoteEvent::Input(InputEvent::Exec(report)) => {
+                    let Some(at) = placed.remove(&report.client_id) else { continue };
+                    accepted += 1;
+                    assert!(now.since(at).nanos() >= 2_000_000, "{plan}: {} ns", now.since(at).nanos());
+                }
+                _ => {}
+            }
+        }
+        assert!(accepted > 2, "{plan}: {accepted}");
+    }
+}
+
 #[test]
 fn record_prints_decoded_messages_and_ends_after_them() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -303,12 +356,14 @@ fn what_cannot_start_says_why_with_its_code() {
     let folder = tempfile::tempdir().unwrap();
     let nobody = free_port();
     let nowhere = format!("venue.rest_url=http://127.0.0.1:{nobody}");
-    let table: [(&[&str], i32, &str); 5] = [
+    let table: [(&[&str], i32, &str); 6] = [
         (&["run", "--dry-run", "--set", &nowhere], 6, "E_VENUE_001"),
         (&["run", "--dry-run", "--set", "symbols=[XYZUSDT]"], 6, "E_VENUE_004"),
         (&["run", "--mode", "live", "--live"], 3, "E_RUN_011"),
         (&["run", "--mode", "live"], 2, "E_RUN_019"),
-        (&["run"], 9, "E_RUN_020"),
+        // Leave to send orders must not turn into a session on paper.
+        (&["run", "--live"], 2, "E_RUN_020"),
+        (&["run", "--set", "exchange.fill=middle"], 3, "E_CONF_004"),
     ];
     for (words, exit, code) in table {
         // The settings of the case come last and win.

@@ -7,6 +7,7 @@ mod assemble;
 mod back_fill;
 mod dashboard;
 mod memory;
+mod paper;
 mod redis;
 mod venue;
 
@@ -34,10 +35,19 @@ use crate::types::{ExecReport, Instrument, InstrumentId, QuoteDecision, SessionI
 pub enum EngineMode {
     /// Sends orders.
     Live,
+    /// Sends orders to a simulated exchange that is fed by the venue's market data; needs no key.
+    Paper,
     /// Decides quotes and sends nothing; needs no key.
     DryRun,
     /// Journals market data and decides nothing; needs no key.
     Record,
+}
+
+impl EngineMode {
+    /// Whether orders go anywhere.
+    pub const fn trades(self) -> bool {
+        matches!(self, EngineMode::Live | EngineMode::Paper)
+    }
 }
 
 /// How an engine ended.
@@ -193,6 +203,7 @@ impl Engine {
             books_digest,
             pipeline_digest,
             warm,
+            paper,
             has_redis_sink,
         } = running;
         for thread in threads {
@@ -237,12 +248,25 @@ impl Engine {
             }
             None => None,
         };
+        let paper = paper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let open_orders_at_exit = paper.as_ref().map(|word| word.open_orders).or(open_orders_at_exit);
         let board = live.board();
         let instruments: Vec<(Instrument, PipelineSnapshot)> = live
             .instruments()
             .iter()
             .filter_map(|instrument| Some((*instrument, live.snapshot(instrument.id)?)))
             .collect();
+        if let Some(word) = &paper {
+            if word.open_orders > 0 {
+                failure = failure.or_else(|| Some(left_open(word.open_orders)));
+            }
+            let trades = |id: InstrumentId| word.trades.iter().filter(|row| row.symbol == id).count() as u64;
+            for (index, (instrument, snapshot)) in instruments.iter().enumerate() {
+                let change = word.balance_changes.get(index).copied().unwrap_or_default();
+                failure = failure
+                    .or_else(|| super::finish::money_differs(instrument, snapshot, change, trades(instrument.id)));
+            }
+        }
         EngineSummary {
             session: live.session(),
             journal: live.session_dir().to_owned(),
@@ -322,7 +346,7 @@ pub fn start(
     };
     let gateways = match mode {
         EngineMode::Live => Some(venue::log_on(&venue, config, keys)?),
-        EngineMode::DryRun | EngineMode::Record => None,
+        EngineMode::Paper | EngineMode::DryRun | EngineMode::Record => None,
     };
     tracing::info!(symbols = assemble::names(&venue.instruments), "the instruments are known");
     let patience = venue.patience;

@@ -270,23 +270,35 @@ pub fn verdict(ended: &Ended, summary: &Summary) -> Result<(), Failure> {
     }
     for (index, (instrument, snapshot)) in ended.instruments.iter().enumerate() {
         let change = ended.venue.balance_changes.get(index).copied().unwrap_or_default();
-        let by_venue = balance_total(instrument, snapshot, change);
-        let by_fills = snapshot.pnl.spread + snapshot.pnl.inventory - snapshot.pnl.fees;
-        let venue_fills = ended.venue.trades.iter().filter(|row| row.symbol == instrument.id).count() as u64;
-        if by_venue != by_fills || venue_fills != snapshot.counters.fills {
-            return Err(Failure::new(
-                "E_DEMO_003",
-                exit::MISMATCH,
-                format!(
-                    "{}: the venue's balances say {by_venue} from {venue_fills} fills, our own count says {by_fills} \
-                     from {}",
-                    instrument.symbol(),
-                    snapshot.counters.fills
-                ),
-                "a fill was missed or counted twice",
-                "report it with the output folder: its journal holds every input",
-            ));
+        let trades = ended.venue.trades.iter().filter(|row| row.symbol == instrument.id).count() as u64;
+        if let Some(failure) = money_differs(instrument, snapshot, change, trades) {
+            return Err(failure);
         }
     }
     Ok(())
+}
+
+/// Compares the exchange's balances and its number of trades with our own count.
+pub fn money_differs(
+    instrument: &Instrument,
+    snapshot: &PipelineSnapshot,
+    change: (i64, i64),
+    venue_fills: u64,
+) -> Option<Failure> {
+    let by_venue = balance_total(instrument, snapshot, change);
+    let by_fills = snapshot.pnl.spread + snapshot.pnl.inventory - snapshot.pnl.fees;
+    if by_venue == by_fills && venue_fills == snapshot.counters.fills {
+        return None;
+    }
+    Some(Failure::new(
+        "E_DEMO_003",
+        exit::MISMATCH,
+        format!(
+            "{}: the venue's balances say {by_venue} from {venue_fills} fills, our own count says {by_fills} from {}",
+            instrument.symbol(),
+            snapshot.counters.fills
+        ),
+        "a fill was missed or counted twice",
+        "report it with the output folder: its journal holds every input",
+    ))
 }

@@ -14,7 +14,7 @@ use crate::config::{ApiKeys, ConfigArgs, DEFAULT_YAML};
 /// How the engine treats its orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
-    /// Live market data, simulated fills (not built yet).
+    /// Live market data, simulated fills: no key, no order at the venue.
     Paper,
     /// Orders are sent to the venue.
     Live,
@@ -64,7 +64,8 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
         count: u64::MAX,
         ends: false,
     });
-    let engine = engine::start(&config, keys.as_ref(), mode, "run", lines)?;
+    let name = if mode == EngineMode::Paper { "paper" } else { "run" };
+    let engine = engine::start(&config, keys.as_ref(), mode, name, lines)?;
     tracing::info!(journal = %engine.live().session_dir().display(), "running");
     let dashboard = config.metrics.enabled.then(|| engine::dashboard(config.metrics.port, &engine.live())).flatten();
     if let Some(dashboard) = &dashboard {
@@ -93,13 +94,15 @@ fn mode(args: &RunArgs, confirmed: bool) -> Result<EngineMode, Failure> {
             "neither --live was given nor live.confirm is true",
             "add --live, or use --dry-run to see the quotes without sending any",
         )),
-        Mode::Paper => Err(Failure::new(
+        // Asked for by mistake, leave to send orders must not look like orders that are sent.
+        Mode::Paper if args.live => Err(Failure::new(
             "E_RUN_020",
-            exit::NOT_BUILT,
-            "paper mode is not built yet",
-            "its simulated fills come with a later version",
-            "use --dry-run to see quotes, --mode live --live to trade, or `touchline demo` for the embedded venue",
+            exit::USAGE,
+            "`--live` was given without `--mode live`",
+            "the session would trade on paper",
+            "add --mode live to send orders, or leave --live away",
         )),
+        Mode::Paper => Ok(EngineMode::Paper),
     }
 }
 
@@ -218,7 +221,8 @@ mod tests {
     #[test]
     fn orders_need_two_words_of_leave() {
         let code = |args: &RunArgs, confirmed| mode(args, confirmed).map_err(|failure| failure.code);
-        assert_eq!(code(&parse(&[]), true), Err("E_RUN_020"));
+        assert_eq!(code(&parse(&[]), true), Ok(EngineMode::Paper));
+        assert_eq!(code(&parse(&["--live"]), true), Err("E_RUN_020"));
         assert_eq!(code(&parse(&["--mode", "live"]), false), Err("E_RUN_019"));
         assert_eq!(code(&parse(&["--mode", "live", "--live"]), false), Ok(EngineMode::Live));
         assert_eq!(code(&parse(&["--mode", "live"]), true), Ok(EngineMode::Live));

@@ -10,6 +10,7 @@ pub mod convert;
 pub mod demo;
 pub mod doctor;
 pub mod engine;
+pub mod exchange;
 pub mod failure;
 pub mod finish;
 pub mod flow;

@@ -5,13 +5,10 @@
 //! travels as long as a seeded model says. Nothing here reads a clock, so a seed gives the same bytes every time. The only
 //! thing that touches the outside is the journal.
 
-pub mod account;
 pub mod tape;
 mod wire;
 mod wire_up;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::path::PathBuf;
 
 use super::{Failure, exit};
@@ -23,14 +20,14 @@ use crate::pipeline::{ConfigError, Pipeline, PipelineConfig, PipelineSnapshot, W
 use crate::sim::faults::{EventFate, FaultCount, Faults, MarketFate, Reply, Runs};
 use crate::sim::latency::{LatencyModel, Travel, Way};
 use crate::sim::{
-    AccountId, OrderRef, TradeRow, TradesQuery, Venue, VenueMarketEvent, VenueOrder, VenueOrderKind, VenueReject,
+    AccountId, Answered, Exchange, InFlight, Served, TradeRow, Venue, VenueMarketEvent, inputs_of, operation_of,
 };
 use crate::types::{
-    Action, Actions, Balance, Command, Control, DesyncReason, DurationNs, ExecKind, ExecReport, ExecSource, Input,
-    Instrument, InstrumentId, OrderKind, SessionId, TimestampNs, VenueOrderId,
+    Action, Actions, Command, Control, DesyncReason, DurationNs, Input, Instrument, InstrumentId, SessionId,
+    TimestampNs,
 };
 use crate::venue::binance::rest;
-use crate::wire::gateway::{GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome};
+use crate::wire::gateway::{GatewayEvent, GatewaySent};
 use crate::wire::quote::{InputEvent, encode_action};
 use crate::wire::{DepthBuf, DepthHead, DepthKind, FeedEvent, FeedNotice, FeedOwned, Flags, Kind, RecordBuf, Stream};
 use tape::{Tape, TapeEvents};
@@ -96,9 +93,9 @@ enum Event {
     /// A request reaches the venue.
     Request { request: u64, command: Command },
     /// Something about our orders or balances reaches us.
-    Tell(Input),
+    Tell(Box<Input>),
     /// A gateway's answer reaches us: first to the gateway's stream, then to the decision.
-    Answer(GatewayAnswer, Vec<ExecReport>),
+    Answer(Answered),
     /// We notice that the market-data connection is lost, or that a message of one symbol cannot be read.
     Notice(Option<InstrumentId>, DesyncReason),
     /// The user-data connection is open again.
@@ -109,46 +106,6 @@ enum Event {
     Reconciled(u32),
     /// The session is over: cancel everything.
     Stop,
-}
-
-/// An event with its time; ties go by the order in which they were put in.
-#[derive(Debug)]
-struct Due {
-    at: TimestampNs,
-    order: u64,
-    event: Event,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-impl Eq for Due {}
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}
-
-/// What the venue did for a request.
-#[derive(Debug)]
-enum Served {
-    /// Something about an order: what, its number, the venue's time.
-    Order(ExecKind, VenueOrderId, TimestampNs),
-    /// Trades of an order.
-    Trades(Vec<rest::TradeRow>),
-}
-
-impl Default for Served {
-    fn default() -> Served {
-        Served::Trades(Vec::new())
-    }
 }
 
 /// The venue's words for an outcome that it does not know.
@@ -165,15 +122,14 @@ const SNAPSHOT_LEVELS: usize = 1000;
 struct Session<'a> {
     config: &'a VirtualConfig,
     instruments: Vec<Instrument>,
-    venue: Venue,
+    exchange: Exchange,
     /// Where market data comes from when the venue has none of its own.
     tape: Option<Tape>,
     market: MarketStage,
     pipeline: Pipeline,
     journal: LocalJournal,
     travel: Travel,
-    queue: BinaryHeap<Reverse<Due>>,
-    order: u64,
+    queue: InFlight<Event>,
     now: TimestampNs,
     actions: Actions,
     record: RecordBuf,
@@ -267,8 +223,7 @@ fn run_pipeline(
         pipeline,
         journal,
         travel: config.latencies.travel(config.session.0),
-        queue: BinaryHeap::new(),
-        order: 0,
+        queue: InFlight::default(),
         now: start,
         actions: Actions::new(),
         record: RecordBuf::with_capacity(64 << 10),
@@ -278,9 +233,9 @@ fn run_pipeline(
         first_order: None,
         tick_ts: TimestampNs::ZERO,
         wire: Wire::new(Faults::new(&venue.config().faults, instruments, start), start),
-        venue,
+        exchange: Exchange::new(venue, config.account),
     };
-    let balances_before = session.balances();
+    let balances_before = session.exchange.balances();
     session.begin()?;
     session.drive(start.plus(config.length))?;
     session.end(start, &balances_before)
@@ -291,8 +246,7 @@ impl Session<'_> {
         if matches!(event, Event::Tell(_) | Event::Answer(..)) {
             self.tells_in_flight += 1;
         }
-        self.order += 1;
-        self.queue.push(Reverse(Due { at, order: self.order, event }));
+        self.queue.send(at, event);
     }
 
     /// When a message that leaves now arrives.
@@ -301,10 +255,8 @@ impl Session<'_> {
     }
 
     fn begin(&mut self) -> Result<(), Failure> {
-        let balances = self.venue.account(self.config.account).unwrap_or_default();
-        for balance in balances.assets {
-            let (asset, free_e8, locked_e8) = (balance.asset, balance.free_e8, balance.locked_e8);
-            self.decide(&Input::Balance(Balance { asset, free_e8, locked_e8 }), 0)?;
+        for balance in self.exchange.balance_inputs() {
+            self.decide(&Input::Balance(balance), 0)?;
         }
         self.decide(&Input::Control(Control::UserStreamUp), 0)
     }
@@ -317,7 +269,7 @@ impl Session<'_> {
             self.collect();
             self.ask_for_snapshots();
             let is_played = self.tape.as_ref().is_some_and(Tape::is_over);
-            if !stopping && !over && (is_played || self.venue.is_exhausted()) {
+            if !stopping && !over && (is_played || self.exchange.venue().is_exhausted()) {
                 over = true;
                 // The recording is over; what it published is still on its way.
                 let at = self.arrival(Way::Feed);
@@ -336,10 +288,10 @@ impl Session<'_> {
                     "look at the journal with `touchline inspect`, and report it",
                 ));
             }
-            let queued = self.queue.peek().map(|Reverse(due)| due.at);
+            let queued = self.queue.next_at();
             let timer = self.pipeline.next_deadline();
             // The venue first, then what travels, then the timer: one fixed order for events of one time.
-            let venue = self.venue.next_event_at();
+            let venue = self.exchange.venue().next_event_at();
             let tape = self.tape.as_ref().and_then(Tape::next_at);
             let cut = self.wire.faults.next_cut_at();
             let Some(next) = [venue, tape, queued, timer, cut].into_iter().flatten().min() else {
@@ -347,12 +299,12 @@ impl Session<'_> {
             };
             self.now = self.now.max(next);
             if venue.is_some_and(|at| at <= self.now) {
-                self.venue.advance(self.now);
+                self.exchange.venue_mut().advance(self.now);
             } else if tape.is_some_and(|at| at <= self.now) {
                 self.play()?;
             } else if queued.is_some_and(|at| at <= self.now) {
-                if let Some(Reverse(due)) = self.queue.pop() {
-                    stopping |= self.happen(due.event, stopping)?;
+                if let Some((_, event)) = self.queue.arrived(self.now) {
+                    stopping |= self.happen(event, stopping)?;
                 }
             } else if timer.is_some_and(|at| at <= self.now) {
                 self.decide(&Input::Timer, 0)?;
@@ -363,10 +315,7 @@ impl Session<'_> {
     /// Plays the tape's next event: the venue hears it now, we hear it later.
     fn play(&mut self) -> Result<(), Failure> {
         let Some(event) = self.tape.as_mut().map(Tape::take).transpose()?.flatten() else { return Ok(()) };
-        match event.instrument() {
-            Some(instrument) => self.venue.feed(self.now, instrument, &event.as_event()),
-            None => self.instruments.iter().for_each(|one| self.venue.feed(self.now, one.id, &event.as_event())),
-        }
+        self.exchange.feed(self.now, &event.as_event());
         let at = self.arrival(Way::Feed);
         self.put(at, Event::Recorded(event));
         Ok(())
@@ -375,7 +324,7 @@ impl Session<'_> {
     /// Takes what the venue has published and sends it on its way.
     fn collect(&mut self) {
         self.cut_sockets();
-        let market: Vec<VenueMarketEvent> = self.venue.market_events().collect();
+        let market: Vec<VenueMarketEvent> = self.exchange.venue_mut().market_events().collect();
         for event in market {
             let at = self.arrival(Way::Feed);
             let (symbol, is_depth) = (event.symbol(), matches!(event, VenueMarketEvent::DepthDiff { .. }));
@@ -390,7 +339,7 @@ impl Session<'_> {
                 Err(outage) => self.lose_market(outage),
             }
         }
-        let user: Vec<_> = self.venue.user_events().collect();
+        let user: Vec<_> = self.exchange.venue_mut().user_events().collect();
         for (account, event) in user {
             if account != self.config.account {
                 continue;
@@ -403,8 +352,8 @@ impl Session<'_> {
                 Some(EventFate::Lost) | None => continue,
             };
             for _ in 0..copies {
-                for input in wire_up::inputs_of(&event, &self.instruments, at) {
-                    self.put(at, Event::Tell(input));
+                for input in inputs_of(&event, &self.instruments, at) {
+                    self.put(at, Event::Tell(Box::new(input)));
                 }
             }
         }
@@ -416,7 +365,7 @@ impl Session<'_> {
         }
         if let Some(outage) = self.wire.user_cut(self.now) {
             let at = self.arrival(Way::Fill);
-            self.put(at.max(outage.noticed_at), Event::Tell(Input::Control(Control::UserStreamDown)));
+            self.put(at.max(outage.noticed_at), Event::Tell(Box::new(Input::Control(Control::UserStreamDown))));
             self.put(at.max(outage.back_at), Event::Reopened);
         }
     }
@@ -453,9 +402,9 @@ impl Session<'_> {
             }
             Event::SnapshotRequest(instrument) => {
                 let snapshot = match &self.tape {
-                    None => Some(self.venue.depth(instrument, SNAPSHOT_LEVELS)),
+                    None => Some(self.exchange.venue().depth(instrument, SNAPSHOT_LEVELS)),
                     // Asked for again, as over REST, until the tape's book is known.
-                    Some(_) => self.venue.recorded_depth(instrument, SNAPSHOT_LEVELS),
+                    Some(_) => self.exchange.venue().recorded_depth(instrument, SNAPSHOT_LEVELS),
                 };
                 let Some(snapshot) = snapshot else { return Ok(false) };
                 let depth = DepthBuf {
@@ -479,7 +428,7 @@ impl Session<'_> {
                 self.tells_in_flight -= 1;
                 self.decide(&input, 0)?;
             }
-            Event::Answer(answer, reports) => {
+            Event::Answer(Answered { answer, reports }) => {
                 self.tells_in_flight -= 1;
                 self.journal_gateway(&GatewayEvent::Answer(answer))?;
                 for report in reports {
@@ -503,8 +452,8 @@ impl Session<'_> {
             }
             Event::BackFill => {
                 let at = self.arrival(Way::Ack);
-                for input in self.wire.back_fill(&self.venue, self.config.account, &self.instruments, at) {
-                    self.put(at, Event::Tell(input));
+                for input in self.wire.back_fill(self.exchange.venue(), self.config.account, &self.instruments, at) {
+                    self.put(at, Event::Tell(Box::new(input)));
                 }
                 self.put(at, Event::Reconciled(self.wire.life));
             }
@@ -581,7 +530,7 @@ impl Session<'_> {
         };
         self.journal_gateway(&GatewayEvent::Sent(GatewaySent {
             request: self.requests,
-            operation: wire_up::operation_of(&command),
+            operation: operation_of(&command),
             attempt: 0,
             instrument: command.instrument(),
             client_id: command.client_id(),
@@ -594,24 +543,22 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A request reaches the venue, or does not; its answer goes on its way, or does not.
+    /// A request reaches the exchange, or does not; its answer goes on its way, or does not.
     fn serve(&mut self, request: u64, command: Command) {
-        let instrument = self.instruments[command.instrument().index()];
         let fate = self.wire.faults.on_request(self.now, wire_up::request_of(&command));
-        let mut served = Ok(Served::default());
         let times = match fate.runs {
             Runs::Never => 0,
             Runs::Once => 1,
             Runs::Twice => 2,
         };
+        let mut served = Ok(Served::default());
         for _ in 0..times {
-            served = self.carry_out(&command, &instrument);
+            served = self.exchange.carry_out(self.now, &command);
         }
         let mut recv_ts = self.arrival(Way::Ack);
         if let Reply::Late(late) = fate.reply {
             recv_ts = recv_ts.plus(late);
         }
-        let body;
         let reply = match fate.reply {
             Reply::Own | Reply::Late(_) => None,
             Reply::Nothing => Some(rest::Reply::Lost),
@@ -619,105 +566,10 @@ impl Session<'_> {
             Reply::ServerError => Some(rest::Reply::Answer { status: 500, body: SERVER_ERROR }),
             Reply::RateLimit(_) => Some(rest::Reply::Answer { status: 429, body: RATE_LIMIT }),
         };
-        let reply = match (reply, &served) {
-            (None, Err(reject)) => {
-                // The same reading of the venue's words as in a live session.
-                body = serde_json::json!({"code": reject.code, "msg": reject.text}).to_string();
-                Some(rest::Reply::Answer { status: 400, body: body.as_bytes() })
-            }
-            (reply, _) => reply,
-        };
-        let report = |kind, venue_id, event_ts| ExecReport {
-            instrument: instrument.id,
-            client_id: command.client_id(),
-            venue_id,
-            event_ts,
-            recv_ts,
-            source: match command {
-                Command::Query { .. } | Command::Fills { .. } => ExecSource::Query,
-                _ => ExecSource::Response,
-            },
-            kind,
-        };
-        let (reports, http_status, code) = match (reply, served) {
-            (None, Ok(Served::Trades(trades))) if !trades.is_empty() => {
-                (rest::fill_reports(&instrument, command.client_id(), &trades, recv_ts), 200, 0)
-            }
-            (None, Ok(Served::Order(kind, venue_id, event_ts))) => {
-                (vec![report(kind, Some(venue_id), event_ts)], 200, 0)
-            }
-            (reply, _) => {
-                let reply = reply.unwrap_or(rest::Reply::Answer { status: 200, body: b"[]" });
-                let http_status = if let rest::Reply::Answer { status, .. } = reply { status } else { 0 };
-                let read = rest::read_reply(&command, &instrument, reply);
-                (vec![report(read.kind, None, TimestampNs::ZERO)], http_status, read.code)
-            }
-        };
-        let answer = GatewayAnswer {
-            request,
-            operation: wire_up::operation_of(&command),
-            outcome: reports.last().map_or(Outcome::Unknown, |report| wire_up::outcome_of(&report.kind)),
-            instrument: instrument.id,
-            client_id: command.client_id(),
-            http_status,
-            code,
-            recv_ts,
-        };
+        let answered = self.exchange.answer(request, &command, served, reply, recv_ts);
         // What the venue told the user stream in this call left before the answer did.
         self.collect();
-        self.put(recv_ts, Event::Answer(answer, reports));
-    }
-
-    /// The venue does what a request asks for.
-    fn carry_out(&mut self, command: &Command, instrument: &Instrument) -> Result<Served, VenueReject> {
-        let name = command.client_id().to_string();
-        let (id, account, now) = (instrument.id, self.config.account, self.now);
-        let reference = OrderRef::client(&name);
-        let lots = |e8: i64| crate::types::Qty::from_lots(e8 / instrument.spec.lot_e8);
-        let order = |kind, order_id, event_ts| Served::Order(kind, VenueOrderId(order_id), event_ts);
-        match *command {
-            Command::Place(new) => {
-                let kind = match new.kind {
-                    OrderKind::Limit(time_in_force) => VenueOrderKind::Limit(time_in_force),
-                    OrderKind::PostOnly => VenueOrderKind::LimitMaker,
-                    OrderKind::Market => VenueOrderKind::Market,
-                };
-                let (price_e8, qty_e8) = (instrument.price_e8(new.price), instrument.qty_e8(new.qty));
-                let new = VenueOrder::limit(id, new.side, kind, price_e8, qty_e8, Some(name.clone()));
-                let placed = self.venue.place(now, account, &new)?;
-                Ok(order(ExecKind::Accepted, placed.order.order_id, placed.transact_ts))
-            }
-            Command::Cancel { .. } => {
-                let done = self.venue.cancel(now, account, id, reference, None, None)?;
-                let cum_qty = lots(done.order.executed_qty_e8);
-                Ok(order(ExecKind::Canceled { cum_qty }, done.order.order_id, done.transact_ts))
-            }
-            Command::Amend { qty, .. } => {
-                let done = self.venue.amend(now, account, id, reference, instrument.qty_e8(qty), Some(&name))?;
-                Ok(order(ExecKind::Amended { qty }, done.order.order_id, done.transact_ts))
-            }
-            Command::Query { .. } => {
-                let found = self.venue.order(account, id, reference)?;
-                let status = wire_up::status_of(found.status);
-                let (cum_qty, order_qty) = (lots(found.executed_qty_e8), lots(found.orig_qty_e8));
-                Ok(order(ExecKind::Status { status, cum_qty, order_qty }, found.order_id, found.updated_ts))
-            }
-            Command::Fills { venue_id, .. } => {
-                let query = TradesQuery { order_id: Some(venue_id.0), limit: 1000, ..TradesQuery::default() };
-                let rows = self.venue.my_trades(account, id, query);
-                Ok(Served::Trades(rows.iter().map(|row| wire::trade_row(row, instrument)).collect()))
-            }
-        }
-    }
-
-    fn balances(&self) -> Vec<(i64, i64)> {
-        let balances = self.venue.account(self.config.account).unwrap_or_default();
-        self.instruments
-            .iter()
-            .map(|instrument| {
-                (balances.of(instrument.spec.base).total_e8(), balances.of(instrument.spec.quote).total_e8())
-            })
-            .collect()
+        self.put(recv_ts, Event::Answer(answered));
     }
 
     fn end(mut self, start: TimestampNs, before: &[(i64, i64)]) -> Result<VirtualOutcome, Failure> {
@@ -728,11 +580,10 @@ impl Session<'_> {
             self.journal.append(stream, units).map_err(super::output::journal_failure)?;
         }
         let balance_changes =
-            self.balances().iter().zip(before).map(|(now, then)| (now.0 - then.0, now.1 - then.1)).collect();
-        let account = self.config.account;
-        let open_orders = self.venue.open_orders(account, None).len();
-        let trades = account::all_trades(&self.venue, account, &self.instruments);
-        let flow_digests = self.instruments.iter().map(|instrument| self.venue.flow_digest(instrument.id)).collect();
+            self.exchange.balances().iter().zip(before).map(|(now, then)| (now.0 - then.0, now.1 - then.1)).collect();
+        let (open_orders, trades) = (self.exchange.open_orders(), self.exchange.trades());
+        let venue = self.exchange.venue();
+        let flow_digests = self.instruments.iter().map(|instrument| venue.flow_digest(instrument.id)).collect();
         let snapshots =
             self.instruments.iter().map(|instrument| (*instrument, self.pipeline.snapshot(instrument.id))).collect();
         let digests = SessionEnd::new(Some(self.market.digest()), Some(self.pipeline.digest()));

@@ -10,6 +10,7 @@ mod counts;
 mod desk;
 mod entry;
 mod events;
+mod exchange;
 pub mod faults;
 mod fill_model;
 mod filters;
@@ -17,6 +18,7 @@ mod flow;
 mod flow_fed;
 mod flow_recorded;
 mod flow_synthetic;
+mod in_flight;
 pub mod latency;
 mod market;
 mod opening;
@@ -28,6 +30,7 @@ mod reject;
 mod requests;
 mod tape;
 mod venue;
+mod words;
 
 pub use config::{
     AccountConfig, AccountId, CommissionAsset, FeeSchedule, MarketSource, OrderLimit, PercentPriceBySide, StpMode,
@@ -37,12 +40,15 @@ pub use events::{
     AggregateTrade, AssetBalance, Balances, BookTicker, DepthSnapshot, Execution, ExecutionType, FillCause, LastFill,
     OrderView, Prevention, PublicTrade, TradeRow, UserEvent, VenueMarketEvent, VenueOrderKind, VenueOrderStatus,
 };
+pub use exchange::{Answered, Exchange, Served, all_trades};
 pub use fill_model::{FillModel, UnknownFillModel};
 pub use flow_recorded::{RecordedEvent, RecordedMarket};
 pub use flow_synthetic::SyntheticConfig;
+pub use in_flight::InFlight;
 pub use reject::VenueReject;
 pub use requests::{
     Amended, CancelReplaceMode, CancelReplaced, CancelRestriction, Cancelled, OrderCount, OrderRef, Placed,
     RestingView, TradesQuery, VenueOrder,
 };
 pub use venue::Venue;
+pub use words::{inputs_of, operation_of, status_of, trade_row};

@@ -42,6 +42,8 @@ pub struct RecordOutlet {
     book: UnitSender,
     /// A second reader, for `record --print`.
     tap: Option<UnitSender>,
+    /// The simulated exchange of paper mode: it sees what the book sees.
+    paper: Option<UnitSender>,
     buf: RecordBuf,
     board: Arc<Board>,
     fate: Arc<Fate>,
@@ -58,6 +60,7 @@ impl RecordOutlet {
         journal: JournalWriter,
         book: UnitSender,
         tap: Option<UnitSender>,
+        paper: Option<UnitSender>,
         instruments: usize,
         board: Arc<Board>,
         fate: Arc<Fate>,
@@ -69,6 +72,7 @@ impl RecordOutlet {
             journal,
             book,
             tap,
+            paper,
             buf,
             board,
             fate,
@@ -97,7 +101,9 @@ impl RecordOutlet {
     fn tell_overruns(&mut self, now: TimestampNs) {
         for index in 0..self.overrun.len() {
             // A notice has one unit. Without room it stays due, and is not journaled in vain.
-            if !self.overrun[index] || !self.book.has_room(1) {
+            let has_room = self.book.has_room(1)
+                && self.paper.as_ref().is_none_or(|paper| paper.has_room(1) || paper.is_abandoned());
+            if !self.overrun[index] || !has_room {
                 continue;
             }
             let instrument = Some(InstrumentId(index as u16));
@@ -113,7 +119,9 @@ impl RecordOutlet {
             return false;
         }
         let (kind, _) = event.encode(&mut self.buf);
-        let fits = self.book.has_room(self.buf.units_len());
+        let count = self.buf.units_len();
+        let fits = self.book.has_room(count)
+            && self.paper.as_ref().is_none_or(|paper| paper.has_room(count) || paper.is_abandoned());
         // While an overrun is not told, nothing else may reach the book; a replay skips what the book never saw.
         let flags = if fits && (!self.any_overrun || matches!(event, FeedEvent::Notice(_))) {
             Flags::NONE
@@ -135,6 +143,9 @@ impl RecordOutlet {
             self.board.bump(Count::FeedDropped, 1);
             self.board.links()[self.link].note_refused();
             return false;
+        }
+        if let Some(paper) = &mut self.paper {
+            let _ = paper.send(units);
         }
         // Room was there, and only the receiver changes it, to the better.
         self.book.send_stamped(units, stamp).is_ok()
@@ -567,7 +578,7 @@ mod tests {
         let board = Arc::new(Board::new(&[], &[(link::FEED_BOOK, 4)]));
         let (book, mut receiver) = unit_link(4);
         let fate = Arc::new(Fate::default());
-        let mut outlet = RecordOutlet::new(journal, book, None, 1, Arc::clone(&board), fate);
+        let mut outlet = RecordOutlet::new(journal, book, None, None, 1, Arc::clone(&board), fate);
         let now = TimestampNs::from_nanos(5);
         // Each touch has two units: two fit, the third and fourth do not.
         for id in 1..=4 {

@@ -16,6 +16,7 @@ pub mod feed;
 pub mod gateway;
 pub mod keeper;
 pub mod message;
+pub mod paper;
 pub mod print;
 pub mod quote;
 pub mod redis_sink;

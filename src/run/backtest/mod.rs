@@ -14,19 +14,13 @@ use super::finish::{self, Caption, Ended, VenueWord};
 use super::flow::FeeRate;
 use super::orders_csv;
 use super::virtual_session::{self, VirtualConfig};
-use super::{Failure, exit, latency, output};
+use super::{Failure, exchange, exit, latency, output};
 use crate::config::{Config, ConfigArgs};
 use crate::kpi::KpiRules;
 use crate::metrics::LatencySummary;
-use crate::pipeline::sync::SyncRule;
 use crate::report::{ExchangeText, Summary};
-use crate::sim::{
-    AccountConfig, AccountId, CommissionAsset, FeeSchedule, FillModel, MarketSource, SymbolConfig, Venue, VenueConfig,
-};
 use crate::types::{DurationNs, Instrument, SessionId};
 
-/// The account that the backtest trades on.
-const ACCOUNT: AccountId = AccountId(1);
 /// Longer than any tape.
 const FOR_EVER: DurationNs = DurationNs::from_secs(100 * 365 * 86_400);
 
@@ -80,14 +74,14 @@ pub fn run(args: BacktestArgs) -> Result<(), Failure> {
     let out = args.out.clone().unwrap_or_else(|| output::new_folder("backtest"));
     output::writable_folder(&out)?;
     let source = Source::open(&args.data, &args.symbols)?;
-    let venue = venue_of(&config, &source, fill.clone())?;
-    let exchange = ExchangeText {
+    let venue = exchange::venue_of(&config, &source.instruments, source.commissions(), source.start)?;
+    let told = ExchangeText {
         fill: fill.name().to_owned(),
         latency: latencies.to_string(),
         config_digest: digest_of(&config, &source.instruments, args.seed),
         events: 0,
     };
-    let ExchangeText { fill, latency, config_digest, .. } = &exchange;
+    let ExchangeText { fill, latency, config_digest, .. } = &told;
     eprintln!("seed {}, configuration {config_digest}, fill {fill}, latency {latency}", args.seed);
     let (rule, start, instruments) = (source.rule, source.start, source.instruments.clone());
     let (events, meter) = source.play()?;
@@ -102,7 +96,7 @@ pub fn run(args: BacktestArgs) -> Result<(), Failure> {
             length: FOR_EVER,
             latencies,
             journal_dir: out.join("journal"),
-            account: ACCOUNT,
+            account: exchange::ACCOUNT,
         },
         venue,
         rule,
@@ -136,7 +130,7 @@ pub fn run(args: BacktestArgs) -> Result<(), Failure> {
         seed: args.seed,
         source: args.data.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" "),
         fee_bps: config.quoter.maker_fee_bps,
-        exchange: Some(ExchangeText { events: meter.events(), ..exchange }),
+        exchange: Some(ExchangeText { events: meter.events(), ..told }),
         out: out.clone(),
     };
     let summary = finish::write_out(&caption, &ended)?;
@@ -170,32 +164,6 @@ fn configure(args: &BacktestArgs) -> Result<Config, Failure> {
         ));
     }
     Ok(config)
-}
-
-/// An exchange with one account and the tape's markets.
-fn venue_of(config: &Config, source: &Source, fill: FillModel) -> Result<Venue, Failure> {
-    let mut venue = VenueConfig::new(source.start);
-    // Basis points with four places are whole units of 1e-8.
-    let rate = |bps: f64| (bps * 1e4).round() as i64;
-    venue.fees = FeeSchedule {
-        maker_e8: rate(config.quoter.maker_fee_bps),
-        taker_e8: rate(config.report.taker_fee_bps),
-        // Futures take commissions in quote, spot in what the trade brings.
-        asset: if source.rule == SyncRule::UsdM { CommissionAsset::Quote } else { CommissionAsset::Received },
-    };
-    venue.symbols = source.instruments.iter().copied().map(SymbolConfig::new).collect();
-    venue.accounts = vec![AccountConfig { id: ACCOUNT, balances: config.exchange.balances_of(&source.instruments)? }];
-    venue.fill = fill;
-    let markets = source.instruments.iter().map(|_| MarketSource::Fed).collect();
-    Venue::new(venue, markets).map_err(|error| {
-        Failure::new(
-            "E_BACK_001",
-            exit::INPUT,
-            "the data cannot be traded",
-            error.to_string(),
-            "choose other symbols with --symbol",
-        )
-    })
 }
 
 /// Digest of everything that the result depends on but the data.

@@ -14,6 +14,7 @@ use crate::pipeline::sync::SyncRule;
 use crate::run::inspect::{journal_failure, recording_failure};
 use crate::run::virtual_session::tape::TapeEvents;
 use crate::run::{Failure, exit};
+use crate::sim::CommissionAsset;
 use crate::types::{Instrument, InstrumentId, TimestampNs};
 use crate::wire::{FeedEvent, FeedOwned, Flags, Kind, Stream};
 
@@ -101,6 +102,14 @@ impl Source {
         };
         source.start = first.recv_ts();
         Ok(source)
+    }
+
+    /// What commissions are taken in: futures take quote, spot takes what the trade brings.
+    pub fn commissions(&self) -> CommissionAsset {
+        match self.rule {
+            SyncRule::UsdM => CommissionAsset::Quote,
+            SyncRule::Spot => CommissionAsset::Received,
+        }
     }
 
     /// The events from the first on, and the meter that counts them.

@@ -13,12 +13,12 @@ use crate::run::engine::{self, EngineMode, EngineSummary};
 use crate::run::finish::{Caption, Ended, VenueWord};
 use crate::run::flow::{CLIENT, FlowArgs};
 use crate::run::live::Signals;
-use crate::run::virtual_session::{self, VirtualConfig, account};
+use crate::run::virtual_session::{self, VirtualConfig};
 use crate::run::{Failure, exit, venue};
 use crate::server::dashboard::Dashboard;
 use crate::server::venue::{FrontConfig, VenueHandle, spawn, wall_now};
 use crate::sim::latency::LatencyModel;
-use crate::sim::{Balances, Venue};
+use crate::sim::{Balances, Venue, all_trades};
 use crate::types::{DurationNs, Instrument, SessionId, TimestampNs};
 
 /// What a demo is about to do.
@@ -101,7 +101,7 @@ fn ask(venue: &Venue, instruments: &[Instrument], before: &[(i64, i64)]) -> Venu
     let now = balances(venue, instruments);
     VenueWord {
         balance_changes: now.iter().zip(before).map(|(now, then)| (now.0 - then.0, now.1 - then.1)).collect(),
-        trades: account::all_trades(venue, CLIENT, instruments),
+        trades: all_trades(venue, CLIENT, instruments),
         open_orders: venue.open_orders(CLIENT, None).len(),
         flow_digests: instruments.iter().map(|one| venue.flow_digest(one.id)).collect(),
     }

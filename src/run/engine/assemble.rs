@@ -32,6 +32,7 @@ use crate::tiles::feed::{FeedParts, FeedTile, Market, RecordOutlet, UserFeed};
 use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover};
 use crate::tiles::keeper::{KeeperSlot, KeeperTile};
 use crate::tiles::message::TelemetrySender;
+use crate::tiles::paper::{PaperParts, PaperSlot, PaperTile};
 use crate::tiles::print::PrintTile;
 use crate::tiles::quote::{Lane, QuoteParts, QuoteTile, WarmSlot, digest_slot, wall_clock};
 use crate::tiles::redis_source::RedisSourceTile;
@@ -78,6 +79,8 @@ pub struct Running {
     pub pipeline_digest: DigestSlot,
     /// What was learnt.
     pub warm: WarmSlot,
+    /// What the simulated exchange of paper mode says at its end.
+    pub paper: PaperSlot,
     /// Whether anything is published on a Redis server.
     pub has_redis_sink: bool,
 }
@@ -236,10 +239,16 @@ pub fn assemble(
     let fate = Arc::new(Fate::default());
     let session = SessionId(wall_now().millis());
     let mut decisions = config.pipeline();
-    decisions.orders.send = mode == EngineMode::Live;
+    decisions.orders.send = mode.trades();
     let fused = plan.kind == PlanKind::Fused;
     // Their lanes of the journal: place, cancel and, where the place gateway may hand over, the overflow worker.
-    let lanes = if gateways.is_some() { 2 + usize::from(fused) } else { 0 };
+    let lanes = match (gateways, mode) {
+        (Some(_), _) => 2 + usize::from(fused),
+        (None, EngineMode::Paper) => 1,
+        (None, _) => 0,
+    };
+    let exchange =
+        (mode == EngineMode::Paper).then(|| super::paper::exchange(config, &venue.instruments)).transpose()?;
     let tls = client_config(venue.ca_file.as_deref()).map_err(|error| {
         Failure::new("E_RUN_014", exit::CONFIG, "TLS cannot be set up", error.to_string(), "check venue.ca_file")
     })?;
@@ -286,6 +295,13 @@ pub fn assemble(
         }
         _ => (None, None),
     };
+    let (feed_paper, paper_feed) = match &exchange {
+        Some(_) => {
+            let (sender, receiver) = unit_link(depths.depth(link::FEED_PAPER));
+            (Some(sender), Some(receiver))
+        }
+        None => (None, None),
+    };
     let (feed_quote, quote_feed) = depths.ring(link::FEED_QUOTE);
     let (feed_account, account_requests) = depths.ring(link::FEED_ACCOUNT);
     let streams: &[&str] = if mode == EngineMode::Record { &RECORDED_STREAMS } else { &STREAMS };
@@ -303,8 +319,15 @@ pub fn assemble(
         }),
         None => None,
     };
-    let outlet =
-        RecordOutlet::new(writers.feed, feed_book, tap, venue.instruments.len(), Arc::clone(&board), Arc::clone(&fate));
+    let outlet = RecordOutlet::new(
+        writers.feed,
+        feed_book,
+        tap,
+        feed_paper,
+        venue.instruments.len(),
+        Arc::clone(&board),
+        Arc::clone(&fate),
+    );
     let (market, redis_feed) = if config.redis.is_source() {
         let (redis_feed, feed_redis) = unit_link(depths.depth(link::REDIS_FEED));
         (Market::Redis(feed_redis), Some(redis_feed))
@@ -376,6 +399,34 @@ pub fn assemble(
     let (control_quote, quote_control) = depths.ring(link::CONTROL_QUOTE);
     let mut answers = Vec::new();
     let (mut place, mut cancel, mut account) = (None, None, None);
+    let mut user = gateways.map(|_| quote_feed);
+    let paper_word = PaperSlot::default();
+    if let (Some(exchange), Some(feed)) = (exchange, paper_feed) {
+        let (place_in, place_out) = depths.ring(link::QUOTE_PAPER);
+        let (cancel_in, cancel_out) = depths.ring(link::QUOTE_PAPER_CANCEL);
+        let (paper_quote, quote_paper) = depths.ring(link::PAPER_QUOTE);
+        let bell = bells.if_parked(tile::PAPER);
+        place = Some(Lane { ring: place_in, bell: bell.clone(), cells: board.link_index(link::QUOTE_PAPER) });
+        cancel = Some(Lane { ring: cancel_in, bell, cells: board.link_index(link::QUOTE_PAPER_CANCEL) });
+        user = Some(quote_paper);
+        tiles.insert(
+            tile::PAPER,
+            Box::new(PaperTile::new(PaperParts {
+                feed,
+                requests: [place_out, cancel_out],
+                quote: paper_quote,
+                quote_bell: bells.if_parked(tile::QUOTE),
+                exchange,
+                latency: crate::run::latency::read(&config.exchange.latency)?,
+                seed: session.0,
+                journal: writers.gateways.remove(0),
+                telemetry: channel(link::PAPER_CONTROL),
+                board: Arc::clone(&board),
+                fate: Arc::clone(&fate),
+                word: Arc::clone(&paper_word),
+            })),
+        );
+    }
     if let Some(gateways) = gateways {
         let mut lane = |request_link, answer_link, tile_name, handover, telemetry, patience| {
             // Only where the thread has its core to itself.
@@ -449,7 +500,7 @@ pub fn assemble(
             tile::QUOTE,
             Box::new(QuoteTile::new(QuoteParts {
                 book: quote_book,
-                feed: gateways.map(|_| quote_feed),
+                feed: user,
                 account,
                 control: quote_control,
                 answers,
@@ -497,7 +548,7 @@ pub fn assemble(
                 lines: lines.map(|lines| lines.out),
                 // Two answers in turn, a query and its answer: four times the patience covers the slowest honest end.
                 patience: venue.patience * 4,
-                sends: mode == EngineMode::Live,
+                sends: mode.trades(),
                 board: Arc::clone(&board),
                 fate: Arc::clone(&fate),
             });
@@ -530,6 +581,7 @@ pub fn assemble(
         books_digest,
         pipeline_digest,
         warm: learnt,
+        paper: paper_word,
         has_redis_sink,
     })
 }

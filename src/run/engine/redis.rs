@@ -49,7 +49,7 @@ pub fn sink(
     fate: &Arc<Fate>,
 ) -> Result<Option<RedisSinkTile>, Failure> {
     let keys = &config.redis;
-    let trades = mode == EngineMode::Live;
+    let trades = mode.trades();
     let publishes = keys.role == RedisRole::Sink;
     if keys.url.is_empty() || !(publishes || trades) {
         return Ok(None);

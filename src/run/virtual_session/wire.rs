@@ -6,12 +6,9 @@
 
 use crate::gateway::missed_reports;
 use crate::sim::faults::{Cut, EventFate, Faults, MarketFate, Road};
-use crate::sim::{AccountId, TradesQuery, Venue};
+use crate::sim::{AccountId, TradesQuery, Venue, status_of, trade_row};
 use crate::types::{Balance, DurationNs, Input, Instrument, InstrumentId, TimestampNs, VenueOrderId};
 use crate::venue::binance::rest::{OrderRow, TradeRow};
-use crate::venue::binance::user::fee_asset;
-
-use super::wire_up::status_of;
 
 /// From a loss to the connection that follows it: the engine's first pause and a handshake.
 const RECONNECT: DurationNs = DurationNs::from_millis(120);
@@ -140,25 +137,6 @@ impl Wire {
             }),
         );
         inputs
-    }
-}
-
-/// A trade of ours as the venue's list states it.
-pub fn trade_row(row: &crate::sim::TradeRow, instrument: &Instrument) -> TradeRow {
-    TradeRow {
-        venue_id: VenueOrderId(row.order_id),
-        event_ts: row.time,
-        fill: crate::types::Fill {
-            trade_id: row.trade_id,
-            side: row.side,
-            price: crate::types::Price::from_ticks(row.price_e8 / instrument.spec.tick_e8),
-            qty: crate::types::Qty::from_lots(row.qty_e8 / instrument.spec.lot_e8),
-            cum_qty: crate::types::Qty::ZERO,
-            order_qty: crate::types::Qty::ZERO,
-            fee_e8: row.commission_e8,
-            fee_asset: fee_asset(row.commission_e8, Some(row.commission_asset.as_str()), instrument),
-            is_maker: row.is_maker,
-        },
     }
 }
 

@@ -1,13 +1,8 @@
 //! The simulated venue's words turned into ours, as the codecs do for a venue behind sockets.
 
-use super::{Command, DepthBuf, DepthHead, DepthKind, FeedEvent, Input, Operation, Outcome, VenueMarketEvent};
+use super::{Command, DepthBuf, DepthHead, DepthKind, FeedEvent, VenueMarketEvent};
 use crate::sim::faults::Request;
-use crate::sim::{Execution, ExecutionType, UserEvent, VenueOrderStatus};
-use crate::types::{
-    Balance, ClientOrderId, ExecKind, ExecReport, ExecSource, Fill, Instrument, OrderStatus, Price, Qty, TimestampNs,
-    Touch, Trade, TradeId, VenueOrderId,
-};
-use crate::venue::binance::user::fee_asset;
+use crate::types::{TimestampNs, Touch, Trade, TradeId};
 
 /// A public message as a feed event; `None` for what the feed does not carry.
 pub fn feed_event(event: VenueMarketEvent, recv_ts: TimestampNs, depth: &mut DepthBuf) -> Option<FeedEvent<'_>> {
@@ -56,73 +51,6 @@ pub fn feed_event(event: VenueMarketEvent, recv_ts: TimestampNs, depth: &mut Dep
     })
 }
 
-/// A user-data message as inputs. Orders of other clients of the account are not ours to know.
-pub fn inputs_of(event: &UserEvent, instruments: &[Instrument], recv_ts: TimestampNs) -> Vec<Input> {
-    match event {
-        UserEvent::Execution(execution) => {
-            report_of(execution, instruments, recv_ts).map(Input::Exec).into_iter().collect()
-        }
-        UserEvent::AccountPosition { balances, .. } => balances
-            .iter()
-            .map(|balance| {
-                Input::Balance(Balance { asset: balance.asset, free_e8: balance.free_e8, locked_e8: balance.locked_e8 })
-            })
-            .collect(),
-    }
-}
-
-fn report_of(execution: &Execution, instruments: &[Instrument], recv_ts: TimestampNs) -> Option<ExecReport> {
-    let order = &execution.order;
-    let instrument = instruments.get(order.symbol.index())?;
-    let name = if execution.orig_client_id.is_empty() { &execution.client_id } else { &execution.orig_client_id };
-    let client_id = ClientOrderId::parse(name)?;
-    let lots = |e8: i64| Qty::from_lots(e8 / instrument.spec.lot_e8);
-    let cum_qty = lots(order.executed_qty_e8);
-    let kind = match execution.kind {
-        ExecutionType::New => ExecKind::Accepted,
-        ExecutionType::Canceled => ExecKind::Canceled { cum_qty },
-        ExecutionType::Expired => ExecKind::Expired { cum_qty },
-        ExecutionType::Replaced => ExecKind::Amended { qty: lots(order.orig_qty_e8) },
-        // Quantity taken off by self-trade prevention; the order's end comes as a message of its own.
-        ExecutionType::TradePrevention if order.status.is_open() => return None,
-        ExecutionType::TradePrevention => ExecKind::Expired { cum_qty },
-        ExecutionType::Trade => {
-            let fill = execution.fill.as_ref()?;
-            ExecKind::Fill(Fill {
-                trade_id: fill.trade_id,
-                side: order.side,
-                price: Price::from_ticks(fill.price_e8 / instrument.spec.tick_e8),
-                qty: lots(fill.qty_e8),
-                cum_qty,
-                order_qty: lots(order.orig_qty_e8),
-                fee_e8: fill.commission_e8,
-                fee_asset: fee_asset(fill.commission_e8, Some(fill.commission_asset.as_str()), instrument),
-                is_maker: fill.is_maker,
-            })
-        }
-    };
-    Some(ExecReport {
-        instrument: instrument.id,
-        client_id,
-        venue_id: Some(VenueOrderId(order.order_id)),
-        event_ts: execution.event_ts,
-        recv_ts,
-        source: ExecSource::UserStream,
-        kind,
-    })
-}
-
-/// What a command asks, for the gateway's stream.
-pub fn operation_of(command: &Command) -> Operation {
-    match command {
-        Command::Place(_) => Operation::Place,
-        Command::Cancel { .. } => Operation::Cancel,
-        Command::Amend { .. } => Operation::Amend,
-        Command::Query { .. } => Operation::Query,
-        Command::Fills { .. } => Operation::Fills,
-    }
-}
-
 /// What a command is for the venue's faults.
 pub fn request_of(command: &Command) -> Request {
     match command {
@@ -130,27 +58,5 @@ pub fn request_of(command: &Command) -> Request {
         Command::Cancel { .. } => Request::Cancel,
         Command::Amend { .. } => Request::Amend,
         Command::Query { .. } | Command::Fills { .. } => Request::Query,
-    }
-}
-
-/// How a request ended, for the gateway's stream.
-pub fn outcome_of(kind: &ExecKind) -> Outcome {
-    match kind {
-        ExecKind::PlaceUnknown | ExecKind::CancelUnknown | ExecKind::QueryFailed => Outcome::Unknown,
-        ExecKind::Rejected(_) | ExecKind::CancelRejected(_) | ExecKind::AmendRejected(_) | ExecKind::NotFound => {
-            Outcome::Refused
-        }
-        _ => Outcome::Done,
-    }
-}
-
-/// The venue's status in our words.
-pub fn status_of(status: VenueOrderStatus) -> OrderStatus {
-    match status {
-        VenueOrderStatus::New => OrderStatus::New,
-        VenueOrderStatus::PartiallyFilled => OrderStatus::PartiallyFilled,
-        VenueOrderStatus::Filled => OrderStatus::Filled,
-        VenueOrderStatus::Canceled => OrderStatus::Canceled,
-        VenueOrderStatus::Expired | VenueOrderStatus::ExpiredInMatch => OrderStatus::Expired,
     }
 }
