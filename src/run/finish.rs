@@ -9,7 +9,7 @@ use super::{Failure, exit, output, report};
 use crate::archive::{ConvertOptions, convert};
 use crate::kpi::KpiRules;
 use crate::kpi::markout::{MARKOUT_HORIZONS, horizon_name};
-use crate::metrics::LatencySummary;
+use crate::metrics::{Hop, LatencySummary};
 use crate::pipeline::PipelineSnapshot;
 use crate::report::{
     Decimal, ExchangeText, Latency, MarkoutText, PageHead, PnlText, RedisCounts, Summary, write_fills, write_page,
@@ -49,6 +49,8 @@ pub struct Ended {
     pub venue: VenueWord,
     /// Tick to order.
     pub latency: LatencySummary,
+    /// Its hops.
+    pub hops: Vec<(Hop, LatencySummary)>,
     /// From the program's start to the first order.
     pub first_quote_ms: Option<f64>,
     /// Books that lost sync and found it again.

@@ -4,8 +4,8 @@
 //! thread. Output for machines goes to stdout, everything else to stderr.
 
 pub mod archiving;
-pub mod bench;
 pub mod backtest;
+pub mod bench;
 pub mod convert;
 pub mod demo;
 pub mod doctor;

@@ -19,7 +19,7 @@ use super::fate::{Fate, Fault};
 use super::message::{OrderRequest, Telemetry, TelemetrySender, UserInput};
 use crate::gateway::wall_now;
 use crate::journal::JournalWriter;
-use crate::metrics::{Board, Count, Hop};
+use crate::metrics::{Board, Count, Stage};
 use crate::sim::latency::{LatencyModel, Travel, Way};
 use crate::sim::{Answered, Exchange, InFlight, TradeRow};
 use crate::topology::tile;
@@ -139,9 +139,12 @@ impl PaperTile {
                     tick_ts: request.tick_ts,
                     sent_ts: now,
                 }));
-                if request.read_tsc != 0 && matches!(command, Command::Place(_)) {
-                    let ns = self.clock.delta_as_nanos(request.read_tsc, self.clock.raw());
-                    self.parts.telemetry.send(&self.parts.board, Telemetry::Sample(Hop::TickToOrder, ns));
+                if request.stamps.is_some() {
+                    // On paper a request is ready and on its way as soon as it is taken.
+                    let (mut stamps, taken) = (request.stamps, self.clock.raw());
+                    stamps.set(Stage::Ready, taken);
+                    stamps.set(Stage::Written, taken);
+                    self.parts.telemetry.send(&self.parts.board, Telemetry::Way(stamps));
                 }
                 self.parts.board.add(Count::Requests, 1);
                 let arrives = self.travel.arrival(way, now);

@@ -105,6 +105,7 @@ pub fn run(args: BacktestArgs) -> Result<(), Failure> {
     let took = began.elapsed();
     meter.finish();
     let ended = Ended {
+        hops: Vec::new(),
         session,
         journal: outcome.journal,
         clock: "virtual",
