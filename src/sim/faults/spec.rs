@@ -111,7 +111,10 @@ impl FromStr for FaultSpec {
                 "at" => set(&mut trigger, Trigger::At(span(value).ok_or_else(|| wrong(SPAN))?))?,
                 "for" => spec.span = span(value).ok_or_else(|| wrong(SPAN))?,
                 "done" => spec.share = part(value).ok_or_else(|| wrong("a share from 0 to 1"))?,
-                "symbol" => spec.symbol = Some(Symbol::new(value).map_err(|_| wrong("a symbol such as BTCUSDT"))?),
+                "symbol" => {
+                    let symbol = Symbol::new(value).ok().filter(|_| !value.is_empty());
+                    spec.symbol = Some(symbol.ok_or_else(|| wrong("a symbol such as BTCUSDT"))?);
+                }
                 _ => {
                     let names = Request::ALL.map(Request::name);
                     let unknown = || format!("on={value}: the nearest request is `{}`", nearest(value, &names));
