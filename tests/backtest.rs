@@ -70,8 +70,10 @@ fn touchline(words: &[&str]) -> Output {
 
 fn backtest(data: &Path, out: &Path, flags: &[&str]) -> Value {
     let (data, out) = (data.display().to_string(), out.display().to_string());
-    let fixed = ["backtest", "--data", &data, "--out", &out, "--json", "--quoter", "naive", "--fee-bps", "0"];
-    let done = touchline(&[&fixed, flags].concat());
+    // At the touch, where the recording's prints are.
+    let model = ["--quoter", "naive", "--set", "quoter.half_spread_ticks=1", "--fee-bps", "0"];
+    let fixed = ["backtest", "--data", &data, "--out", &out, "--json"];
+    let done = touchline(&[&fixed, &model[..], flags].concat());
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     serde_json::from_slice(&done.stdout).unwrap()
 }
