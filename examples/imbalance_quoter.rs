@@ -2,8 +2,7 @@
 use touchline::pipeline::{Digester, PipelineConfig, quoter};
 use touchline::run::flow::{CLIENT, FeeRate, FlowArgs};
 use touchline::run::virtual_session::{VirtualConfig, VirtualOutcome, run_with_quoters};
-use touchline::sim::Venue;
-use touchline::sim::latency::LatencyModel;
+use touchline::sim::{Venue, latency::LatencyModel};
 use touchline::types::{DurationNs, SessionId, TimestampNs};
 
 struct ImbalanceQuoter {
