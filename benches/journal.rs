@@ -8,8 +8,8 @@
 //! measurement takes, page faults of the hot thread after the warm-up; `p99.9 net` leaves out as many slow ones as the
 //! empty measurement has. A block in which the system took the core away is a hiccup of the machine: it is counted, and
 //! the figures are told with it and without it. Runs: syncs as configured, seldom, and never; segments so small that they
-//! are changed a hundred times; a keeper that hangs for a second, again and again. `--json` prints one line a run and
-//! nothing else. Second part: criterion, record sizes.
+//! are changed some fifty times, at a pace that the disk's syncs can follow; a keeper that hangs for a second, again and
+//! again. `--json` prints one line a run and nothing else. Second part: criterion, record sizes.
 //!
 //! `TOUCHLINE_BENCH_DIR` names the disk, `TOUCHLINE_BENCH_SECONDS` the length of a run.
 
@@ -103,8 +103,10 @@ fn quantile(sorted: &[u64], share: f64, empty_ns: u64) -> u64 {
 /// processor stops both.
 fn net_of_hiccups(sorted: &[u64], nothing: &[u64], empty_ns: u64) -> u64 {
     let longer = |all: &[u64], ns: u64| all.iter().rev().take_while(|&&one| one > ns).count() as f64 / all.len() as f64;
-    let found = (0..100_000).step_by(10).find(|&ns| longer(sorted, ns) - longer(nothing, ns) <= 0.001);
-    found.unwrap_or(100_000_u64).saturating_sub(empty_ns)
+    // From above: what is shorter than an empty measurement is longer than nothing for both.
+    let found =
+        (0..10_000_u64).rev().map(|step| step * 10).find(|&ns| longer(sorted, ns) - longer(nothing, ns) > 0.001);
+    found.map_or(0, |ns| (ns + 10).saturating_sub(empty_ns))
 }
 
 /// How a run differs from the usual one.
@@ -389,7 +391,7 @@ fn main() {
         usual,
         Plan { name: "synced each second", sync_ms: Some(1_000), ..usual },
         Plan { name: "synced at the seal only", sync_ms: None, ..usual },
-        Plan { name: "segments of 256 KiB", segment_bytes: 256 << 10, ..usual },
+        Plan { name: "segments of 1 MiB", segment_bytes: 1 << 20, ..usual },
         Plan { name: "a keeper that hangs for 1 s in 2", hang: Some(Duration::from_secs(1)), ..usual },
     ] {
         live_append(seconds, &plan).print(&plan, json);

@@ -192,7 +192,7 @@ fn whatever_goes_wrong_the_position_is_the_venues_and_the_journal_repeats_the_se
         Some(seed) => seed..seed + 1,
         None => 0..number("TOUCHLINE_SEEDS").unwrap_or(SEEDS),
     };
-    let (mut happened, mut fills, mut sessions) = (BTreeMap::new(), 0, 0_u64);
+    let (mut happened, mut fills, mut desyncs, mut sessions) = (BTreeMap::new(), 0, 0_u64, 0_u64);
     for seed in seeds {
         let scene = scene(seed);
         let shown: Vec<String> = scene.faults.iter().map(ToString::to_string).collect();
@@ -217,14 +217,16 @@ fn whatever_goes_wrong_the_position_is_the_venues_and_the_journal_repeats_the_se
             *happened.entry(count.spec.kind.name()).or_insert(0) += count.happened;
         }
         fills += outcome.trades.len();
+        desyncs += outcome.desyncs;
         sessions += 1;
     }
-    println!("{sessions} sessions, {fills} fills; faults {happened:?}");
+    println!("{sessions} sessions, {fills} fills, {desyncs} desyncs; faults {happened:?}");
     if sessions >= SEEDS {
         // A fault that never happens tests nothing.
         for (kind, count) in &happened {
             assert!(*count > 20, "{kind} happened {count} times");
         }
+        assert!(desyncs > SEEDS, "{desyncs} live books lost sync");
         assert!(happened.len() >= 15 && fills as u64 > 10 * SEEDS, "{happened:?}, {fills} fills");
     }
 }

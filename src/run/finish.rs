@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::report::Causes;
+use super::virtual_session::VirtualOutcome;
 use super::{Failure, exit, output, report};
 use crate::archive::{ConvertOptions, convert};
 use crate::kpi::KpiRules;
@@ -66,6 +67,32 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// A session in virtual time, with no threads, no outages of other servers and no failure of its own.
+    pub fn in_virtual_time(session: SessionId, outcome: VirtualOutcome, rules: KpiRules) -> Ended {
+        Ended {
+            session,
+            journal: outcome.journal,
+            clock: "virtual",
+            lasted: outcome.lasted,
+            instruments: outcome.snapshots,
+            venue: VenueWord {
+                balance_changes: outcome.balance_changes,
+                trades: outcome.trades,
+                open_orders: outcome.open_orders,
+                flow_digests: outcome.flow_digests,
+            },
+            // Decisions take no virtual time: there are samples, and all of them are zero.
+            latency: LatencySummary { count: outcome.orders_sent, ..LatencySummary::default() },
+            hops: Vec::new(),
+            first_quote_ms: outcome.first_quote_after.map(|after| after.nanos() as f64 / 1e6),
+            desyncs: outcome.desyncs,
+            redis: None,
+            plan: None,
+            rules,
+            failure: None,
+        }
+    }
+
     /// Why the exchange says that each trade of ours happened.
     pub fn causes(&self) -> Causes {
         let rows = self.venue.trades.iter();

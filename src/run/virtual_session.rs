@@ -23,7 +23,7 @@ use crate::sim::{
     AccountId, Answered, Exchange, InFlight, Served, TradeRow, Venue, VenueMarketEvent, inputs_of, operation_of,
 };
 use crate::types::{
-    Action, Actions, Command, Control, DesyncReason, DurationNs, Input, Instrument, InstrumentId, SessionId,
+    Action, Actions, BookState, Command, Control, DesyncReason, DurationNs, Input, Instrument, InstrumentId, SessionId,
     TimestampNs,
 };
 use crate::venue::binance::rest;
@@ -75,6 +75,8 @@ pub struct VirtualOutcome {
     pub lasted: DurationNs,
     /// Placements: each took no virtual time from tick to order.
     pub orders_sent: u64,
+    /// Live books that lost sync.
+    pub desyncs: u64,
     /// How often each fault of the venue's plan happened.
     pub faults: Vec<FaultCount>,
 }
@@ -136,6 +138,7 @@ struct Session<'a> {
     requests: u64,
     tells_in_flight: usize,
     orders_sent: u64,
+    desyncs: u64,
     first_order: Option<TimestampNs>,
     tick_ts: TimestampNs,
     wire: Wire,
@@ -230,6 +233,7 @@ fn run_pipeline(
         requests: 0,
         tells_in_flight: 0,
         orders_sent: 0,
+        desyncs: 0,
         first_order: None,
         tick_ts: TimestampNs::ZERO,
         wire: Wire::new(Faults::new(&venue.config().faults, instruments, start), start),
@@ -476,12 +480,19 @@ impl Session<'_> {
         let (kind, ts) = event.encode(&mut self.record);
         let units = self.record.finish(Stream::Feed, kind, Flags::NONE, feed_seq, ts);
         self.journal.append(Stream::Feed, units).map_err(super::output::journal_failure)?;
-        if let Some(update) = self.market.on_event(event) {
+        let before = self.live_books();
+        let update = self.market.on_event(event);
+        self.desyncs += before.saturating_sub(self.live_books()) as u64;
+        if let Some(update) = update {
             self.tick_ts = self.now;
             self.decide(&Input::Market(update), feed_seq)?;
             self.tick_ts = TimestampNs::ZERO;
         }
         Ok(())
+    }
+
+    fn live_books(&self) -> usize {
+        self.instruments.iter().filter(|instrument| self.market.state(instrument.id) == BookState::Live).count()
     }
 
     /// Journals an input, decides, journals the answer, and only then acts on it.
@@ -600,6 +611,7 @@ impl Session<'_> {
             first_quote_after: self.first_order.map(|at| at.since(start)),
             lasted: self.now.since(start),
             orders_sent: self.orders_sent,
+            desyncs: self.desyncs,
             faults: self.wire.faults.counts().collect(),
         })
     }

@@ -10,14 +10,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use self::source::Source;
-use super::finish::{self, Caption, Ended, VenueWord};
+use super::finish::{self, Caption, Ended};
 use super::flow::FeeRate;
 use super::orders_csv;
 use super::virtual_session::{self, VirtualConfig};
 use super::{Failure, exchange, exit, latency, output};
 use crate::config::{Config, ConfigArgs};
 use crate::kpi::KpiRules;
-use crate::metrics::LatencySummary;
 use crate::report::{ExchangeText, Summary};
 use crate::types::{DurationNs, Instrument, SessionId};
 
@@ -104,28 +103,7 @@ pub fn run(args: BacktestArgs) -> Result<(), Failure> {
     )?;
     let took = began.elapsed();
     meter.finish();
-    let ended = Ended {
-        hops: Vec::new(),
-        session,
-        journal: outcome.journal,
-        clock: "virtual",
-        lasted: outcome.lasted,
-        instruments: outcome.snapshots,
-        venue: VenueWord {
-            balance_changes: outcome.balance_changes,
-            trades: outcome.trades,
-            open_orders: outcome.open_orders,
-            flow_digests: outcome.flow_digests,
-        },
-        // Decisions take no virtual time: there are samples, and all of them are zero.
-        latency: LatencySummary { count: outcome.orders_sent, ..LatencySummary::default() },
-        first_quote_ms: outcome.first_quote_after.map(|after| after.nanos() as f64 / 1e6),
-        desyncs: 0,
-        redis: None,
-        plan: None,
-        rules: KpiRules::clone(&config.report),
-        failure: None,
-    };
+    let ended = Ended::in_virtual_time(session, outcome, KpiRules::clone(&config.report));
     let caption = Caption {
         mode: "backtest",
         seed: args.seed,

@@ -8,7 +8,7 @@ use super::DemoArgs;
 use super::screen::Screen;
 use crate::config::{ApiKeys, Config};
 use crate::kpi::KpiRules;
-use crate::metrics::{Count, LatencySummary};
+use crate::metrics::Count;
 use crate::run::engine::{self, EngineMode, EngineSummary};
 use crate::run::finish::{Caption, Ended, VenueWord};
 use crate::run::flow::{CLIENT, FlowArgs};
@@ -130,28 +130,7 @@ pub fn run_virtual(plan: &Plan) -> Result<Ended, Failure> {
         },
         venue,
     )?;
-    Ok(Ended {
-        session,
-        journal: outcome.journal,
-        clock: "virtual",
-        lasted: outcome.lasted,
-        instruments: outcome.snapshots,
-        venue: VenueWord {
-            balance_changes: outcome.balance_changes,
-            trades: outcome.trades,
-            open_orders: outcome.open_orders,
-            flow_digests: outcome.flow_digests,
-        },
-        // Decisions take no virtual time: there are samples, and all of them are zero.
-        latency: LatencySummary { count: outcome.orders_sent, ..LatencySummary::default() },
-        hops: Vec::new(),
-        first_quote_ms: outcome.first_quote_after.map(|after| after.nanos() as f64 / 1e6),
-        desyncs: 0,
-        redis: None,
-        plan: None,
-        rules: plan.rules(&config),
-        failure: None,
-    })
+    Ok(Ended::in_virtual_time(session, outcome, plan.rules(&config)))
 }
 
 /// Over loopback sockets, on the wall clock.
