@@ -2,14 +2,20 @@
 //!
 //! First part, as in an engine: a keeper on a thread of its own prepares, touches, writes out and syncs while one thread
 //! appends records of 64 bytes, paced so that the disk can follow. Every eighth millisecond a burst of appends is timed as
-//! a whole, then one of the control; in the others single appends come every ten microseconds, each timed alone, and
-//! between them the control and an empty measurement. The control checksums and copies the same record into anonymous
-//! memory, all of it touched before. Printed: the mean over a burst, quantiles of single appends net of what an empty
-//! measurement takes, page faults of the hot thread after the warm-up; `p99.9 net` leaves out as many slow ones as the
-//! empty measurement has. A block in which the system took the core away is a hiccup of the machine: it is counted, and
-//! the figures are told with it and without it. Runs: syncs as configured, seldom, and never; segments so small that they
-//! are changed some fifty times, at a pace that the disk's syncs can follow; a keeper that hangs for a second, again and
-//! again. `--json` prints one line a run and nothing else. Second part: criterion, record sizes.
+//! a whole, then one of the control; between them single ones come every five microseconds, each timed alone, in turns of
+//! appends, control and empty measurements. The control checksums and copies the same record into anonymous memory, all of
+//! it touched before.
+//!
+//! Hiccups of the machine are told apart by one rule for all three. The thread that waits for the next measurement reads
+//! the clock all the time; where two readings lie 150 ns apart something else had the core, and the measurement after it
+//! is dropped and counted, because it pays for caches that others have filled. A run that drops more than 5 % is void.
+//! What strikes inside of a measurement strikes an empty one as often: `p99.9 net` is the time that one record in a
+//! thousand takes longer than, beyond the empty measurements that do. All quantiles are net of what an empty measurement
+//! takes; `p99.9 with gaps` drops nothing. Page faults are those of the hot thread after the warm-up.
+//!
+//! Runs: syncs as configured, seldom, and never; segments so small that they are changed again and again; a keeper that
+//! hangs for a second, again and again. `--json` prints one line a run and nothing else. Second part: criterion, record
+//! sizes.
 //!
 //! `TOUCHLINE_BENCH_DIR` names the disk, `TOUCHLINE_BENCH_SECONDS` the length of a run.
 
@@ -25,13 +31,19 @@ use touchline::wire::{Flags, Kind, RecordBuf, Stream, Unit};
 
 /// Records of a batch of the second part: they fit into the pages that the keeper has touched.
 const BATCH: u64 = 1_000;
-/// Records of a burst, and single records of a millisecond: 5.6 MB/s together, thirty times what a busy symbol writes.
+/// Records of a burst; one comes every eight milliseconds.
 const BURST: usize = 256;
-const SINGLES: usize = 64;
-/// Between two single measurements.
-const SPACING_NS: u64 = 3_000;
-/// Milliseconds before figures are kept: the first pages and the caches.
-const WARM_UP: usize = 500;
+const BURST_EVERY_NS: u64 = 8_000_000;
+/// Single measurements of one kind in a row, after a first one that warms the code up.
+const TURN: usize = 64;
+/// Between two single measurements: with the bursts some 6 MB/s, thirty times what a busy symbol writes.
+const SPACING_NS: u64 = 5_000;
+/// Two readings of the clock in a row that lie so far apart: something else had the core.
+const GAP_NS: u64 = 150;
+/// A run of which a larger share is dropped says nothing.
+const DROPPED_MAX: f64 = 0.05;
+/// Before figures are kept: the first pages and the caches.
+const WARM_UP_NS: u64 = 500_000_000;
 
 fn record(buf: &mut RecordBuf, seq: u64, payload: &[u8]) -> Vec<Unit> {
     buf.begin();
@@ -39,23 +51,16 @@ fn record(buf: &mut RecordBuf, seq: u64, payload: &[u8]) -> Vec<Unit> {
     buf.finish(Stream::Feed, Kind::RawFrame, Flags::NONE, seq, TimestampNs::ZERO).to_vec()
 }
 
-/// What the kernel has counted for this thread so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counted {
-    minor_faults: i64,
-    major_faults: i64,
-    taken_away: i64,
-}
-
+/// Page faults of this thread so far.
 #[allow(unsafe_code)]
-fn counted() -> Counted {
+fn page_faults() -> i64 {
     // SAFETY: `getrusage` fills the struct that it is given, which is plain integers.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         assert_eq!(libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage), 0);
         usage
     };
-    Counted { minor_faults: usage.ru_minflt, major_faults: usage.ru_majflt, taken_away: usage.ru_nivcsw }
+    usage.ru_minflt + usage.ru_majflt
 }
 
 /// Costs of one kind of work.
@@ -63,28 +68,35 @@ fn counted() -> Counted {
 struct Costs {
     /// Mean of each burst, in nanoseconds a record.
     means: Vec<f64>,
-    /// Single records, in nanoseconds, in blocks that ran undisturbed.
-    quiet: Vec<u64>,
-    /// Single records of all blocks.
+    /// Single records, in nanoseconds, that overlap no gap.
+    net: Vec<u64>,
+    /// All single records.
     all: Vec<u64>,
-    faults: i64,
 }
 
 impl Costs {
     /// Room for all figures: a list that grows would fault between the measurements.
     fn for_run(seconds: u64) -> Costs {
-        let singles = seconds as usize * 1_000 * SINGLES;
-        let mut costs = Costs { means: vec![0.0; seconds as usize * 125], ..Costs::default() };
-        (costs.quiet, costs.all) = (vec![1; singles], vec![1; singles]);
+        let singles = (seconds * 1_000_000_000 / SPACING_NS / 3) as usize + 1;
+        let mut costs = Costs { means: vec![0.0; seconds as usize * 126], ..Costs::default() };
+        (costs.net, costs.all) = (vec![1; singles], vec![1; singles]);
         costs.means.clear();
-        costs.quiet.clear();
+        costs.net.clear();
         costs.all.clear();
         costs
     }
 
+    /// A single record and the longest gap of the clock from the measurement before it to its end.
+    fn single(&mut self, (ns, gap_ns): (u64, u64)) {
+        self.all.push(ns);
+        if gap_ns < GAP_NS {
+            self.net.push(ns);
+        }
+    }
+
     fn sort(&mut self) {
         self.means.sort_by(f64::total_cmp);
-        self.quiet.sort_unstable();
+        self.net.sort_unstable();
         self.all.sort_unstable();
     }
 
@@ -99,14 +111,13 @@ fn quantile(sorted: &[u64], share: f64, empty_ns: u64) -> u64 {
     sorted.get(at).map_or(0, |ns| ns.saturating_sub(empty_ns))
 }
 
-/// The time that one append in a thousand takes longer than, beyond those of an empty measurement that do: what stops the
-/// processor stops both.
-fn net_of_hiccups(sorted: &[u64], nothing: &[u64], empty_ns: u64) -> u64 {
-    let longer = |all: &[u64], ns: u64| all.iter().rev().take_while(|&&one| one > ns).count() as f64 / all.len() as f64;
+/// The time that one record in a thousand takes longer than, beyond those of an empty measurement that do: what stops the
+/// processor inside of a measurement stops both.
+fn p999_net_of(nothing: &[u64], sorted: &[u64], empty_ns: u64) -> u64 {
+    let longer = |all: &[u64], ns: u64| (all.len() - all.partition_point(|&one| one <= ns)) as f64 / all.len() as f64;
     // From above: what is shorter than an empty measurement is longer than nothing for both.
-    let found =
-        (0..10_000_u64).rev().map(|step| step * 10).find(|&ns| longer(sorted, ns) - longer(nothing, ns) > 0.001);
-    found.map_or(0, |ns| (ns + 10).saturating_sub(empty_ns))
+    let found = (0..100_000).rev().find(|&ns| longer(sorted, ns) - longer(nothing, ns) > 0.001);
+    found.map_or(0, |ns| (ns + 1_u64).saturating_sub(empty_ns))
 }
 
 /// How a run differs from the usual one.
@@ -126,66 +137,63 @@ struct Figures {
     nothing: Costs,
     /// The appends that took another segment, in nanoseconds.
     changes: Vec<u64>,
-    disturbed: usize,
-    blocks: usize,
+    /// Of the hot thread after the warm-up: appends, control and measuring together.
+    page_faults: i64,
 }
 
 impl Figures {
+    fn for_run(seconds: u64) -> Figures {
+        let [append, control, nothing] = [(); 3].map(|()| Costs::for_run(seconds));
+        Figures { append, control, nothing, changes: Vec::with_capacity(1 << 16), page_faults: 0 }
+    }
+
     fn print(&mut self, plan: &Plan, json: bool) {
-        for costs in [&mut self.append, &mut self.control, &mut self.nothing] {
-            costs.sort();
-        }
+        let costs = [&mut self.append, &mut self.control, &mut self.nothing];
+        let (net, all) = costs.iter().fold((0, 0), |(net, all), costs| (net + costs.net.len(), all + costs.all.len()));
+        costs.into_iter().for_each(Costs::sort);
         self.changes.sort_unstable();
-        let empty_ns = quantile(&self.nothing.quiet, 0.5, 0);
+        let dropped = 1.0 - net as f64 / all as f64;
+        let empty_ns = quantile(&self.nothing.net, 0.5, 0);
         let kinds = [("append", &self.append), ("anonymous memory", &self.control), ("nothing", &self.nothing)];
         if json {
             let of = |costs: &Costs| {
                 serde_json::json!({
                     "mean_ns": costs.median_mean(),
-                    "p50_ns": quantile(&costs.quiet, 0.5, empty_ns),
-                    "p99_ns": quantile(&costs.quiet, 0.99, empty_ns),
-                    "p999_ns": quantile(&costs.quiet, 0.999, empty_ns),
-                    "p999_net_ns": net_of_hiccups(&costs.all, &self.nothing.all, empty_ns),
-                    "p999_with_hiccups_ns": quantile(&costs.all, 0.999, empty_ns),
-                    "page_faults": costs.faults,
+                    "p50_ns": quantile(&costs.net, 0.5, empty_ns),
+                    "p99_ns": quantile(&costs.net, 0.99, empty_ns),
+                    "p999_ns": quantile(&costs.net, 0.999, empty_ns),
+                    "p999_net_ns": p999_net_of(&self.nothing.net, &costs.net, empty_ns),
+                    "p999_with_gaps_ns": quantile(&costs.all, 0.999, empty_ns),
                 })
             };
             let line = serde_json::json!({
-                "run": plan.name, "append": of(&self.append), "control": of(&self.control),
-                "segments_changed": self.changes.len(), "disturbed_blocks": self.disturbed, "blocks": self.blocks,
+                "run": plan.name, "append": of(&self.append), "control": of(&self.control), "nothing": of(&self.nothing),
+                "page_faults": self.page_faults, "dropped_share": dropped, "void": dropped > DROPPED_MAX,
+                "segments_changed": self.changes.len(),
             });
             println!("{line}");
             return;
         }
         println!(
-            "\n64 B with checksum, {}; {} of {} blocks disturbed; an empty measurement takes {empty_ns} ns",
-            plan.name, self.disturbed, self.blocks
+            "\n64 B with checksum, {}: {} page faults; an empty measurement takes {empty_ns} ns; {:.2} % of all \
+             dropped for gaps{}",
+            plan.name,
+            self.page_faults,
+            dropped * 100.0,
+            if dropped > DROPPED_MAX { ": VOID, the machine is too disturbed to judge" } else { "" }
         );
         println!(
-            "{:<18} {:>10} {:>10} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10} {:>8}",
-            "ns a record",
-            "burst med",
-            "burst mean",
-            "p50",
-            "p99",
-            "p99.9",
-            "p99.99",
-            "p99.9 net",
-            "p99.9 all",
-            "max all",
-            "faults"
+            "{:<18} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8} {:>16} {:>10}",
+            "ns a record", "burst mean", "p50", "p99", "p99.9 net", "p99.9", "p99.99", "p99.9 with gaps", "max"
         );
         for (name, costs) in kinds {
-            let mean = costs.means.iter().sum::<f64>() / costs.means.len() as f64;
-            let [p50, p99, p999, p9999] =
-                [0.5, 0.99, 0.999, 0.9999].map(|share| quantile(&costs.quiet, share, empty_ns));
+            let [p50, p99, p999, p9999] = [0.5, 0.99, 0.999, 0.9999].map(|share| quantile(&costs.net, share, empty_ns));
             println!(
-                "{name:<18} {:>10.1} {mean:>10.1} {p50:>8} {p99:>8} {p999:>8} {p9999:>8} {:>10} {:>10} {:>10} {:>8}",
+                "{name:<18} {:>10.1} {p50:>8} {p99:>8} {:>10} {p999:>8} {p9999:>8} {:>16} {:>10}",
                 costs.median_mean(),
-                net_of_hiccups(&costs.all, &self.nothing.all, empty_ns),
+                p999_net_of(&self.nothing.net, &costs.net, empty_ns),
                 quantile(&costs.all, 0.999, empty_ns),
                 quantile(&costs.all, 1.0, empty_ns),
-                costs.faults
             );
         }
         if self.changes.len() > 10 {
@@ -195,6 +203,40 @@ impl Figures {
                 self.changes.len()
             );
         }
+    }
+}
+
+/// The clock as the hot thread reads it.
+struct Watch {
+    clock: Clock,
+    /// When the measurement before ended.
+    last: u64,
+}
+
+impl Watch {
+    /// Waits a while, then does a piece of work. Returns its time and the longest gap of the wait.
+    fn alone(&mut self, mut work: impl FnMut()) -> (u64, u64) {
+        let (mut now, mut gap) = (self.last, 0);
+        while self.clock.delta_as_nanos(self.last, now) < SPACING_NS {
+            let read = self.clock.raw();
+            gap = gap.max(read - now);
+            now = read;
+            std::hint::spin_loop();
+        }
+        let start = self.clock.raw();
+        work();
+        self.last = self.clock.raw();
+        (self.clock.delta_as_nanos(start, self.last), self.clock.delta_as_nanos(0, gap))
+    }
+
+    /// The mean of many in a row.
+    fn burst(&mut self, mut work: impl FnMut()) -> f64 {
+        let start = self.clock.raw();
+        for _ in 0..BURST {
+            work();
+        }
+        self.last = self.clock.raw();
+        self.clock.delta_as_nanos(start, self.last) as f64 / BURST as f64
     }
 }
 
@@ -210,17 +252,11 @@ fn live_append(seconds: u64, plan: &Plan) -> Figures {
     };
     let Journal { mut feed, mut keeper, quote, gateways, .. } = Journal::create(&config, &info, 0).unwrap();
     let stop = AtomicBool::new(false);
-    let clock = Clock::new();
-    let mut figures = Figures {
-        append: Costs::for_run(seconds),
-        control: Costs::for_run(seconds),
-        nothing: Costs::for_run(seconds),
-        changes: Vec::with_capacity(1 << 16),
-        disturbed: 0,
-        blocks: 0,
-    };
+    let mut figures = Figures::for_run(seconds);
     let mut buf = RecordBuf::default();
-    let mut units = record(&mut buf, 1, &[7; 32]);
+    let units = record(&mut buf, 1, &[7; 32]);
+    let mut other_units = units.clone();
+    let mut units = units;
     // As large as a segment, so that the caches are of as little help.
     let mut memory = vec![Unit([1; 8]); (64 << 20) / 64];
     let started = Instant::now();
@@ -239,94 +275,69 @@ fn live_append(seconds: u64, plan: &Plan) -> Figures {
             }
             keeper
         });
+        let per_segment = (plan.segment_bytes - 4096) / 64;
+        let mut append = || {
+            units[0].0[1] = feed.next_seq();
+            feed.append(black_box(&units)).unwrap();
+            feed.next_seq() % per_segment == 2 && feed.next_seq() > 2
+        };
         let mut at = 0;
-        let mut control = |units: &mut [Unit]| {
-            units[0].0[1] = at as u64;
-            let crc = crc32c::crc32c(bytemuck::cast_slice(black_box(&*units)));
-            units[0].0[0] = u64::from(crc) << 32;
-            memory[at] = units[0];
+        let mut control = || {
+            other_units[0].0[1] = at as u64;
+            let crc = crc32c::crc32c(bytemuck::cast_slice(black_box(&other_units)));
+            other_units[0].0[0] = u64::from(crc) << 32;
+            memory[at] = other_units[0];
             at = (at + 1) % memory.len();
         };
-        let per_segment = (plan.segment_bytes - 4096) / 64;
-        let [mut singles, mut controls, mut empties] = [[0_u64; SINGLES]; 3];
-        let mut next = Instant::now();
-        for block in 0.. {
-            if started.elapsed() > Duration::from_secs(seconds) {
+        let clock = Clock::new();
+        let mut watch = Watch { last: clock.raw(), clock };
+        let begun = watch.last;
+        let (mut faults, mut bursts) = (None, 0);
+        loop {
+            let passed = watch.clock.delta_as_nanos(begun, watch.last);
+            if passed > seconds * 1_000_000_000 {
                 break;
             }
-            let before = counted();
-            let burst = block % 8 == 7;
-            if burst {
-                let start = clock.raw();
-                for _ in 0..BURST {
-                    units[0].0[1] = feed.next_seq();
-                    feed.append(black_box(&units)).unwrap();
-                }
-                let middle = clock.raw();
-                let between = counted();
-                let again = clock.raw();
-                for _ in 0..BURST {
-                    control(&mut units);
-                }
-                let end = clock.raw();
-                if block >= WARM_UP {
-                    let mean = |from, to| clock.delta_as_nanos(from, to) as f64 / BURST as f64;
-                    figures.append.means.push(mean(start, middle));
-                    figures.control.means.push(mean(again, end));
-                    figures.nothing.means.push(0.0);
-                    figures.append.faults += between.minor_faults - before.minor_faults;
-                }
-            } else {
-                // Each on its own, so that none waits for the memory of the one before it.
-                let alone = |work: &mut dyn FnMut()| {
-                    let start = clock.raw();
-                    work();
-                    let end = clock.raw();
-                    while clock.delta_as_nanos(end, clock.raw()) < SPACING_NS {
-                        std::hint::spin_loop();
+            let keep = passed > WARM_UP_NS;
+            if keep && faults.is_none() {
+                faults = Some(page_faults());
+            }
+            if passed / BURST_EVERY_NS > bursts {
+                bursts = passed / BURST_EVERY_NS;
+                let means = [watch.burst(|| _ = append()), watch.burst(&mut control), watch.burst(|| _ = black_box(0))];
+                if keep {
+                    for (costs, mean) in
+                        [&mut figures.append, &mut figures.control, &mut figures.nothing].into_iter().zip(means)
+                    {
+                        costs.means.push(mean);
                     }
-                    clock.delta_as_nanos(start, end)
-                };
-                for ((append, other), empty) in singles.iter_mut().zip(&mut controls).zip(&mut empties) {
-                    let changes = feed.next_seq() % per_segment == 1 && feed.next_seq() > 1;
-                    *append = alone(&mut || {
-                        units[0].0[1] = feed.next_seq();
-                        feed.append(black_box(&units)).unwrap();
-                    });
-                    *other = alone(&mut || control(&mut units));
-                    *empty = alone(&mut || {
-                        black_box(&units);
-                    });
-                    if changes && block >= WARM_UP {
-                        figures.changes.push(*append);
-                    }
+                }
+                continue;
+            }
+            for turn in 0..=TURN {
+                let mut changed = false;
+                let appended = watch.alone(|| changed = append());
+                if keep && changed {
+                    figures.changes.push(appended.0);
+                }
+                if keep && turn > 0 {
+                    figures.append.single(appended);
                 }
             }
-            let after = counted();
-            if block >= WARM_UP {
-                let disturbed = after.taken_away > before.taken_away;
-                figures.blocks += 1;
-                figures.disturbed += usize::from(disturbed);
-                if !burst {
-                    figures.append.faults +=
-                        after.minor_faults - before.minor_faults + after.major_faults - before.major_faults;
-                    for (costs, block) in [
-                        (&mut figures.append, &singles),
-                        (&mut figures.control, &controls),
-                        (&mut figures.nothing, &empties),
-                    ] {
-                        costs.all.extend_from_slice(block);
-                        if !disturbed {
-                            costs.quiet.extend_from_slice(block);
-                        }
-                    }
+            for turn in 0..=TURN {
+                let copied = watch.alone(&mut control);
+                if keep && turn > 0 {
+                    figures.control.single(copied);
                 }
             }
-            next += Duration::from_millis(1);
-            while Instant::now() < next {
-                std::hint::spin_loop();
+            for turn in 0..=TURN {
+                let idled = watch.alone(|| _ = black_box(0));
+                if keep && turn > 0 {
+                    figures.nothing.single(idled);
+                }
             }
         }
+        figures.page_faults = page_faults() - faults.unwrap_or_default();
         drop((feed, quote, gateways));
         stop.store(true, Ordering::Release);
         keeping.join().unwrap().close().unwrap();
