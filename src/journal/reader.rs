@@ -571,7 +571,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let session = write(dir.path(), 1_000, 1 << 20);
         let mut bytes = SegmentBytes::copy(&session.join("feed/000001.tlj")).unwrap();
-        let SegmentBytes::Copied(units, _) = &mut bytes else { unreachable!("a copy") };
+        let SegmentBytes::Copied(bytes, _) = &mut bytes else { unreachable!("a copy") };
+        let units: &mut [Unit] = bytemuck::cast_slice_mut(bytes);
         let id = SegmentId { session: SessionId(7), stream: Stream::Feed, lane: 0, number: 1 };
         let (seed, end) = (id.crc_seed(), units.len());
         let is_record = |units: &[Unit], at| matches!(check(units, at, end, seed, 0), Checked::Whole { .. });
