@@ -28,7 +28,7 @@ use crate::tiles::fate::{Fate, Fault};
 pub use assemble::{Lines, plan_on};
 pub use dashboard::dashboard;
 
-use crate::types::{ExecReport, Instrument, InstrumentId, QuoteDecision, SessionId};
+use crate::types::{ExecReport, Instrument, InstrumentId, QuoteDecision, SessionId, TimestampNs};
 
 /// What an engine does with its decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub struct EngineSummary {
     pub redis: Option<RedisCounts>,
     /// The failure that ended it, if one did: a tile's panic, a full disk, orders that could not be confirmed gone.
     pub failure: Option<Failure>,
+    /// When the first failure of a tile was noticed.
+    pub failed_at: Option<TimestampNs>,
 }
 
 /// A running engine.
@@ -216,7 +218,7 @@ impl Engine {
         // Orders first: everything else can wait.
         let swept = gateways.as_ref().map(|gateways| venue::sweep(gateways, patience));
         fate.order_seal();
-        let mut failure = fate.fault().map(|fault| fault_failure(&fault));
+        let (failed_at, mut failure) = fate.fault().map(|(at, fault)| (at, fault_failure(&fault))).unzip();
         if keeper_thread.join().is_err() {
             failure = failure.or_else(|| Some(Failure::bug("the keeper died")));
         }
@@ -286,6 +288,7 @@ impl Engine {
                 outages: board.count(Count::RedisOutages),
             }),
             failure,
+            failed_at,
         }
     }
 }

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::gateway::wall_now;
+use crate::types::TimestampNs;
+
 /// Why an engine failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -22,7 +25,7 @@ pub struct Fate {
     end: AtomicBool,
     seal: AtomicBool,
     failed: AtomicBool,
-    fault: Mutex<Option<Fault>>,
+    fault: Mutex<Option<(TimestampNs, Fault)>>,
     /// Index of the tile that is to panic, plus one: a drill.
     drill: AtomicUsize,
 }
@@ -73,7 +76,7 @@ impl Fate {
         let mut slot = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_none() {
             tracing::error!(tile = fault.tile, panic = fault.is_panic, "{}", fault.what);
-            *slot = Some(fault);
+            *slot = Some((wall_now(), fault));
         }
         self.failed.store(true, Ordering::Release);
     }
@@ -83,8 +86,8 @@ impl Fate {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// The first failure.
-    pub fn fault(&self) -> Option<Fault> {
+    /// The first failure, and when it was noticed.
+    pub fn fault(&self) -> Option<(TimestampNs, Fault)> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_panic_ends_its_tile_is_told_and_spares_the_others() {
         let (fate, board, closed) = run([(tile::FEED, 10, Some(7)), (tile::BOOK, 50, None)]);
-        let fault = fate.fault().unwrap();
+        let (_, fault) = fate.fault().unwrap();
         assert_eq!((fault.tile, fault.is_panic), (tile::FEED, true));
         assert!(fault.what.contains("the step that panics"), "{fault:?}");
         assert_eq!(board.tiles()[board.tile_index(tile::BOOK)].work(), 50);
