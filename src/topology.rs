@@ -30,10 +30,12 @@ pub mod tile {
     pub const REDIS_SINK: &str = "redis_sink";
     /// Reads market data from a Redis server, in place of the market-data socket and the snapshot worker.
     pub const REDIS_SOURCE: &str = "redis_source";
+    /// Plays the way of an order through on an understudy, so that its code stays in the caches: a fused spinner only.
+    pub const REHEARSAL: &str = "rehearsal";
     /// Stop protocol, failures, telemetry: histograms, live view, dry-run lines.
     pub const CONTROL: &str = "control";
     /// All tiles.
-    pub const ALL: [&str; 13] = [
+    pub const ALL: [&str; 14] = [
         FEED,
         BOOK,
         QUOTE,
@@ -46,6 +48,7 @@ pub mod tile {
         KEEPER,
         REDIS_SINK,
         REDIS_SOURCE,
+        REHEARSAL,
         CONTROL,
     ];
 }
@@ -244,7 +247,7 @@ impl Plan {
     }
 }
 
-const HOT: &[&str] = &[tile::FEED, tile::BOOK, tile::QUOTE, tile::PLACE];
+const HOT: &[&str] = &[tile::FEED, tile::BOOK, tile::QUOTE, tile::PLACE, tile::REHEARSAL];
 const BOOK_AND_QUOTE: &[&str] = &[tile::BOOK, tile::QUOTE];
 
 /// Seats the tiles on `cores`, the cores that this process may use, lowest first.
@@ -385,8 +388,8 @@ mod tests {
                     for name in tile::ALL {
                         let seats = plan.seats.iter().filter(|seat| seat.tiles.contains(&name)).count();
                         let want = match name {
-                            // Only a fused place gateway has something to hand over.
-                            tile::OVERFLOW => plan.kind == PlanKind::Fused,
+                            // Only a fused place gateway has something to hand over, and only one thread has the whole way.
+                            tile::OVERFLOW | tile::REHEARSAL => plan.kind == PlanKind::Fused,
                             tile::REDIS_SINK => sink,
                             tile::REDIS_SOURCE => source,
                             tile::SNAPSHOT => !source,

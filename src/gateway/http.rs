@@ -7,8 +7,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use ureq::config::ConfigBuilder;
 use ureq::http::{HeaderValue, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, RustlsConnector};
 use ureq::{Agent, Body};
@@ -85,6 +87,34 @@ impl Http {
         patience: Duration,
         spin: Duration,
     ) -> Result<Http, HttpError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let roots = match ca_file {
+            // ureq takes one list: the extra authority stands beside the public ones for sockets, and alone here.
+            Some(path) => RootCerts::new_with_certs(&certificates(path)?),
+            None => RootCerts::WebPki,
+        };
+        let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).root_certs(roots).build();
+        let times = Arc::new(WireTimes::default());
+        let failed = Arc::new(AtomicBool::new(false));
+        let connector =
+            ().chain(SpinConnector::new(spin, Arc::clone(&times), Arc::clone(&failed)))
+                .chain(RustlsConnector::default());
+        let resolver = KeptAddresses::new(DefaultResolver::default(), failed);
+        let mut http = Http::over(base, key, patience, |config| {
+            let config = config.tls_config(tls).build();
+            Agent::with_parts(config, connector, resolver)
+        })?;
+        http.times = times;
+        Ok(http)
+    }
+
+    /// A client over an agent that is made from the settings which all have in common.
+    pub(super) fn over(
+        base: &str,
+        key: Option<&SecretString>,
+        patience: Duration,
+        agent: impl FnOnce(ConfigBuilder<AgentScope>) -> Agent,
+    ) -> Result<Http, HttpError> {
         base.parse::<Uri>().map_err(|error| HttpError::Url { url: base.to_owned(), why: error.to_string() })?;
         let key = match key {
             Some(key) => {
@@ -94,15 +124,7 @@ impl Http {
             }
             None => None,
         };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = match ca_file {
-            // ureq takes one list: the extra authority stands beside the public ones for sockets, and alone here.
-            Some(path) => RootCerts::new_with_certs(&certificates(path)?),
-            None => RootCerts::WebPki,
-        };
-        let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).root_certs(roots).build();
         let config = Agent::config_builder()
-            .tls_config(tls)
             .no_delay(true)
             .http_status_as_error(false)
             .max_redirects(0)
@@ -111,16 +133,9 @@ impl Http {
             // The venue keeps idle connections for a minute or more; a pooled connection that is older may be dead.
             .max_idle_age(Duration::from_secs(30))
             .max_idle_connections_per_host(2)
-            .user_agent("touchline")
-            .build();
-        let times = Arc::new(WireTimes::default());
-        let failed = Arc::new(AtomicBool::new(false));
-        let connector =
-            ().chain(SpinConnector::new(spin, Arc::clone(&times), Arc::clone(&failed)))
-                .chain(RustlsConnector::default());
-        let agent = Agent::with_parts(config, connector, KeptAddresses::new(DefaultResolver::default(), failed));
+            .user_agent("touchline");
         Ok(Http {
-            agent,
+            agent: agent(config),
             base: base.trim_end_matches('/').to_owned(),
             key,
             url: String::with_capacity(768),
@@ -129,7 +144,7 @@ impl Http {
             retry_after_s: None,
             used_weight: None,
             failure: String::new(),
-            times,
+            times: Arc::default(),
         })
     }
 

@@ -9,6 +9,7 @@ mod clock;
 mod entry;
 mod http;
 mod limiter;
+mod rehearsal;
 mod transport;
 mod worker;
 

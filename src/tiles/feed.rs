@@ -28,8 +28,9 @@ use crate::venue::binance::user::{self, UserMessage};
 use crate::wire::record::Kind;
 use crate::wire::{DepthBuf, FeedEvent, FeedNotice, Flags, RecordBuf, Stream, UnitReceiver, UnitSender, stamp};
 
-/// Frames taken in one step: enough to drain a burst, few enough that the other tiles of a fused runner are not starved.
-const FRAMES_A_STEP: usize = 32;
+/// User-data messages taken in one step: enough to drain a burst, few enough that the other tiles of a fused runner are not
+/// starved.
+const USER_FRAMES_A_STEP: usize = 32;
 /// Levels that a depth message has room for without growing.
 const LEVELS: usize = 5000;
 /// A fill may be older than the moment at which its stream was seen to be lost: the venue pings every 20 s and a dead
@@ -241,6 +242,8 @@ pub struct FeedTile {
     board: Arc<Board>,
     clock: Clock,
     market_up: bool,
+    /// The last step took market data and looked at nothing else.
+    others_are_due: bool,
 }
 
 impl FeedTile {
@@ -265,55 +268,44 @@ impl FeedTile {
             board: parts.board,
             clock: Clock::new(),
             market_up: false,
+            others_are_due: false,
         }
     }
 
+    /// Takes one message. On a fused thread its consequences come before a look at what else there is, which is a system
+    /// call or two even when there is nothing.
     fn poll_market(&mut self) -> usize {
-        let mut work = 0;
-        for _ in 0..FRAMES_A_STEP {
-            let connection = match &mut self.market {
-                Market::Venue(connection) => connection,
-                Market::Redis(link) => {
-                    let Some((read_tsc, record)) = link.recv_stamped() else { break };
-                    work += 1;
-                    self.board.bump(Count::Frames, 1);
-                    // The source tile of the same build wrote it: that it cannot be read is a bug, and bugs stop the engine.
-                    let record =
-                        record.unwrap_or_else(|error| panic!("a record of redis_feed cannot be read: {error}"));
-                    match FeedEvent::decode(&record) {
-                        Ok(event) => {
-                            let stamp = stamp::pack(read_tsc, self.clock.raw());
-                            self.outlet.emit(&event, instrument_of(&event), record.header.ts, stamp);
-                        }
-                        Err(error) => panic!("a record of redis_feed cannot be read: {error}"),
+        let connection = match &mut self.market {
+            Market::Venue(connection) => connection,
+            Market::Redis(link) => {
+                let Some((read_tsc, record)) = link.recv_stamped() else { return 0 };
+                self.board.bump(Count::Frames, 1);
+                // The source tile of the same build wrote it: that it cannot be read is a bug, and bugs stop the engine.
+                let record = record.unwrap_or_else(|error| panic!("a record of redis_feed cannot be read: {error}"));
+                match FeedEvent::decode(&record) {
+                    Ok(event) => {
+                        let stamp = stamp::pack(read_tsc, self.clock.raw());
+                        self.outlet.emit(&event, instrument_of(&event), record.header.ts, stamp);
                     }
-                    continue;
+                    Err(error) => panic!("a record of redis_feed cannot be read: {error}"),
                 }
-            };
-            match connection.poll() {
-                Event::Idle => break,
-                Event::Progress => work += 1,
-                Event::Opened => {
-                    work += 1;
-                    self.market_up = true;
-                    self.board.set(Gauge::MarketUp, 1);
-                    info!("market data connected");
-                }
-                Event::Text { text, read_tsc } => {
-                    work += 1;
-                    self.on_frame(text.as_bytes(), read_tsc);
-                }
-                Event::Lost(loss) => {
-                    work += 1;
-                    self.on_market_lost(&loss);
-                    break;
-                }
+                self.outlet.note_depth();
+                return 1;
             }
+        };
+        match connection.poll() {
+            Event::Idle => return 0,
+            Event::Progress => {}
+            Event::Opened => {
+                self.market_up = true;
+                self.board.set(Gauge::MarketUp, 1);
+                info!("market data connected");
+            }
+            Event::Text { text, read_tsc } => self.on_frame(text.as_bytes(), read_tsc),
+            Event::Lost(loss) => self.on_market_lost(&loss),
         }
-        if work > 0 {
-            self.outlet.note_depth();
-        }
-        work
+        self.outlet.note_depth();
+        1
     }
 
     fn on_frame(&mut self, frame: &[u8], read_tsc: u64) {
@@ -399,7 +391,7 @@ impl UserState {
             self.held.pop_front();
         }
         let mut work = 0;
-        for _ in 0..FRAMES_A_STEP {
+        for _ in 0..USER_FRAMES_A_STEP {
             match self.feed.connection.poll() {
                 Event::Idle => break,
                 Event::Progress => work += 1,
@@ -508,9 +500,17 @@ impl Tile for FeedTile {
         if self.is_done() {
             return 0;
         }
-        let mut work = self.poll_market() + self.take_snapshots();
+        let others_first = std::mem::take(&mut self.others_are_due);
+        if !others_first && self.poll_market() > 0 {
+            self.others_are_due = true;
+            return 1;
+        }
+        let mut work = self.take_snapshots();
         if let Some(user) = &mut self.user {
             work += user.poll(&self.instruments, &self.board);
+        }
+        if others_first {
+            work += self.poll_market();
         }
         work
     }

@@ -21,6 +21,7 @@ pub mod print;
 pub mod quote;
 pub mod redis_sink;
 pub mod redis_source;
+pub mod rehearsal;
 pub mod runner;
 pub mod snapshot;
 

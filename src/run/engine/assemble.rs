@@ -36,6 +36,7 @@ use crate::tiles::paper::{PaperParts, PaperSlot, PaperTile};
 use crate::tiles::print::PrintTile;
 use crate::tiles::quote::{Lane, QuoteParts, QuoteTile, WarmSlot, digest_slot, wall_clock};
 use crate::tiles::redis_source::RedisSourceTile;
+use crate::tiles::rehearsal::{RehearsalTile, Script};
 use crate::tiles::runner::{Runner, spawn};
 use crate::tiles::snapshot::SnapshotTile;
 use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
@@ -524,6 +525,17 @@ pub fn assemble(
                 warm: Arc::clone(&learnt),
             })),
         );
+    }
+
+    let spins = fused && plan.seat_of(tile::REHEARSAL).is_some_and(|seat| seat.idle == Idle::Spin);
+    if let (Some(gateways), Some(&instrument), Some(shown)) = (gateways, venue.instruments.first(), shown.first())
+        && spins
+        && config.topology.rehearse_us > 0
+    {
+        let script =
+            Script { instrument, pipeline: decisions, gateway: Gateway::rehearsing(gateways).map_err(bad_client)? };
+        let made = RehearsalTile::new(script, shown.clone(), config.topology.rehearse_us, Arc::clone(&fate));
+        tiles.insert(tile::REHEARSAL, Box::new(made));
     }
 
     let sink =
