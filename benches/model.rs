@@ -131,7 +131,7 @@ fn model(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("model");
     group.sample_size(10);
     for (name, (instrument, events)) in &sessions {
-        for kind in [QuoterKind::Naive, QuoterKind::Hybrid, QuoterKind::As, QuoterKind::Glft] {
+        for kind in [QuoterKind::Naive, QuoterKind::Hybrid, QuoterKind::As, QuoterKind::Glft, QuoterKind::Ev] {
             let config = config(kind);
             let mut times = Histogram::<u64>::new(3).expect("three digits");
             let expected = pass(instrument, events, &config, |nanos| times.saturating_record(nanos));

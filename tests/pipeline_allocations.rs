@@ -109,7 +109,7 @@ fn run(
 #[test]
 fn a_warm_pipeline_decides_without_allocating() {
     use touchline::pipeline::QuoterKind;
-    for kind in [QuoterKind::Hybrid, QuoterKind::As, QuoterKind::Glft] {
+    for kind in [QuoterKind::Hybrid, QuoterKind::As, QuoterKind::Glft, QuoterKind::Ev] {
         let mut config = naive();
         config.quoter.kind = kind;
         config.quoter.maker_fee_bps = 0.0;

@@ -43,6 +43,7 @@ fn each_model_trades_and_its_journal_replays() {
         (QuoterKind::Hybrid, ToxicityKind::Signed),
         (QuoterKind::As, ToxicityKind::Off),
         (QuoterKind::Glft, ToxicityKind::Off),
+        (QuoterKind::Ev, ToxicityKind::Off),
     ]
     .into_iter()
     .enumerate()

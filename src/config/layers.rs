@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::origin::{Origin, line_of};
 use super::sections::Config;
+use crate::pipeline::quoter::ev::TrainedFills;
 use crate::run::{Failure, exit};
 
 /// The commented default, as `run --print-config` prints it. It also defines which keys exist.
@@ -211,13 +212,35 @@ impl Layers {
     }
 
     fn finish(self) -> Result<Config, Failure> {
-        let config: Config = serde_json::from_value(self.tree)
+        let mut config: Config = serde_json::from_value(self.tree)
             .map_err(|why| Failure::bug(format!("a checked configuration cannot be read: {why}")))?;
+        if !config.quoter.ev_model_file.as_os_str().is_empty() {
+            config.quoter.ev_model = Some(Box::new(read_fill_model(&config.quoter.ev_model_file)?));
+        }
         if let Some((key, rule)) = config.broken_rule() {
             let origin = self.origins.get(key).cloned().unwrap_or(Origin::Default);
             return Err(bad_value(key, &origin, &rule));
         }
         Ok(config)
+    }
+}
+
+/// Reads the model that `quoter.ev_model_file` names: from here on it is a part of the configuration.
+fn read_fill_model(path: &Path) -> Result<TrainedFills, Failure> {
+    let unusable = |why: String| {
+        Failure::new(
+            "E_CONF_013",
+            exit::CONFIG,
+            format!("the fill model {} cannot be used", path.display()),
+            why,
+            "name a file that `touchline train` has written, or leave quoter.ev_model_file empty for the parametric formulas",
+        )
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let model: TrainedFills = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+    match model.fault() {
+        Some(must) => Err(unusable(format!("it must be {must}"))),
+        None => Ok(model),
     }
 }
 
@@ -404,7 +427,12 @@ mod tests {
             (load(None, &[], &["redis.url=http://x"]), "E_CONF_004", "redis.url"),
             (load(None, &[], &["redis.url=rediss://x"]), "E_CONF_004", "TLS"),
             (load(None, &[], &["redis.role=source"]), "E_CONF_004", "redis.role"),
-            (load(None, &[], &["quoter.kind=ev"]), "E_CONF_004", "not built yet"),
+            (load(None, &[], &["quoter.ev_horizon_s=0"]), "E_CONF_004", "quoter.ev_horizon_s"),
+            (
+                load(None, &[], &["quoter.ev_model_file=/nonexistent/fills.json"]),
+                "E_CONF_013",
+                "/nonexistent/fills.json",
+            ),
             (load(None, &[], &["risk.collar_bps=0"]), "E_CONF_004", "--set risk.collar_bps=0"),
             (load(None, &[], &["metrics"]), "E_CONF_004", "--set metrics"),
             (load(None, &[], &["metrics=1"]), "E_CONF_006", "--set metrics=1"),

@@ -514,7 +514,6 @@ impl Config {
         }
         match self.pipeline().check() {
             Ok(()) => {}
-            Err(error @ ConfigError::NotBuilt(_)) => return Some(("quoter.kind", error.to_string())),
             Err(error @ (ConfigError::Range { key, .. } | ConfigError::Conflict { key, .. })) => {
                 return Some((key, error.to_string()));
             }

@@ -4,6 +4,7 @@
 //! Units are the caller's: any one price unit, any one unit of quantity, seconds. Nothing here rounds to ticks.
 
 pub mod avellaneda;
+pub mod expected;
 pub mod glft;
 
 /// Distances of the two quotes from the reference price, both counted away from it; a negative one quotes through it.

@@ -9,6 +9,7 @@ use super::estimators::Estimators;
 use super::explain::Explanation;
 use super::features::Features;
 use super::orders::{DoubtRules, Keep, Order, OrderState, OrderTable, SideBackoff, TradeIds};
+use super::place::QueuePlace;
 use super::quoter::Quoter;
 use super::reference::OthersBook;
 use super::risk::{Desk, OrderLimits};
@@ -41,6 +42,8 @@ pub(super) struct Lane {
     pub(super) quoter: Box<dyn Quoter>,
     pub(super) orders: OrderTable,
     pub(super) ledger: Ledger,
+    /// Where each side's resting order stands, bid first.
+    pub(super) places: [QueuePlace; 2],
     pub(super) trade_ids: TradeIds,
     pub(super) backoff: [SideBackoff; 2],
     pub(super) limits: OrderLimits,
@@ -79,6 +82,7 @@ impl Lane {
             quoter,
             orders: OrderTable::new(),
             ledger: Ledger::new(*instrument),
+            places: [QueuePlace::default(); 2],
             trade_ids: TradeIds::new(),
             backoff: [SideBackoff::new(config.orders.backoff_ms); 2],
             limits: OrderLimits::new(&config.risk, instrument),
@@ -121,6 +125,9 @@ impl Lane {
                 // The markout is regressed on the toxicity before the print.
                 self.estimators.on_trade(trade.recv_ts, trade, self.features.toxicity());
                 self.last_trade = Some(trade.price);
+                for side in Side::BOTH {
+                    self.places[side.index()].on_trade(side, trade);
+                }
                 return self.features.on_trade(trade);
             }
         }
@@ -161,6 +168,9 @@ impl Lane {
         self.orders.release();
         let orders = &self.orders;
         self.others.rebuild(&self.view, self.touch.as_ref(), |side, price| orders.displayed(side, price));
+        for side in Side::BOTH {
+            self.places[side.index()].on_book(side, &self.others, self.orders.live(side));
+        }
         self.features.on_book(recv_ts, &self.others);
         if let (Some(bid), Some(ask), Some(_)) =
             (self.others.best(Side::Bid), self.others.best(Side::Ask), self.features.book())
@@ -430,6 +440,7 @@ impl Lane {
                 digester.qty(level.qty);
             }
             self.backoff[side.index()].digest(digester);
+            self.places[side.index()].digest(digester);
         }
         self.features.digest(digester);
         self.estimators.digest(digester);

@@ -17,6 +17,7 @@ pub mod market;
 #[cfg(test)]
 mod market_tests;
 pub mod orders;
+mod place;
 pub mod quoter;
 mod reference;
 pub mod risk;
@@ -77,7 +78,7 @@ impl Pipeline {
         warm: Option<&WarmState>,
     ) -> Result<Pipeline, ConfigError> {
         config.check()?;
-        let quoters = instruments.iter().map(|_| quoter::build(&config.quoter)).collect::<Result<_, _>>()?;
+        let quoters = instruments.iter().map(|_| quoter::build(&config.quoter)).collect();
         let mut made = Pipeline::assemble(session, instruments, config, quoters);
         if let Some(warm) = warm {
             made.begin_with(warm);

@@ -37,9 +37,6 @@ pub struct PipelineConfig {
 /// Why a configuration cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum ConfigError {
-    /// The model is planned but not built.
-    #[error("quoter.kind `{0}` is not built yet; use `naive`, `hybrid`, `as` or `glft`")]
-    NotBuilt(&'static str),
     /// A value that another one rules out.
     #[error("{key}: {must}")]
     Conflict {
@@ -116,14 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn models_that_are_not_built_say_so() {
-        for kind in ["naive", "hybrid", "as", "glft"] {
+    fn every_kind_is_usable_and_a_model_file_has_to_be_read_first() {
+        for kind in ["naive", "hybrid", "as", "glft", "ev"] {
             let config: PipelineConfig = serde_json::from_str(&format!(r#"{{"quoter":{{"kind":"{kind}"}}}}"#)).unwrap();
             assert_eq!(config.check(), Ok(()));
         }
-        let config: PipelineConfig = serde_json::from_str(r#"{"quoter":{"kind":"ev"}}"#).unwrap();
-        let error = config.check().unwrap_err();
-        assert!(error.to_string().contains("`ev` is not built yet"), "{error}");
+        let config: PipelineConfig = serde_json::from_str(r#"{"quoter":{"ev_model_file":"fills.json"}}"#).unwrap();
+        assert!(matches!(config.check(), Err(ConfigError::Conflict { key: "quoter.ev_model_file", .. })));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Which quotes are wanted, and when an order is replaced.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, above_zero, not_negative, within};
 use crate::pipeline::amount::Amount;
+use crate::pipeline::quoter::ev::TrainedFills;
 
 /// Which quotes are wanted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +64,30 @@ pub struct QuoterConfig {
     pub impact_ticks: f64,
     /// Drift of the price, in ticks a second, for `glft`. Default 0.
     pub drift_ticks_per_s: f64,
+    /// Time within which a fill counts for `ev`, in seconds; a trained model brings its own. Default 5.
+    pub ev_horizon_s: f64,
+    /// How far inside the touch `ev` looks for its quotes, in ticks. Default 2.
+    pub ev_inside_ticks: u16,
+    /// How far behind the touch it looks. Default 20.
+    pub ev_outside_ticks: u16,
+    /// What a quote of `ev` must be worth, in ticks of expected value for each unit; a side whose best is not worth more
+    /// has none. Default 0.
+    pub ev_min_ticks: f64,
+    /// What another price must be worth more before `ev` gives up the place of its order in the queue. Default 0.1.
+    pub ev_switch_ticks: f64,
+    /// Which toxicity `ev` charges for: `signed` the threatened side alone. With a trained model, `off` takes the flow of
+    /// the tape for usual and the other two are alike. Default `signed`.
+    pub ev_toxicity: ToxicityKind,
+    /// Without a trained model: the move against us that a fill brings, in ticks, before toxicity adds `k_ticks` times
+    /// itself. Default 0.
+    pub ev_adverse_ticks: f64,
+    /// Without a trained model: by how much that move grows with each tick beyond the half-spread, 0 to 1. Default 0.
+    pub ev_adverse_slope: f64,
+    /// File of a model that `touchline train` has made; empty takes the parametric formulas. Default empty.
+    pub ev_model_file: PathBuf,
+    /// The model of that file. Whoever reads the configuration reads the file, and the journal holds the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ev_model: Option<Box<TrainedFills>>,
     /// Order size in base currency; it wins over `order_value`. Default: not set.
     pub order_qty: Option<Amount>,
     /// Order size in quote currency, turned into lots (rounded down) at the first quotable mid. Default 1000.
@@ -105,6 +132,16 @@ impl Default for QuoterConfig {
             glft_refresh_ms: 1000,
             impact_ticks: 0.0,
             drift_ticks_per_s: 0.0,
+            ev_horizon_s: 5.0,
+            ev_inside_ticks: 2,
+            ev_outside_ticks: 20,
+            ev_min_ticks: 0.0,
+            ev_switch_ticks: 0.1,
+            ev_toxicity: ToxicityKind::Signed,
+            ev_adverse_ticks: 0.0,
+            ev_adverse_slope: 0.0,
+            ev_model_file: PathBuf::new(),
+            ev_model: None,
             order_qty: None,
             order_value: Amount::whole(1000),
             size_skew: 1.0,
@@ -130,7 +167,7 @@ pub enum QuoterKind {
     As,
     /// Gueant-Lehalle-Fernandez-Tapia: the optimal quotes with a position limit.
     Glft,
-    /// Expected-value maker; not built yet.
+    /// Expected-value maker: the price at which chance of a fill times gain is greatest.
     Ev,
 }
 
@@ -177,7 +214,8 @@ pub enum GlftForm {
 pub enum RequoteKind {
     /// Whenever its target moved.
     Always,
-    /// When its target moved far enough, or the order is old enough: a replacement loses the place in the queue.
+    /// When its target moved far enough, or the order is old enough: a replacement loses the place in the queue. Not for
+    /// `ev`, which weighs that place itself.
     #[default]
     Hysteresis,
 }
@@ -198,10 +236,6 @@ pub enum ReferenceKind {
 
 impl QuoterConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        match self.kind {
-            QuoterKind::Naive | QuoterKind::Hybrid | QuoterKind::As | QuoterKind::Glft => {}
-            QuoterKind::Ev => return Err(ConfigError::NotBuilt(self.kind.name())),
-        }
         not_negative("quoter.half_spread_ticks", self.half_spread_ticks)?;
         above_zero("quoter.half_spread_max_bps", self.half_spread_max_bps)?;
         within("quoter.maker_fee_bps", self.maker_fee_bps, -100.0, 1000.0, "-100 to 1000")?;
@@ -218,6 +252,27 @@ impl QuoterConfig {
         within("quoter.glft_refresh_ms", self.glft_refresh_ms as f64, 100.0, 3_600_000.0, "100 to 3600000")?;
         within("quoter.impact_ticks", self.impact_ticks, 0.0, 1e6, "0 to 1000000")?;
         within("quoter.drift_ticks_per_s", self.drift_ticks_per_s, -1e6, 1e6, "-1000000 to 1000000")?;
+        within("quoter.ev_horizon_s", self.ev_horizon_s, 1e-3, 3600.0, "0.001 to 3600")?;
+        within("quoter.ev_outside_ticks", f64::from(self.ev_outside_ticks), 0.0, 1000.0, "0 to 1000")?;
+        within("quoter.ev_inside_ticks", f64::from(self.ev_inside_ticks), 0.0, 1000.0, "0 to 1000")?;
+        not_negative("quoter.ev_min_ticks", self.ev_min_ticks)?;
+        not_negative("quoter.ev_switch_ticks", self.ev_switch_ticks)?;
+        within("quoter.ev_adverse_ticks", self.ev_adverse_ticks, -1e6, 1e6, "-1000000 to 1000000")?;
+        within("quoter.ev_adverse_slope", self.ev_adverse_slope, 0.0, 1.0, "0 to 1")?;
+        match &self.ev_model {
+            Some(model) => {
+                if let Some(must) = model.fault() {
+                    return Err(ConfigError::Conflict { key: "quoter.ev_model", must });
+                }
+            }
+            None if !self.ev_model_file.as_os_str().is_empty() => {
+                return Err(ConfigError::Conflict {
+                    key: "quoter.ev_model_file",
+                    must: "the file has to be read first",
+                });
+            }
+            None => {}
+        }
         above_zero("quoter.order_qty", self.order_qty.map_or(1.0, |amount| amount.e8() as f64))?;
         above_zero("quoter.order_value", self.order_value.e8() as f64)?;
         within("quoter.size_skew", self.size_skew, 0.0, 10.0, "0 to 10")?;

@@ -14,6 +14,7 @@ mod realised;
 mod returns;
 mod rolling_median;
 mod shape;
+mod tape;
 mod toxicity;
 mod volatility;
 
@@ -25,6 +26,7 @@ pub use micro_fit::{MicroCounts, MicroFit, MicroShape};
 pub use ranges::{discreteness_factor, parkinson_variance};
 pub use realised::{RealisedVolatility, SigmaComparison, SigmaRow, compare_sigma};
 pub use shape::{Imbalance, imbalance, weighted_mid_ticks};
+pub use tape::{TapeFigures, TapeFlow};
 pub use toxicity::{Toxicity, Vpin, VpinState};
 pub use volatility::{Sigma, SigmaState};
 
@@ -54,6 +56,7 @@ pub struct Features {
     sigma: Sigma,
     vpin: Vpin,
     micro: MicroPrice,
+    tape: TapeFlow,
 }
 
 impl Features {
@@ -66,6 +69,7 @@ impl Features {
             sigma: Sigma::new(config),
             vpin: Vpin::new(config, volume),
             micro: MicroPrice::new(config),
+            tape: TapeFlow::default(),
         }
     }
 
@@ -81,6 +85,9 @@ impl Features {
         };
         let mid = HalfTicks::mid(bid.price, ask.price);
         let (bids, asks) = (others.levels(Side::Bid), others.levels(Side::Ask));
+        if self.book.is_none_or(|last| last.mid != mid) {
+            self.tape.on_move(ts);
+        }
         self.book = Some(BookFeatures {
             mid,
             weighted_mid_ticks: weighted_mid_ticks(bid, ask),
@@ -103,6 +110,7 @@ impl Features {
     /// Takes a print of the tape. Returns whether toxicity was published anew.
     pub fn on_trade(&mut self, trade: &Trade) -> bool {
         let ts = if trade.event_ts == TimestampNs::ZERO { trade.recv_ts } else { trade.event_ts };
+        self.tape.on_trade(trade.recv_ts, trade);
         self.vpin.on_trade(ts, trade.aggressor, trade.price, trade.qty)
     }
 
@@ -136,6 +144,11 @@ impl Features {
         self.vpin.value()
     }
 
+    /// Flow of the tape.
+    pub fn tape(&self) -> TapeFlow {
+        self.tape
+    }
+
     /// Writes what survives a restart.
     pub(super) fn save(&self, into: &mut InstrumentState) {
         into.sigma = Some(self.sigma.state());
@@ -164,5 +177,6 @@ impl Features {
         self.sigma.digest(digester);
         self.vpin.digest(digester);
         self.micro.digest(digester);
+        self.tape.digest(digester);
     }
 }

@@ -9,7 +9,7 @@
 //! target size, or nothing while the venue would not take that either.
 
 use super::{CANCEL_RETRY, Order, OrderState, OrderTable};
-use crate::pipeline::config::{OrdersConfig, QuoterConfig, RequoteKind};
+use crate::pipeline::config::{OrdersConfig, QuoterConfig, QuoterKind, RequoteKind};
 use crate::types::{ClientOrderId, Price, Qty, Side, TimestampNs};
 
 /// When a working order is good enough.
@@ -26,12 +26,12 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// As configured: `always` is a hysteresis of one tick.
+    /// As configured: `always` is a hysteresis of one tick, and so is a model that weighs an order's place itself.
     pub fn new(quoter: &QuoterConfig, orders: &OrdersConfig) -> Keep {
         Keep {
             ticks: match quoter.requote {
-                RequoteKind::Always => 1,
-                RequoteKind::Hysteresis => quoter.requote_ticks,
+                RequoteKind::Hysteresis if quoter.kind != QuoterKind::Ev => quoter.requote_ticks,
+                RequoteKind::Always | RequoteKind::Hysteresis => 1,
             },
             age_ns: quoter.requote_age_ms.saturating_mul(1_000_000),
             size_tolerance: quoter.size_tolerance,

@@ -8,6 +8,7 @@
 mod avellaneda;
 mod aversion;
 mod bound;
+pub mod ev;
 mod frame;
 mod glft;
 mod hybrid;
@@ -19,16 +20,18 @@ mod sample;
 
 pub use avellaneda::AvellanedaStoikov;
 pub use bound::{Bounds, bound, round_outward};
+pub use ev::EvMaker;
 pub use frame::{Frame, Laid};
 pub use glft::GlftMaker;
 pub use hybrid::{Hybrid, SeedFormula};
 pub use naive::Naive;
 
-use super::config::{ConfigError, QuoterConfig, QuoterKind};
+use super::config::{QuoterConfig, QuoterKind};
 use super::digest::Digester;
 use super::estimators::Estimates;
-use super::features::{BookFeatures, Toxicity};
-use crate::types::{Instrument, Level, Qty, TimestampNs};
+use super::features::{BookFeatures, TapeFlow, Toxicity};
+use super::reference::OthersBook;
+use crate::types::{Instrument, Level, Price, Qty, TimestampNs};
 
 /// What a model may know. Everything about the market is without our own orders.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,12 @@ pub struct QuoteInputs {
     pub book: BookFeatures,
     /// Order-flow imbalance over its window in units of the usual best depth.
     pub ofi: Option<f64>,
+    /// Every level of others that is seen.
+    pub others: OthersBook,
+    /// Flow of the tape.
+    pub tape: TapeFlow,
+    /// Price of each side's resting order and what is ahead of it in its level, bid first.
+    pub working: [Option<(Price, Qty)>; 2],
     /// Position in whole lots, rounded towards zero.
     pub position: Qty,
     /// What the position limit leaves for all orders of a side together, bid first.
@@ -125,15 +134,12 @@ pub trait Quoter: Send {
 pub type QuoterMaker<'a> = dyn FnMut(&Instrument) -> Box<dyn Quoter> + 'a;
 
 /// The model that the configuration names.
-///
-/// # Errors
-/// [`ConfigError::NotBuilt`] for a model that is planned only.
-pub fn build(config: &QuoterConfig) -> Result<Box<dyn Quoter>, ConfigError> {
+pub fn build(config: &QuoterConfig) -> Box<dyn Quoter> {
     match config.kind {
-        QuoterKind::Naive => Ok(Box::new(Naive::new(config))),
-        QuoterKind::Hybrid => Ok(Box::new(Hybrid::new(config))),
-        QuoterKind::As => Ok(Box::new(AvellanedaStoikov::new(config))),
-        QuoterKind::Glft => Ok(Box::new(GlftMaker::new(config))),
-        QuoterKind::Ev => Err(ConfigError::NotBuilt(config.kind.name())),
+        QuoterKind::Naive => Box::new(Naive::new(config)),
+        QuoterKind::Hybrid => Box::new(Hybrid::new(config)),
+        QuoterKind::As => Box::new(AvellanedaStoikov::new(config)),
+        QuoterKind::Glft => Box::new(GlftMaker::new(config)),
+        QuoterKind::Ev => Box::new(EvMaker::new(config)),
     }
 }

@@ -109,7 +109,7 @@ fn inputs(case: &Case, usage: f64, tau: f64) -> QuoteInputs {
 
 /// A quoter that has seen the market and been refreshed.
 fn warm(case: &Case) -> Box<dyn Quoter> {
-    let mut quoter = build(&case.config).unwrap();
+    let mut quoter = build(&case.config);
     let flat = inputs(case, 0.0, case.tau);
     quoter.quote(&flat);
     quoter.refresh(&flat);
@@ -177,12 +177,10 @@ proptest! {
 
 #[test]
 fn every_model_quotes_both_sides_of_a_flat_book() {
-    for kind in [QuoterKind::Naive, QuoterKind::Hybrid, QuoterKind::As, QuoterKind::Glft] {
-        let config = QuoterConfig { kind, ..QuoterConfig::default() };
-        let quote = build(&config).unwrap().quote(&sample::inputs()).unwrap();
+    for kind in [QuoterKind::Naive, QuoterKind::Hybrid, QuoterKind::As, QuoterKind::Glft, QuoterKind::Ev] {
+        let config = QuoterConfig { kind, maker_fee_bps: 0.0, k_ticks: 2.0, ..QuoterConfig::default() };
+        let quote = build(&config).quote(&sample::inputs()).unwrap();
         assert!(quote.bid_ticks < 6_000_000.0 && quote.ask_ticks > 6_000_000.0, "{kind:?}");
         assert!(quote.bid_qty > Qty::ZERO && quote.ask_qty > Qty::ZERO, "{kind:?}");
     }
-    let ev = QuoterConfig { kind: QuoterKind::Ev, ..QuoterConfig::default() };
-    assert!(matches!(build(&ev), Err(ConfigError::NotBuilt("ev"))));
 }

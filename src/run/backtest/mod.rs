@@ -29,7 +29,7 @@ pub struct BacktestArgs {
     /// Recordings that continue each other, or the journal of one session.
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub data: Vec<PathBuf>,
-    /// naive | hybrid | as | glft; short for `--set quoter.kind=…`.
+    /// naive | hybrid | as | glft | ev; short for `--set quoter.kind=…`.
     #[arg(long, value_name = "KIND")]
     pub quoter: Option<String>,
     /// What says where our orders stand inside a recorded level: touch, through, risk-averse, prob:power, prob:power2,
