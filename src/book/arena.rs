@@ -18,15 +18,7 @@ impl Default for ArenaBook {
     }
 }
 
-/// The ladder's key of a price: lower is better.
-const fn key_of(side: Side, price: Price) -> i64 {
-    match side {
-        Side::Bid => !price.ticks(),
-        Side::Ask => price.ticks(),
-    }
-}
-
-/// The price behind a ladder's key.
+/// The price behind a ladder's key, which is its rank.
 const fn price_of(side: Side, key: i64) -> Price {
     Price::from_ticks(match side {
         Side::Bid => !key,
@@ -40,10 +32,11 @@ impl ArenaBook {
         ArenaBook { sides: [Ladder::new(), Ladder::new()] }
     }
 
-    /// Sets the quantity resting at a price; zero or less removes the level, and an unknown one may be removed.
+    /// Sets the quantity resting at a price and returns what it was; zero or less removes the level, and an unknown one
+    /// may be removed.
     #[inline]
-    pub fn set(&mut self, side: Side, price: Price, qty: Qty) {
-        self.sides[side.index()].set(key_of(side, price), qty);
+    pub fn set(&mut self, side: Side, price: Price, qty: Qty) -> Qty {
+        self.sides[side.index()].set(price.rank(side), qty)
     }
 
     /// Sets the levels of one message, in its order.
@@ -71,7 +64,7 @@ impl ArenaBook {
 
     /// What rests at a price; zero when nothing does.
     pub fn qty_at(&self, side: Side, price: Price) -> Qty {
-        self.sides[side.index()].qty_at(key_of(side, price))
+        self.sides[side.index()].qty_at(price.rank(side))
     }
 
     /// The levels of a side, best first.

@@ -28,24 +28,24 @@ impl Bitmap {
         Bitmap { words: Box::new([0; WORDS]), summaries: [0; SUMMARIES], top: 0 }
     }
 
+    /// Makes `slot` a member, or no member. Whether it was one does not decide a branch: in a book it is a coin's toss.
     #[inline]
-    pub(super) fn insert(&mut self, slot: usize) {
-        let (word, summary) = (slot / 64, slot / 4096);
-        self.words[word] |= 1 << (slot % 64);
-        self.summaries[summary] |= 1 << (word % 64);
-        self.top |= 1 << summary;
+    pub(super) fn put(&mut self, slot: usize, is_member: bool) {
+        let (word, bit) = (slot / 64, slot % 64);
+        let before = self.words[word];
+        let after = (before & !(1 << bit)) | (u64::from(is_member) << bit);
+        self.words[word] = after;
+        if (before == 0) != (after == 0) {
+            self.summarise(word);
+        }
     }
 
-    #[inline]
-    pub(super) fn remove(&mut self, slot: usize) {
-        let (word, summary) = (slot / 64, slot / 4096);
-        self.words[word] &= !(1 << (slot % 64));
-        if self.words[word] == 0 {
-            self.summaries[summary] &= !(1 << (word % 64));
-            if self.summaries[summary] == 0 {
-                self.top &= !(1 << summary);
-            }
-        }
+    /// Brings the higher levels to what a word has become.
+    fn summarise(&mut self, word: usize) {
+        let (summary, bit) = (word / 64, word % 64);
+        let words = &mut self.summaries[summary];
+        *words = (*words & !(1 << bit)) | (u64::from(self.words[word] != 0) << bit);
+        self.top = (self.top & !(1 << summary)) | (u64::from(*words != 0) << summary);
     }
 
     /// The first member at or after `slot`.
@@ -89,10 +89,10 @@ mod tests {
             let slot = (random >> 48) as usize;
             // Phases of growth and shrinking, so that whole words and summaries become empty again.
             if (step / 1000).is_multiple_of(2) {
-                bitmap.insert(slot);
+                bitmap.put(slot, true);
                 model.insert(slot);
             } else if let Some(&member) = model.range(slot..).next() {
-                bitmap.remove(member);
+                bitmap.put(member, false);
                 model.remove(&member);
             }
             for from in [slot, 0, SLOTS - 1, (slot / 64) * 64, (slot / 4096) * 4096 + 4095] {
@@ -100,7 +100,7 @@ mod tests {
             }
         }
         while let Some(&member) = model.iter().next() {
-            bitmap.remove(member);
+            bitmap.put(member, false);
             model.remove(&member);
         }
         assert_eq!((bitmap.next_from(0), bitmap.top), (None, 0));

@@ -42,7 +42,7 @@ struct FarLevel {
 #[derive(Clone, Debug)]
 pub(super) struct Ladder {
     /// Quantity by slot; zero where there is no level.
-    slots: Vec<Qty>,
+    slots: Box<[Qty; WINDOW]>,
     /// Which slots hold a level.
     filled: Bitmap,
     /// Lowest key that the window covers.
@@ -67,7 +67,8 @@ fn start_before(key: i64) -> i64 {
 impl Ladder {
     pub(super) fn new() -> Ladder {
         // Written with ones first: zeroed memory would be mapped page by page, at the first update of each page.
-        let mut slots = std::hint::black_box(vec![Qty::from_lots(1); WINDOW]);
+        let slots = std::hint::black_box(vec![Qty::from_lots(1); WINDOW]);
+        let mut slots: Box<[Qty; WINDOW]> = slots.into_boxed_slice().try_into().expect("as long as the window");
         slots.fill(Qty::ZERO);
         Ladder { slots, filled: Bitmap::new(), start: 0, best: 0, near: 0, far: Vec::with_capacity(OVERFLOW_CAPACITY) }
     }
@@ -94,59 +95,59 @@ impl Ladder {
     /// Removes every level.
     pub(super) fn clear(&mut self) {
         while let Some(slot) = self.filled.next_from(0) {
-            self.filled.remove(slot);
+            self.filled.put(slot, false);
             self.slots[slot] = Qty::ZERO;
         }
         self.near = 0;
         self.far.clear();
     }
 
-    /// Sets the quantity at a key; zero or less removes the level.
+    /// Sets the quantity at a key and returns what it was; zero or less removes the level.
+    ///
+    /// Inside the window nothing but the loss of the best level decides a branch: which levels come and go does not
+    /// follow a pattern that a processor could guess.
     #[inline]
-    pub(super) fn set(&mut self, key: i64, qty: Qty) {
-        if qty > Qty::ZERO { self.put(key, qty) } else { self.remove(key) }
+    pub(super) fn set(&mut self, key: i64, qty: Qty) -> Qty {
+        let qty = qty.max(Qty::ZERO);
+        if self.near == 0 || !self.covers(key) {
+            return self.set_outside(key, qty);
+        }
+        let slot = slot_of(key);
+        let before = std::mem::replace(&mut self.slots[slot], qty);
+        let (was, is) = (!before.is_zero(), !qty.is_zero());
+        self.filled.put(slot, is);
+        self.near = self.near + usize::from(is) - usize::from(was);
+        if key <= self.best {
+            if is {
+                self.best = key;
+            } else if key == self.best {
+                self.find_best();
+            }
+        }
+        before
     }
 
-    fn put(&mut self, key: i64, qty: Qty) {
+    /// [`Self::set`] where the window does not reach, or has nothing to stand on.
+    #[inline(never)]
+    fn set_outside(&mut self, key: i64, qty: Qty) -> Qty {
+        if qty.is_zero() {
+            return self.find_far(key).map_or(Qty::ZERO, |at| self.far.remove(at).qty);
+        }
         if self.near == 0 {
             self.start = start_before(key);
-            self.best = key;
         } else if key < self.start {
             self.slide_back(start_before(key));
-        }
-        if !self.covers(key) {
+        } else {
             match self.find_far(key) {
-                Ok(at) => self.far[at].qty = qty,
+                Ok(at) => return std::mem::replace(&mut self.far[at].qty, qty),
                 Err(at) => self.far.insert(at, FarLevel { key, qty }),
             }
-            return;
+            return Qty::ZERO;
         }
-        let slot = slot_of(key);
-        if self.slots[slot].is_zero() {
-            self.fill(slot, qty);
-            if key < self.best || self.near == 1 {
-                self.best = key;
-            }
-        } else {
-            self.slots[slot] = qty;
-        }
-    }
-
-    fn remove(&mut self, key: i64) {
-        if !self.covers(key) {
-            if let Ok(at) = self.find_far(key) {
-                self.far.remove(at);
-            }
-            return;
-        }
-        let slot = slot_of(key);
-        if self.slots[slot].is_zero() {
-            return;
-        }
-        self.empty(slot);
-        if key == self.best {
-            self.find_best();
-        }
+        // The first level, or one better than all others.
+        self.fill(slot_of(key), qty);
+        self.best = key;
+        Qty::ZERO
     }
 
     /// Finds the best level after the old one has gone, and slides the window after it when it is deep inside.
@@ -191,13 +192,13 @@ impl Ladder {
 
     fn fill(&mut self, slot: usize, qty: Qty) {
         self.slots[slot] = qty;
-        self.filled.insert(slot);
+        self.filled.put(slot, true);
         self.near += 1;
     }
 
     fn empty(&mut self, slot: usize) {
         self.slots[slot] = Qty::ZERO;
-        self.filled.remove(slot);
+        self.filled.put(slot, false);
         self.near -= 1;
     }
 

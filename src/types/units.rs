@@ -42,6 +42,15 @@ impl Price {
     pub const fn improved(self, side: super::Side, ticks: i64) -> Price {
         Price(self.0 + side.sign() * ticks)
     }
+
+    /// Where the price stands among those of a side: the lower, the better for whom comes to trade with it, and one tick
+    /// apart where prices are. What rests at a rank of its side's is reached before what rests at a higher one.
+    pub const fn rank(self, side: super::Side) -> i64 {
+        match side {
+            super::Side::Bid => !self.0,
+            super::Side::Ask => self.0,
+        }
+    }
 }
 
 impl fmt::Debug for Price {
