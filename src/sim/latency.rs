@@ -161,16 +161,26 @@ pub struct Travel {
 
 impl Travel {
     /// When a message that leaves at `now` arrives. Times of leaving must not go back.
+    #[inline]
     pub fn arrival(&mut self, way: Way, now: TimestampNs) -> TimestampNs {
         let at = way.index();
-        let delay = self.model.delays[at].draw(&mut self.rngs[at]);
-        let spikes = self.model.spikes;
-        let delay = match spikes {
-            Some(spikes) if self.is_spike(spikes, now) => scaled(delay, spikes.times),
-            _ => delay,
+        let delay = match &self.model.delays[at] {
+            Delay::Constant(delay) if self.model.spikes.is_none() => *delay,
+            _ => self.drawn(at, now),
         };
         self.latest[at] = self.latest[at].max(now.plus(delay));
         self.latest[at]
+    }
+
+    /// How long one message of a way takes, when that is random. A backtest asks for each event, and mostly it is not.
+    #[inline(never)]
+    fn drawn(&mut self, at: usize, now: TimestampNs) -> DurationNs {
+        let delay = self.model.delays[at].draw(&mut self.rngs[at]);
+        let spikes = self.model.spikes;
+        match spikes {
+            Some(spikes) if self.is_spike(spikes, now) => scaled(delay, spikes.times),
+            _ => delay,
+        }
     }
 
     fn is_spike(&mut self, spikes: Spikes, now: TimestampNs) -> bool {
