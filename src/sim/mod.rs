@@ -20,6 +20,7 @@ mod flow_recorded;
 mod flow_synthetic;
 mod in_flight;
 pub mod latency;
+pub mod lean;
 mod market;
 mod opening;
 mod orders;

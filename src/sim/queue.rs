@@ -16,6 +16,8 @@ mod behind;
 
 pub use behind::{Behind, Log, Log2, Power, Power2, Power3};
 
+use crate::types::Qty;
+
 /// The place of one order in the queue of its price.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Place {
@@ -50,6 +52,13 @@ impl Place {
     /// Lots of the order that the tape has reached so far, at most `order`.
     pub fn filled(&self, order: f64) -> f64 {
         (-self.front).clamp(0.0, order.max(0.0))
+    }
+
+    /// Takes the whole lots that the tape has reached, at most `most`, off what it has reached.
+    pub fn take_reached(&mut self, most: Qty) -> Qty {
+        let lots = self.filled_lots(most.lots());
+        self.front += lots as f64;
+        Qty::from_lots(lots)
     }
 
     /// [`Self::filled`] in whole lots: a lot counts once all of it has been reached.
