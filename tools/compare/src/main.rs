@@ -2,7 +2,9 @@
 //!
 //! One module a command; each prints a table, or one JSON object with `--json`.
 
+mod backtest;
 mod convert;
+mod machine;
 mod matching;
 
 use clap::{Parser, Subcommand};
@@ -16,6 +18,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The backtest: one tape, one quoter, one queue model, by us and by hftbacktest.
+    Backtest(backtest::Options),
     /// The archive: depth into Parquet, by us and by other tools.
     Convert(convert::Options),
     /// The matching core: messages in, reports out, by several books of orders.
@@ -24,6 +28,7 @@ enum Command {
 
 fn main() -> Result<(), String> {
     match Arguments::parse().command {
+        Command::Backtest(options) => backtest::run(&options),
         Command::Convert(options) => convert::run(&options),
         Command::Matching(options) => matching::run(&options),
     }

@@ -20,6 +20,8 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use touchline::archive::{ConvertOptions, HeldTables, Table, convert};
 
+use crate::machine::{cpu_seconds, peak_rss_mib, pin_to_one_core, python_with, scratch_folder};
+
 /// Who is measured, in the order of a round.
 const TOOLS: [&str; 6] = ["touchline", "writer", "pyarrow_memory", "pyarrow_memmap", "polars", "duckdb"];
 
@@ -64,11 +66,7 @@ pub fn run(options: &Options) -> Result<(), String> {
             return Err(format!("no such tool: {tool}"));
         }
     }
-    let memory = Path::new("/dev/shm");
-    let parent = options.folder.clone().unwrap_or_else(|| {
-        if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
-    });
-    let folder = parent.join(format!("touchline-compare-convert-{}", std::process::id()));
+    let folder = scratch_folder(options.folder.as_deref(), "convert");
     let result = measure_all(options, &folder);
     let _ = std::fs::remove_dir_all(&folder);
     let figures = result?;
@@ -83,7 +81,7 @@ pub fn run(options: &Options) -> Result<(), String> {
 fn measure_all(options: &Options, folder: &Path) -> Result<Map<String, Value>, String> {
     let python = match &options.python {
         Some(python) => python.clone(),
-        None => python_with_peers()?,
+        None => python_with("convert-venv", "import pyarrow.parquet, numpy, polars, duckdb", &PACKAGES)?,
     };
     pin_to_one_core();
     let set = data::make(folder, options.rows)?;
@@ -181,53 +179,6 @@ fn bytes_under(folder: &Path) -> Result<u64, String> {
         bytes += if meta.is_dir() { bytes_under(&entry.path())? } else { meta.len() };
     }
     Ok(bytes)
-}
-
-/// Seconds that this process has run, user and system.
-fn cpu_seconds() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call writes to the one structure that it is given.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-/// The greatest resident set so far.
-fn peak_rss_mib() -> f64 {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the call fills the structure; it is valid zeroed besides.
-    let usage = unsafe {
-        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
-        usage.assume_init()
-    };
-    usage.ru_maxrss as f64 / 1024.0
-}
-
-/// Pins this process, and with it whatever it starts, to the last core.
-fn pin_to_one_core() {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // SAFETY: the set is valid zeroed, and the calls read and write nothing else.
-    unsafe {
-        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
-        libc::CPU_SET(cores - 1, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
-    }
-}
-
-/// A Python that has the peers: made once beside this tool's build.
-fn python_with_peers() -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| format!("this program's path: {error}"))?;
-    let venv = own.ancestors().nth(2).unwrap_or(Path::new(".")).join("convert-venv");
-    let python = venv.join("bin/python");
-    let works = || {
-        let imports = "import pyarrow.parquet, numpy, polars, duckdb";
-        Command::new(&python).args(["-c", imports]).output().is_ok_and(|output| output.status.success())
-    };
-    if !works() {
-        eprintln!("installing the peers into {}", venv.display());
-        let _ = Command::new("python3").args(["-m", "venv"]).arg(&venv).output();
-        let _ = Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES).output();
-    }
-    if works() { Ok(python) } else { Err(format!("the peers cannot be installed into {}", venv.display())) }
 }
 
 fn print_table(figures: &Map<String, Value>) {
