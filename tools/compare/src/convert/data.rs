@@ -95,7 +95,11 @@ pub fn make(folder: &Path, rows: u64) -> Result<DataSet, String> {
             let bits = 8 + random.below(14);
             let qty = if random.below(4) == 0 { 0 } else { random.below(1 << bits) as i64 };
             let level_of_book = Level { price: Price::from_ticks(price), qty: Qty::from_lots(qty) };
-            if level < bids { depth.bids.push(level_of_book) } else { depth.asks.push(level_of_book) }
+            if level < bids {
+                depth.bids.push(level_of_book)
+            } else {
+                depth.asks.push(level_of_book)
+            }
             let mut row = [0_u8; 48];
             row[0..8].copy_from_slice(&ts.to_le_bytes());
             row[8..16].copy_from_slice(&depth.head.event_ts.nanos().to_le_bytes());
