@@ -325,14 +325,14 @@ fn record_prints_decoded_messages_and_ends_after_them() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let venue = Venue::start();
     let folder = tempfile::tempdir().unwrap();
-    let output = ended(venue.touchline(folder.path(), &["record", "--print", "10"]).spawn().map(Program).unwrap());
+    let output = ended(venue.touchline(folder.path(), &["record", "--print", "100"]).spawn().map(Program).unwrap());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let kinds: Vec<String> = text
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(kinds.len(), 10);
+    assert_eq!(kinds.len(), 100);
     assert!(kinds.iter().any(|kind| kind == "snapshot") || kinds.iter().any(|kind| kind == "diff"), "{kinds:?}");
     let sessions: Vec<_> =
         std::fs::read_dir(folder.path().join("runs")).unwrap().map(|dir| dir.unwrap().path()).collect();
