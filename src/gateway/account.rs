@@ -249,22 +249,7 @@ pub fn missed_reports(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{
-        FeeAsset, Fill, Filters, InstrumentId, InstrumentSpec, Price, SessionId, Side, Symbol, TradeId,
-    };
-
-    fn instrument() -> Instrument {
-        let name = |text| Symbol::new(text).unwrap();
-        let spec = InstrumentSpec {
-            symbol: name("BTCUSDT"),
-            base: name("BTC"),
-            quote: name("USDT"),
-            tick_e8: 1_000_000,
-            lot_e8: 1_000,
-            filters: Filters::default(),
-        };
-        Instrument::new(InstrumentId(0), spec)
-    }
+    use crate::types::{FeeAsset, Fill, Price, SessionId, Side, TradeId};
 
     fn order(venue_id: u64, own: bool, status: OrderStatus, cum: i64, update_ms: u64) -> OrderRow {
         OrderRow {
@@ -305,8 +290,13 @@ mod tests {
         ];
         // 40 lots of order 1 traded before the outage.
         let trades = [trade(7, 1, 25), trade(8, 3, 100), trade(9, 1, 35)];
-        let reports =
-            missed_reports(&instrument(), &orders, &trades, TimestampNs::from_millis(4), TimestampNs::from_millis(10));
+        let reports = missed_reports(
+            &Instrument::btcusdt(),
+            &orders,
+            &trades,
+            TimestampNs::from_millis(4),
+            TimestampNs::from_millis(10),
+        );
         let seen: Vec<_> = reports
             .iter()
             .map(|report| match report.kind {

@@ -264,7 +264,6 @@ pub fn parse(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redis::publisher::samples::btcusdt;
     use crate::wire::FeedNotice;
 
     fn level(price: i64, qty: i64) -> Level {
@@ -273,7 +272,7 @@ mod tests {
 
     #[test]
     fn every_event_survives_its_entry() {
-        let instrument = btcusdt();
+        let instrument = Instrument::btcusdt();
         let recv_ts = TimestampNs::from_nanos(77);
         let mut depth = DepthBuf::with_capacity(4);
         depth.head.first_id = 5;
@@ -335,7 +334,7 @@ mod tests {
 
     #[test]
     fn prices_off_the_tick_and_unknown_words_are_refused() {
-        let instrument = btcusdt();
+        let instrument = Instrument::btcusdt();
         let mut buf = DepthBuf::with_capacity(4);
         let base = |kind: &'static [u8], name: &'static [u8], value: &'static [u8]| -> Vec<(&[u8], &[u8])> {
             vec![

@@ -189,28 +189,8 @@ impl Publisher {
     }
 }
 
-/// What tests of this module share.
-#[cfg(test)]
-pub(super) mod samples {
-    use crate::types::{Filters, Instrument, InstrumentId, InstrumentSpec, Symbol};
-
-    pub fn btcusdt() -> Instrument {
-        let name = |text| Symbol::new(text).unwrap();
-        let spec = InstrumentSpec {
-            symbol: name("BTCUSDT"),
-            base: name("BTC"),
-            quote: name("USDT"),
-            tick_e8: 1_000_000,
-            lot_e8: 1_000,
-            filters: Filters::default(),
-        };
-        Instrument::new(InstrumentId(0), spec)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::samples::btcusdt;
     use super::*;
     use crate::types::{Level, Price, Qty};
     use crate::wire::{DepthBuf, DepthKind, RecordBuf, Stream};
@@ -225,7 +205,7 @@ mod tests {
 
     impl Feed {
         fn new(limits: PublisherLimits) -> Feed {
-            let publisher = Publisher::new(SessionId(1), &[btcusdt()], SyncRule::Spot, limits);
+            let publisher = Publisher::new(SessionId(1), &[Instrument::btcusdt()], SyncRule::Spot, limits);
             Feed { publisher, seq: 0, buf: RecordBuf::default() }
         }
 

@@ -166,13 +166,12 @@ fn mid_text(instrument: &Instrument, mid: HalfTicks) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redis::publisher::samples::btcusdt;
     use crate::types::{ClientOrderId, ExecReport, ExecSource, FeeAsset, Fill, Price, Qty, Side, TradeId};
     use crate::wire::{Flags, Kind, RecordBuf, Stream};
 
     fn report(session: u64, trade: i64, side: Side) -> ExecReport {
         ExecReport {
-            instrument: btcusdt().id,
+            instrument: Instrument::btcusdt().id,
             client_id: ClientOrderId { session: SessionId(session), counter: 1 },
             venue_id: None,
             event_ts: TimestampNs::ZERO,
@@ -206,7 +205,7 @@ mod tests {
 
     #[test]
     fn each_fill_of_ours_is_stated_once_in_order() {
-        let mut statements = Statements::new(SessionId(5), &[btcusdt()], 1);
+        let mut statements = Statements::new(SessionId(5), &[Instrument::btcusdt()], 1);
         take(&mut statements, report(5, 1, Side::Bid));
         take(&mut statements, report(5, 1, Side::Bid));
         take(&mut statements, report(6, 2, Side::Bid));
@@ -231,7 +230,7 @@ mod tests {
 
     #[test]
     fn waiting_statements_are_bounded_and_the_last_word_is_kept() {
-        let mut statements = Statements::new(SessionId(5), &[btcusdt()], 1);
+        let mut statements = Statements::new(SessionId(5), &[Instrument::btcusdt()], 1);
         for trade in 0..2 * WAITING_MAX as i64 {
             take(&mut statements, report(5, trade, Side::Bid));
         }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::pipeline::ConfigError;
+
 /// Exit codes of the program. Stable: scripts rely on them. The table is in `docs/errors/README.md`.
 pub mod exit {
     /// All went well.
@@ -58,6 +60,17 @@ impl Failure {
         mend: impl Into<String>,
     ) -> Failure {
         Failure { code, what: what.into(), why: why.into(), mend: mend.into(), exit }
+    }
+
+    /// The decisions cannot be made from their configuration.
+    pub fn of_decisions(error: ConfigError) -> Failure {
+        Failure::new(
+            "E_CONF_012",
+            exit::CONFIG,
+            "the decisions cannot be made from this configuration",
+            error.to_string(),
+            "`touchline run --print-config` shows each key with its meaning",
+        )
     }
 
     /// A bug: something that the code believed impossible.

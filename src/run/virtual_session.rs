@@ -16,7 +16,7 @@ use crate::journal::{JournalConfig, LocalJournal, SessionEnd, SessionInfo};
 use crate::pipeline::market::MarketStage;
 use crate::pipeline::quoter::QuoterMaker;
 use crate::pipeline::sync::SyncRule;
-use crate::pipeline::{ConfigError, Pipeline, PipelineConfig, PipelineSnapshot, WarmState};
+use crate::pipeline::{Pipeline, PipelineConfig, PipelineSnapshot, WarmState};
 use crate::sim::faults::{EventFate, FaultCount, Faults, MarketFate, Reply, Runs};
 use crate::sim::latency::{LatencyModel, Travel, Way};
 use crate::sim::{
@@ -150,7 +150,7 @@ struct Session<'a> {
 /// When the decisions' configuration cannot be used, the journal cannot be written, or own orders do not end.
 pub fn run(config: &VirtualConfig, venue: Venue) -> Result<VirtualOutcome, Failure> {
     let instruments = instruments_of(&venue);
-    let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(unusable)?;
+    let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(Failure::of_decisions)?;
     run_pipeline(config, venue, None, &instruments, pipeline)
 }
 
@@ -166,7 +166,7 @@ pub fn run_on_tape(
     events: TapeEvents,
 ) -> Result<VirtualOutcome, Failure> {
     let instruments = instruments_of(&venue);
-    let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(unusable)?;
+    let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(Failure::of_decisions)?;
     run_pipeline(config, venue, Some(Tape::new(events, rule)?), &instruments, pipeline)
 }
 
@@ -180,22 +180,13 @@ pub fn run_with_quoters(
     quoters: &mut QuoterMaker<'_>,
 ) -> Result<VirtualOutcome, Failure> {
     let instruments = instruments_of(&venue);
-    let pipeline = Pipeline::with_quoters(config.session, &instruments, &config.pipeline, quoters).map_err(unusable)?;
+    let pipeline = Pipeline::with_quoters(config.session, &instruments, &config.pipeline, quoters)
+        .map_err(Failure::of_decisions)?;
     run_pipeline(config, venue, None, &instruments, pipeline)
 }
 
 fn instruments_of(venue: &Venue) -> Vec<Instrument> {
     venue.config().symbols.iter().map(|symbol| symbol.instrument).collect()
-}
-
-fn unusable(error: ConfigError) -> Failure {
-    Failure::new(
-        "E_CONF_012",
-        exit::CONFIG,
-        "the decisions cannot be made from this configuration",
-        error.to_string(),
-        "`touchline run --print-config` shows each key with its meaning",
-    )
 }
 
 fn run_pipeline(

@@ -542,21 +542,8 @@ impl Tile for FeedTile {
 mod tests {
     use super::*;
     use crate::journal::{Journal, JournalConfig, JournalReader, SessionInfo};
-    use crate::types::{Filters, InstrumentSpec, Level, Price, Qty, SessionId, Symbol, Touch};
+    use crate::types::{Level, Price, Qty, SessionId, Touch};
     use crate::wire::unit_link;
-
-    fn btcusdt() -> Instrument {
-        let name = |text| Symbol::new(text).unwrap();
-        let spec = InstrumentSpec {
-            symbol: name("BTCUSDT"),
-            base: name("BTC"),
-            quote: name("USDT"),
-            tick_e8: 1_000_000,
-            lot_e8: 1_000,
-            filters: Filters::default(),
-        };
-        Instrument::new(InstrumentId(0), spec)
-    }
 
     fn touch(update_id: u64) -> FeedEvent<'static> {
         let level = |ticks| Level { price: Price::from_ticks(ticks), qty: Qty::from_lots(1) };
@@ -573,7 +560,7 @@ mod tests {
     fn a_full_link_flags_counts_and_tells_the_overrun_before_the_next_record() {
         let folder = tempfile::tempdir().unwrap();
         let config = JournalConfig { segment_bytes: 1 << 20, ..JournalConfig::new(folder.path()) };
-        let info = SessionInfo::new(SessionId(1), "test", "binance", TimestampNs::ZERO, &[btcusdt()], None);
+        let info = SessionInfo::new(SessionId(1), "test", "binance", TimestampNs::ZERO, &[Instrument::btcusdt()], None);
         let (dir, journal, keeper) = Journal::create_feed_only(&config, &info).unwrap();
         let board = Arc::new(Board::new(&[], &[(link::FEED_BOOK, 4)]));
         let (book, mut receiver) = unit_link(4);

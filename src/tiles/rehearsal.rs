@@ -20,8 +20,8 @@ use crate::pipeline::sync::SyncRule;
 use crate::pipeline::{ConfigError, Pipeline, PipelineConfig, PipelineSnapshot};
 use crate::topology::tile;
 use crate::types::{
-    Action, Actions, Balance, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument, Level,
-    Price, Qty, SessionId, TimestampNs,
+    Action, Actions, Balance, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument,
+    InstrumentId, Level, Price, Qty, SessionId, TimestampNs,
 };
 use crate::venue::binance::decode::Decoder;
 use crate::wire::{DepthBuf, DepthKind, FeedEvent, Flags, InputEvent, Record, RecordBuf, Stream, encode_action};
@@ -39,39 +39,25 @@ const TURNS: usize = 3;
 
 /// See the module.
 pub struct RehearsalTile {
-    /// Where the first instrument trades; the understudy is made when that is known.
+    /// Where the first instrument trades: the understudy begins when that is known.
     shown: LatestReader<PipelineSnapshot>,
-    understudy: Option<Understudy>,
-    script: Option<Script>,
+    understudy: Understudy,
     every_ns: u64,
     last: u64,
     clock: Clock,
     fate: Arc<Fate>,
 }
 
-/// What an understudy is made from.
-pub struct Script {
-    /// The instrument that it plays.
-    pub instrument: Instrument,
-    /// The session's decisions.
-    pub pipeline: PipelineConfig,
-    /// A gateway that sends nothing.
-    pub gateway: Gateway,
-}
-
 impl RehearsalTile {
     /// A tile that rehearses every so many microseconds.
-    pub fn new(script: Script, shown: LatestReader<PipelineSnapshot>, every_us: u64, fate: Arc<Fate>) -> RehearsalTile {
+    pub fn new(
+        understudy: Understudy,
+        shown: LatestReader<PipelineSnapshot>,
+        every_us: u64,
+        fate: Arc<Fate>,
+    ) -> RehearsalTile {
         let clock = Clock::new();
-        RehearsalTile {
-            shown,
-            understudy: None,
-            script: Some(script),
-            every_ns: every_us * 1_000,
-            last: clock.raw(),
-            clock,
-            fate,
-        }
+        RehearsalTile { shown, understudy, every_ns: every_us * 1_000, last: clock.raw(), clock, fate }
     }
 }
 
@@ -86,16 +72,10 @@ impl Tile for RehearsalTile {
         if self.clock.delta_as_nanos(self.last, now) < self.every_ns {
             return 0;
         }
-        match &mut self.understudy {
-            Some(understudy) => understudy.rehearse(),
-            None => {
-                if let Some(mark) = self.shown.get().and_then(|snapshot| snapshot.mark)
-                    && let Some(script) = self.script.take()
-                {
-                    // The session's own pipeline was made from the same settings.
-                    self.understudy = Understudy::new(script, Price::from_ticks(mark.get() / 2)).ok();
-                }
-            }
+        if self.understudy.has_begun() {
+            self.understudy.rehearse();
+        } else if let Some(mark) = self.shown.get().and_then(|snapshot| snapshot.mark) {
+            self.understudy.begin(Price::from_ticks(mark.get() / 2));
         }
         self.last = self.clock.raw();
         0
@@ -107,7 +87,7 @@ impl Tile for RehearsalTile {
 }
 
 /// Plays the way from frame to order on its own.
-struct Understudy {
+pub struct Understudy {
     instrument: Instrument,
     decoder: Decoder,
     depth: DepthBuf,
@@ -121,7 +101,7 @@ struct Understudy {
     /// What is being answered.
     asked: Vec<Command>,
     frame: String,
-    /// The levels of the two moves that take turns, as they stand in a frame.
+    /// The levels of the two moves that take turns, as they stand in a frame; empty before it has begun.
     moves: [String; 2],
     update_id: u64,
     now: TimestampNs,
@@ -129,35 +109,45 @@ struct Understudy {
 }
 
 impl Understudy {
-    fn new(script: Script, mid: Price) -> Result<Understudy, ConfigError> {
-        let Script { instrument, pipeline, gateway } = script;
+    /// An understudy of the session's decisions for one instrument. `gateway` is one that sends nothing.
+    ///
+    /// # Errors
+    /// As [`Pipeline::new`].
+    pub fn new(
+        instrument: Instrument,
+        decisions: &PipelineConfig,
+        gateway: Gateway,
+    ) -> Result<Understudy, ConfigError> {
+        // The only one that it knows, whatever its place in the session.
+        let instrument = Instrument::new(InstrumentId(0), instrument.spec);
         let all = [instrument];
-        let mut understudy = Understudy {
+        Ok(Understudy {
             decoder: Decoder::new(&all),
             depth: DepthBuf::with_capacity(4 * LEVELS as usize),
             record: RecordBuf::with_capacity(4 << 10),
             stage: MarketStage::new(&all, SyncRule::Spot),
-            pipeline: Pipeline::new(SessionId(1), &all, &pipeline)?,
+            pipeline: Pipeline::new(SessionId(1), &all, decisions)?,
             actions: Actions::new(),
             gateway,
             commands: Vec::with_capacity(16),
             asked: Vec::with_capacity(16),
             frame: String::with_capacity(4 << 10),
-            moves: [
-                move_text(&instrument, mid, mid.plus_ticks(JUMP)),
-                move_text(&instrument, mid.plus_ticks(JUMP), mid),
-            ],
+            moves: Default::default(),
             update_id: 1,
             now: TimestampNs::from_millis(1),
             orders: 0,
             instrument,
-        };
-        understudy.begin(mid);
-        Ok(understudy)
+        })
     }
 
-    /// Funds, leave to trade, and the whole book.
+    fn has_begun(&self) -> bool {
+        !self.moves[0].is_empty()
+    }
+
+    /// Funds, leave to trade, and the whole book around a mid.
     fn begin(&mut self, mid: Price) {
+        let there = mid.plus_ticks(JUMP);
+        self.moves = [move_text(&self.instrument, mid, there), move_text(&self.instrument, there, mid)];
         for asset in [self.instrument.spec.base, self.instrument.spec.quote] {
             self.decide(&Input::Balance(Balance { asset, free_e8: FUNDS_E8, locked_e8: 0 }));
         }
@@ -282,23 +272,9 @@ mod tests {
 
     use super::*;
     use crate::gateway::{GatewayConfig, Limiter, VenueClock};
-    use crate::types::{Filters, InstrumentId, InstrumentSpec, Money, Symbol};
+
     use crate::venue::binance::rest::RateLimits;
     use crate::venue::binance::sign::Signer;
-
-    fn instrument() -> Instrument {
-        let name = |text| Symbol::new(text).unwrap();
-        let filters = Filters {
-            price_min: None,
-            price_max: None,
-            qty_min: Qty::from_lots(1),
-            qty_max: Qty::ZERO,
-            notional_min: Money::default(),
-        };
-        let (tick_e8, lot_e8) = (1_000_000, 1_000);
-        let (symbol, base, quote) = (name("BTCUSDT"), name("BTC"), name("USDT"));
-        Instrument::new(InstrumentId(0), InstrumentSpec { symbol, base, quote, tick_e8, lot_e8, filters })
-    }
 
     #[test]
     fn an_understudy_places_orders_over_either_road_again_and_again_and_reaches_nobody() {
@@ -310,16 +286,13 @@ mod tests {
                 api_key: SecretString::from("key"),
                 signer: Arc::new(Signer::hmac(&SecretString::from("secret")).unwrap()),
                 recv_window_ms: 5_000,
-                instruments: vec![instrument()],
+                instruments: vec![Instrument::btcusdt()],
                 clock: VenueClock::default(),
                 limiter: Limiter::new(RateLimits::default()),
             };
-            let script = Script {
-                instrument: instrument(),
-                pipeline: PipelineConfig::default(),
-                gateway: Gateway::rehearsing(&config).unwrap(),
-            };
-            let mut understudy = Understudy::new(script, Price::from_ticks(6_000_000)).unwrap();
+            let gateway = Gateway::rehearsing(&config).unwrap();
+            let mut understudy = Understudy::new(Instrument::btcusdt(), &PipelineConfig::default(), gateway).unwrap();
+            understudy.begin(Price::from_ticks(6_000_000));
             // The decisions warm up first.
             (0..2_000).for_each(|_| understudy.rehearse());
             let before = understudy.orders;

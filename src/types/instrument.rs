@@ -225,6 +225,15 @@ impl Instrument {
     pub fn lot_f64(&self) -> f64 {
         self.spec.lot_e8 as f64 / 1e8
     }
+
+    /// The instrument of the unit tests: ticks of 0.01, lots of 0.00001, no filters.
+    #[cfg(test)]
+    pub(crate) fn btcusdt() -> Instrument {
+        // Short names always fit.
+        let [symbol, base, quote] = ["BTCUSDT", "BTC", "USDT"].map(|name| Symbol::new(name).unwrap());
+        let (tick_e8, lot_e8, filters) = (1_000_000, 1_000, Filters::default());
+        Instrument::new(InstrumentId(0), InstrumentSpec { symbol, base, quote, tick_e8, lot_e8, filters })
+    }
 }
 
 fn whole_steps(e8: i64, step_e8: i64) -> Result<i64, DecimalError> {
@@ -237,20 +246,6 @@ fn whole_steps(e8: i64, step_e8: i64) -> Result<i64, DecimalError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn btcusdt() -> Instrument {
-        Instrument::new(
-            InstrumentId(0),
-            InstrumentSpec {
-                symbol: Symbol::new("BTCUSDT").unwrap(),
-                base: Symbol::new("BTC").unwrap(),
-                quote: Symbol::new("USDT").unwrap(),
-                tick_e8: 1_000_000,
-                lot_e8: 1_000,
-                filters: Filters::default(),
-            },
-        )
-    }
 
     #[test]
     fn decimals_are_exact_or_refused() {
@@ -293,7 +288,7 @@ mod tests {
 
     #[test]
     fn prices_off_the_tick_are_refused() {
-        let instrument = btcusdt();
+        let instrument = Instrument::btcusdt();
         assert_eq!(instrument.price_from_text(b"61250.10000000"), Ok(Price::from_ticks(6_125_010)));
         assert_eq!(instrument.price_from_text(b"61250.105"), Err(DecimalError::OffStep));
         assert_eq!(instrument.price_text(Price::from_ticks(6_125_010)), "61250.1");
@@ -302,7 +297,7 @@ mod tests {
 
     #[test]
     fn notional_is_exact() {
-        let instrument = btcusdt();
+        let instrument = Instrument::btcusdt();
         let notional = instrument.notional(Price::from_ticks(6_125_011), Qty::from_lots(3));
         assert_eq!(notional.to_string(), "1.8375033");
         let half = instrument.value(HalfTicks::new(12_250_021), BaseAtoms::new(1));

@@ -36,7 +36,7 @@ use crate::tiles::paper::{PaperParts, PaperSlot, PaperTile};
 use crate::tiles::print::PrintTile;
 use crate::tiles::quote::{Lane, QuoteParts, QuoteTile, WarmSlot, digest_slot, wall_clock};
 use crate::tiles::redis_source::RedisSourceTile;
-use crate::tiles::rehearsal::{RehearsalTile, Script};
+use crate::tiles::rehearsal::{RehearsalTile, Understudy};
 use crate::tiles::runner::{Runner, spawn};
 use crate::tiles::snapshot::SnapshotTile;
 use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
@@ -254,15 +254,8 @@ pub fn assemble(
         Failure::new("E_RUN_014", exit::CONFIG, "TLS cannot be set up", error.to_string(), "check venue.ca_file")
     })?;
     let warm = if mode == EngineMode::Record { None } else { super::back_fill::begin(config, &venue, &decisions)? };
-    let pipeline = Pipeline::with_warm(session, &venue.instruments, &decisions, warm.as_ref()).map_err(|error| {
-        Failure::new(
-            "E_CONF_012",
-            exit::CONFIG,
-            "the settings of the decisions cannot be used",
-            error.to_string(),
-            "`touchline run --print-config` shows each key with its meaning",
-        )
-    })?;
+    let pipeline =
+        Pipeline::with_warm(session, &venue.instruments, &decisions, warm.as_ref()).map_err(Failure::of_decisions)?;
     let mut writers = journal(config, mode, name, session, &venue, &decisions, warm.as_ref(), lanes)?;
     let connect = |url: &str, seed: u64| {
         let made = Connection::new(url, Arc::clone(&tls), clock.clone(), SILENCE, seed);
@@ -532,9 +525,9 @@ pub fn assemble(
         && spins
         && config.topology.rehearse_us > 0
     {
-        let script =
-            Script { instrument, pipeline: decisions, gateway: Gateway::rehearsing(gateways).map_err(bad_client)? };
-        let made = RehearsalTile::new(script, shown.clone(), config.topology.rehearse_us, Arc::clone(&fate));
+        let gateway = Gateway::rehearsing(gateways).map_err(bad_client)?;
+        let understudy = Understudy::new(instrument, &decisions, gateway).map_err(Failure::of_decisions)?;
+        let made = RehearsalTile::new(understudy, shown.clone(), config.topology.rehearse_us, Arc::clone(&fate));
         tiles.insert(tile::REHEARSAL, Box::new(made));
     }
 

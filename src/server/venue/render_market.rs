@@ -211,22 +211,7 @@ fn close_time(candle: &Candle, unit: TimeUnit) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Filters, InstrumentId, InstrumentSpec, Price, Qty, Symbol, TradeId};
-
-    fn btcusdt() -> Instrument {
-        let name = |text| Symbol::new(text).unwrap();
-        Instrument::new(
-            InstrumentId(0),
-            InstrumentSpec {
-                symbol: name("BTCUSDT"),
-                base: name("BTC"),
-                quote: name("USDT"),
-                tick_e8: 1_000_000,
-                lot_e8: 1_000,
-                filters: Filters::default(),
-            },
-        )
-    }
+    use crate::types::{InstrumentId, Price, Qty, TradeId};
 
     fn rendered(write: impl FnOnce(&mut String)) -> String {
         let mut out = String::new();
@@ -237,7 +222,7 @@ mod tests {
     /// The shapes of the protocol reference, section 2.1.
     #[test]
     fn events_look_like_the_documented_ones() {
-        let instrument = btcusdt();
+        let instrument = Instrument::btcusdt();
         let bids = [
             Level { price: Price::from_ticks(6_125_010), qty: Qty::from_lots(48_200) },
             Level { price: Price::from_ticks(6_124_990), qty: Qty::ZERO },

@@ -63,26 +63,13 @@ pub fn decode_agg_trades(body: &[u8], instrument: &Instrument) -> Result<Vec<Tra
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Filters, InstrumentId, InstrumentSpec, Price, Qty, Symbol};
-
-    fn btcusdt() -> Instrument {
-        let symbol = |text| Symbol::new(text).unwrap();
-        let spec = InstrumentSpec {
-            symbol: symbol("BTCUSDT"),
-            base: symbol("BTC"),
-            quote: symbol("USDT"),
-            tick_e8: 1_000_000,
-            lot_e8: 1_000,
-            filters: Filters::default(),
-        };
-        Instrument::new(InstrumentId(0), spec)
-    }
+    use crate::types::{Price, Qty};
 
     #[test]
     fn the_documented_answer_is_read() {
         let body = br#"[{"a":26129,"p":"61250.11000000","q":"0.50000000","f":27781,"l":27781,"T":1498793709153,"m":true,"M":true},
             {"a":26130,"p":"61250.12","q":"0.00001","f":27782,"l":27784,"T":1498793709154,"m":false,"M":true}]"#;
-        let trades = decode_agg_trades(body, &btcusdt()).unwrap();
+        let trades = decode_agg_trades(body, &Instrument::btcusdt()).unwrap();
         assert_eq!(trades.len(), 2);
         assert_eq!(
             (trades[0].id, trades[0].price, trades[0].qty),
@@ -90,8 +77,8 @@ mod tests {
         );
         assert_eq!((trades[0].aggressor, trades[1].aggressor), (Side::Ask, Side::Bid));
         assert_eq!(trades[1].event_ts, TimestampNs::from_millis(1_498_793_709_154));
-        assert!(decode_agg_trades(b"{}", &btcusdt()).is_err());
+        assert!(decode_agg_trades(b"{}", &Instrument::btcusdt()).is_err());
         let off_step = br#"[{"a":7,"p":"61250.111","q":"1","f":1,"l":1,"T":1,"m":true}]"#;
-        assert!(decode_agg_trades(off_step, &btcusdt()).unwrap_err().to_string().contains("trade 7: p"));
+        assert!(decode_agg_trades(off_step, &Instrument::btcusdt()).unwrap_err().to_string().contains("trade 7: p"));
     }
 }

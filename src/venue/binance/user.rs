@@ -250,21 +250,7 @@ pub fn inputs(message: UserMessage) -> impl Iterator<Item = Input> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Filters, InstrumentId, InstrumentSpec, SessionId, Symbol};
-
-    fn btcusdt() -> Instrument {
-        Instrument::new(
-            InstrumentId(0),
-            InstrumentSpec {
-                symbol: Symbol::new("BTCUSDT").unwrap(),
-                base: Symbol::new("BTC").unwrap(),
-                quote: Symbol::new("USDT").unwrap(),
-                tick_e8: 1_000_000,
-                lot_e8: 1_000,
-                filters: Filters::default(),
-            },
-        )
-    }
+    use crate::types::SessionId;
 
     /// The documented example with our own id in it; `edit` changes fields of it.
     fn report(edits: &[(&str, &str)]) -> String {
@@ -277,7 +263,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<UserMessage, UserError> {
-        decode(text.as_bytes(), &[btcusdt()], TimestampNs::from_nanos(1))
+        decode(text.as_bytes(), &[Instrument::btcusdt()], TimestampNs::from_nanos(1))
     }
 
     fn exec(text: &str) -> ExecReport {

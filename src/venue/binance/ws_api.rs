@@ -212,22 +212,7 @@ pub fn read_answer(text: &str) -> Option<ApiAnswer<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{
-        ClientOrderId, Filters, InstrumentId, InstrumentSpec, NewOrder, Price, Qty, SessionId, Symbol, VenueOrderId,
-    };
-
-    fn btcusdt() -> Instrument {
-        let name = |text| Symbol::new(text).unwrap();
-        let spec = InstrumentSpec {
-            symbol: name("BTCUSDT"),
-            base: name("BTC"),
-            quote: name("USDT"),
-            tick_e8: 1_000_000,
-            lot_e8: 1_000,
-            filters: Filters::default(),
-        };
-        Instrument::new(InstrumentId(0), spec)
-    }
+    use crate::types::{ClientOrderId, InstrumentId, NewOrder, Price, Qty, SessionId, VenueOrderId};
 
     fn commands() -> [Command; 6] {
         let instrument = InstrumentId(0);
@@ -251,7 +236,8 @@ mod tests {
         let signer = Signer::hmac(&"secret".into()).unwrap();
         let mut builder = ApiRequestBuilder::new(5000);
         for (index, command) in commands().iter().enumerate() {
-            let text = builder.command(command, &btcusdt(), 1_700_000_000_000, Some(("key", &signer))).to_owned();
+            let text =
+                builder.command(command, &Instrument::btcusdt(), 1_700_000_000_000, Some(("key", &signer))).to_owned();
             let request: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!(request["id"], (index + 1).to_string());
             let params = request["params"].as_object().unwrap();
@@ -268,7 +254,7 @@ mod tests {
     fn a_connection_that_has_logged_on_sends_neither_key_nor_signature() {
         let mut builder = ApiRequestBuilder::new(5000);
         let [place, ..] = commands();
-        let text = builder.command(&place, &btcusdt(), 3, None);
+        let text = builder.command(&place, &Instrument::btcusdt(), 3, None);
         let client_id = place.client_id();
         assert_eq!(
             text,

@@ -1,19 +1,5 @@
 use super::*;
-use crate::types::{Filters, InstrumentId, InstrumentSpec, Price, SessionId, Symbol};
-
-fn btcusdt() -> Instrument {
-    Instrument::new(
-        InstrumentId(0),
-        InstrumentSpec {
-            symbol: Symbol::new("BTCUSDT").unwrap(),
-            base: Symbol::new("BTC").unwrap(),
-            quote: Symbol::new("USDT").unwrap(),
-            tick_e8: 1_000_000,
-            lot_e8: 1_000,
-            filters: Filters::default(),
-        },
-    )
-}
+use crate::types::{InstrumentId, Price, SessionId};
 
 fn id() -> ClientOrderId {
     ClientOrderId { session: SessionId(36), counter: 7 }
@@ -48,7 +34,7 @@ fn query() -> Command {
 }
 
 fn answer(command: &Command, status: u16, body: &str) -> ExecKind {
-    read_reply(command, &btcusdt(), Reply::Answer { status, body: body.as_bytes() }).kind
+    read_reply(command, &Instrument::btcusdt(), Reply::Answer { status, body: body.as_bytes() }).kind
 }
 
 #[test]
@@ -85,7 +71,7 @@ fn requests_carry_what_the_venue_asks_for_and_are_signed_last() {
     for (command, method, path, unsigned) in table {
         let mut want = unsigned.to_owned();
         signer.sign_query(&mut want);
-        let request = builder.command(&command, &btcusdt(), 1_700_000_000_000, &signer);
+        let request = builder.command(&command, &Instrument::btcusdt(), 1_700_000_000_000, &signer);
         assert_eq!(request, Request { method, path, payload: &want });
     }
 }
@@ -166,7 +152,7 @@ fn every_answer_has_its_one_meaning() {
 fn success_bodies_are_read_whole() {
     let ack =
         r#"{"symbol":"BTCUSDT","orderId":9001,"orderListId":-1,"clientOrderId":"tl10-7","transactTime":1784102400456}"#;
-    let outcome = read_reply(&place(), &btcusdt(), Reply::Answer { status: 200, body: ack.as_bytes() });
+    let outcome = read_reply(&place(), &Instrument::btcusdt(), Reply::Answer { status: 200, body: ack.as_bytes() });
     assert_eq!(
         outcome,
         Outcome {
@@ -183,7 +169,7 @@ fn success_bodies_are_read_whole() {
     let amended = r#"{"transactTime":1784102400456,"executionId":5,"amendedOrder":{"symbol":"BTCUSDT","orderId":9001,
         "orderListId":-1,"origClientOrderId":"tl10-7","clientOrderId":"tl10-7","price":"61250.1","qty":"0.00400000",
         "executedQty":"0.00000000","status":"NEW"}}"#;
-    let outcome = read_reply(&amend(), &btcusdt(), Reply::Answer { status: 200, body: amended.as_bytes() });
+    let outcome = read_reply(&amend(), &Instrument::btcusdt(), Reply::Answer { status: 200, body: amended.as_bytes() });
     assert_eq!(
         (outcome.kind, outcome.venue_id),
         (ExecKind::Amended { qty: Qty::from_lots(400) }, Some(VenueOrderId(9001)))
@@ -202,7 +188,7 @@ fn success_bodies_are_read_whole() {
 
 #[test]
 fn a_request_that_never_left_is_refused_and_a_lost_one_is_in_doubt() {
-    let read = |command: &Command, reply| read_reply(command, &btcusdt(), reply).kind;
+    let read = |command: &Command, reply| read_reply(command, &Instrument::btcusdt(), reply).kind;
     assert_eq!(read(&place(), Reply::NotSent), ExecKind::Rejected(RejectReason::NotSent));
     assert_eq!(read(&cancel(), Reply::NotSent), ExecKind::CancelRejected(RejectReason::NotSent));
     assert_eq!(read(&place(), Reply::Lost), ExecKind::PlaceUnknown);
@@ -217,12 +203,12 @@ fn lists_tell_own_orders_from_foreign_ones() {
         "status":"NEW","updateTime":5},{"symbol":"BTCUSDT","orderId":2,"clientOrderId":"x-abc","price":"1.0",
         "origQty":"0.01","executedQty":"0","status":"NEW","updateTime":5},{"symbol":"ETHUSDT","orderId":3,
         "clientOrderId":"tl10-8","price":"1.0","origQty":"0.012345","executedQty":"0","status":"NEW","updateTime":5}]"#;
-    let rows = read_orders(body.as_bytes(), &btcusdt()).unwrap();
+    let rows = read_orders(body.as_bytes(), &Instrument::btcusdt()).unwrap();
     assert_eq!(rows.len(), 2);
     assert_eq!((rows[0].client_id, rows[1].client_id), (Some(id()), None));
-    assert_eq!(read_orders(b"{}", &btcusdt()), Err(WHOLE_LIST));
+    assert_eq!(read_orders(b"{}", &Instrument::btcusdt()), Err(WHOLE_LIST));
     let bad = r#"[{"symbol":"BTCUSDT","orderId":1,"clientOrderId":"a","origQty":"0.000001","executedQty":"0","status":"NEW"}]"#;
-    assert_eq!(read_orders(bad.as_bytes(), &btcusdt()), Err(ListError { index: 0 }));
+    assert_eq!(read_orders(bad.as_bytes(), &Instrument::btcusdt()), Err(ListError { index: 0 }));
 }
 
 #[test]
@@ -230,7 +216,7 @@ fn trades_and_balances_are_exact() {
     let body = r#"[{"symbol":"BTCUSDT","id":28457,"orderId":9001,"orderListId":-1,"price":"61250.10000000",
         "qty":"0.00400000","quoteQty":"245.0004","commission":"0.00000400","commissionAsset":"BTC","time":1784102400469,
         "isBuyer":true,"isMaker":true,"isBestMatch":true}]"#;
-    let rows = read_trades(body.as_bytes(), &btcusdt()).unwrap();
+    let rows = read_trades(body.as_bytes(), &Instrument::btcusdt()).unwrap();
     assert_eq!(rows[0].fill.fee_e8, 400);
     assert_eq!(rows[0].fill.fee_asset, crate::types::FeeAsset::Base);
     assert_eq!((rows[0].fill.side, rows[0].fill.qty), (Side::Bid, Qty::from_lots(400)));
