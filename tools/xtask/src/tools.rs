@@ -16,6 +16,16 @@ const TOOLS: &[Tool] = &[
         probe: &["python3", "-c", "import venv, ensurepip"],
         packages: &["python3", "python3-venv"],
     },
+    Tool {
+        name: "clang++ with libFuzzer (the matching core's fuzz target)",
+        // The compiler alone does not bring the fuzzer's library.
+        probe: &[
+            "sh",
+            "-c",
+            "ls $(dirname $(clang++ -print-libgcc-file-name --rtlib=compiler-rt))/libclang_rt.fuzzer*",
+        ],
+        packages: &["clang", "libclang-rt-dev"],
+    },
     Tool { name: "redis-server", probe: &["redis-server", "--version"], packages: &["redis-server"] },
 ];
 
