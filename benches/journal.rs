@@ -214,8 +214,8 @@ struct Watch {
 }
 
 impl Watch {
-    /// Waits a while, then does a piece of work. Returns its time and the longest gap of the wait.
-    fn alone(&mut self, mut work: impl FnMut()) -> (u64, u64) {
+    /// Waits a while, then does a piece of work. Returns what it said, and its time and the longest gap of the wait.
+    fn alone<T>(&mut self, work: impl FnOnce() -> T) -> (T, (u64, u64)) {
         let (mut now, mut gap) = (self.last, 0);
         while self.clock.delta_as_nanos(self.last, now) < SPACING_NS {
             let read = self.clock.raw();
@@ -224,9 +224,18 @@ impl Watch {
             std::hint::spin_loop();
         }
         let start = self.clock.raw();
-        work();
+        let said = work();
         self.last = self.clock.raw();
-        (self.clock.delta_as_nanos(start, self.last), self.clock.delta_as_nanos(0, gap))
+        (said, (self.clock.delta_as_nanos(start, self.last), self.clock.delta_as_nanos(0, gap)))
+    }
+
+    /// Several of a kind, each on its own; the first one warms the code up and is not kept.
+    fn turn<T>(&mut self, mut work: impl FnMut() -> T, mut keep: impl FnMut(T, (u64, u64))) {
+        self.alone(&mut work);
+        for _ in 0..TURN {
+            let (said, single) = self.alone(&mut work);
+            keep(said, single);
+        }
     }
 
     /// The mean of many in a row.
@@ -314,27 +323,23 @@ fn live_append(seconds: u64, plan: &Plan) -> Figures {
                 }
                 continue;
             }
-            for turn in 0..=TURN {
-                let mut changed = false;
-                let appended = watch.alone(|| changed = append());
+            watch.turn(&mut append, |changed, single| {
+                if keep {
+                    figures.append.single(single);
+                }
                 if keep && changed {
-                    figures.changes.push(appended.0);
+                    figures.changes.push(single.0);
                 }
-                if keep && turn > 0 {
-                    figures.append.single(appended);
-                }
-            }
-            for turn in 0..=TURN {
-                let copied = watch.alone(&mut control);
-                if keep && turn > 0 {
-                    figures.control.single(copied);
-                }
-            }
-            for turn in 0..=TURN {
-                let idled = watch.alone(|| _ = black_box(0));
-                if keep && turn > 0 {
-                    figures.nothing.single(idled);
-                }
+            });
+            for (costs, work) in [
+                (&mut figures.control, &mut control as &mut dyn FnMut()),
+                (&mut figures.nothing, &mut || _ = black_box(0)),
+            ] {
+                watch.turn(work, |(), single| {
+                    if keep {
+                        costs.single(single);
+                    }
+                });
             }
         }
         figures.page_faults = page_faults() - faults.unwrap_or_default();

@@ -212,23 +212,6 @@ fn a_changed_byte_of_an_archive_is_found() {
     assert!(found >= runs * 8 / 10, "{found} of {runs} changed bits were found");
 }
 
-/// Every file under a folder by its path within it.
-fn files_under(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
-        for entry in std::fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(root, &path, files);
-            } else {
-                files.insert(path.strip_prefix(root).unwrap().display().to_string(), std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    let mut files = BTreeMap::new();
-    walk(root, root, &mut files);
-    files
-}
-
 #[test]
 fn a_conversion_killed_anywhere_leaves_whole_files_only_and_is_resumed() {
     let long = std::env::var_os("TOUCHLINE_LONG").is_some();
@@ -244,7 +227,7 @@ fn a_conversion_killed_anywhere_leaves_whole_files_only_and_is_resumed() {
     let started = std::time::Instant::now();
     assert!(convert_to(&reference).status().unwrap().success());
     let took = started.elapsed();
-    let wanted = files_under(&reference);
+    let wanted = common::files_under(&reference);
     let mut random = ChaCha8Rng::seed_from_u64(6);
     let (mut partly, runs) = (0, if long { 500 } else { 40 });
     let out = dir.path().join("archive");
@@ -253,7 +236,7 @@ fn a_conversion_killed_anywhere_leaves_whole_files_only_and_is_resumed() {
         std::thread::sleep(took.mul_f64(random.random_range(0.0..1.1)));
         let _ = child.kill();
         child.wait().unwrap();
-        let files = files_under(&out);
+        let files = common::files_under(&out);
         let named: BTreeMap<_, _> = files.iter().filter(|(name, _)| name.ends_with(".parquet")).collect();
         for (name, bytes) in &named {
             assert!(wanted[*name] == **bytes, "run {run}: {name} is not whole");
@@ -263,7 +246,7 @@ fn a_conversion_killed_anywhere_leaves_whole_files_only_and_is_resumed() {
             // Resumed: what is whole is kept, the rest is made, the leftovers are gone.
             let summary = convert(&session, &out, &ConvertOptions::default()).unwrap();
             assert_eq!(summary.kept as usize, named.len(), "run {run}");
-            assert!(files_under(&out) == wanted, "run {run}: the resumed archive differs");
+            assert!(common::files_under(&out) == wanted, "run {run}: the resumed archive differs");
             std::fs::remove_dir_all(&out).unwrap();
         }
     }
@@ -277,7 +260,7 @@ fn a_disk_that_fills_up_leaves_whole_files_only_and_is_resumed() {
     let session = write_session(dir.path(), 26, &plan);
     let reference = dir.path().join("reference");
     convert(&session, &reference, &ConvertOptions::default()).unwrap();
-    let wanted = files_under(&reference);
+    let wanted = common::files_under(&reference);
     let out = dir.path().join("archive");
     // Whatever is written to the third file before it has its name finds the disk full.
     let third = out.join(wanted.keys().nth(2).unwrap());
@@ -289,7 +272,7 @@ fn a_disk_that_fills_up_leaves_whole_files_only_and_is_resumed() {
     let told = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(5), "{told}");
     assert!(told.contains("E_OUT_002") && told.contains(third.to_str().unwrap()), "{told}");
-    let left = files_under(&out);
+    let left = common::files_under(&out);
     assert!(left.len() >= 2 && left.len() < wanted.len(), "{:?}", left.keys());
     for (name, bytes) in &left {
         assert!(wanted.get(name) == Some(bytes), "{name} is not whole");
@@ -297,7 +280,7 @@ fn a_disk_that_fills_up_leaves_whole_files_only_and_is_resumed() {
     // With room again the rest is made, and what was whole is kept.
     let summary = convert(&session, &out, &ConvertOptions::default()).unwrap();
     assert_eq!(summary.kept as usize, left.len());
-    assert!(files_under(&out) == wanted);
+    assert!(common::files_under(&out) == wanted);
 }
 
 #[test]
@@ -317,7 +300,7 @@ fn a_session_that_grew_is_converted_again_where_it_grew() {
     assert!(early.files.len() < late.files.len() && late.kept > 0 && late.kept < early.files.len() as u64, "{late:?}");
     let apart = dir.path().join("apart");
     convert(&session, &apart, &ConvertOptions::default()).unwrap();
-    assert!(files_under(&out) == files_under(&apart));
+    assert!(common::files_under(&out) == common::files_under(&apart));
     let again = convert_all(&[session], &out, &ConvertOptions::default(), &mut |_, _| {}).unwrap();
     assert_eq!(again.kept as usize, again.files.len());
 }
@@ -329,7 +312,7 @@ fn memory_is_bounded_however_long_the_journal_is() {
     // Longer than the bound, so that holding it would show; many symbols, so that many files are open.
     let plan = Plan { symbols: 24, records: if long { 6_000_000 } else { 900_000 }, hours: 3, segment_bytes: 64 << 20 };
     let session = write_session(dir.path(), 25, &plan);
-    let bytes: u64 = files_under(&session).values().map(|bytes| bytes.len() as u64).sum();
+    let bytes: u64 = common::files_under(&session).values().map(|bytes| bytes.len() as u64).sum();
     assert!(bytes > 300 << 20, "{bytes} bytes");
     let mut child = Command::new(env!("CARGO_BIN_EXE_touchline"))
         .arg("convert")

@@ -1,5 +1,7 @@
 //! `touchline backtest` as a program: the same bytes for a seed, a journal that replays, money and orders that add up.
 
+mod common;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -78,24 +80,6 @@ fn backtest(data: &Path, out: &Path, flags: &[&str]) -> Value {
     serde_json::from_slice(&done.stdout).unwrap()
 }
 
-/// Every file under a folder with its bytes, by its path within it.
-fn bytes_under(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    fn walk(root: &Path, folder: &Path, files: &mut Vec<(String, Vec<u8>)>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(root, &path, files);
-            } else {
-                files.push((path.strip_prefix(root).unwrap().display().to_string(), std::fs::read(&path).unwrap()));
-            }
-        }
-    }
-    let mut files = Vec::new();
-    walk(folder, folder, &mut files);
-    files.sort();
-    files
-}
-
 /// A column of a CSV file.
 fn column(path: &Path, name: &str) -> Vec<String> {
     let mut table = csv::Reader::from_path(path).unwrap();
@@ -110,19 +94,16 @@ fn a_backtest_repeats_to_the_byte_replays_and_accounts_for_every_order() {
     let summary = backtest(&data, &folder.path().join("one"), &[]);
     backtest(&data, &folder.path().join("two"), &[]);
     let files = |name: &str| {
-        let mut files = bytes_under(&folder.path().join(name));
+        let mut files = common::files_under(&folder.path().join(name));
         // The summary names its own folder.
-        for (name_of, bytes) in &mut files {
-            if name_of == "summary.json" {
-                *bytes = String::from_utf8_lossy(bytes).replace(&format!("/{name}/"), "/").into_bytes();
-            }
-        }
+        let bytes = files.get_mut("summary.json").unwrap();
+        *bytes = String::from_utf8_lossy(bytes).replace(&format!("/{name}/"), "/").into_bytes();
         files
     };
     let (one, two) = (files("one"), files("two"));
-    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&one), names(&two));
-    let differing: Vec<&String> = one.iter().zip(&two).filter(|(a, b)| a != b).map(|(a, _)| &a.0).collect();
+    assert!(one.keys().eq(two.keys()));
+    let differing: Vec<&String> =
+        one.iter().filter(|(name, bytes)| two[*name] != **bytes).map(|(name, _)| name).collect();
     assert!(differing.is_empty(), "{differing:?}");
 
     let out = folder.path().join("one");
@@ -139,9 +120,9 @@ fn a_backtest_repeats_to_the_byte_replays_and_accounts_for_every_order() {
         column(path, name).iter().map(|qty| (qty.parse::<f64>().unwrap() * 1e4).round() as i64).sum()
     };
     assert_eq!(lots(&out.join("orders.csv"), "filled_qty"), lots(&out.join("fills.csv"), "qty"));
-    let parquet = bytes_under(&out.join("parquet"));
+    let parquet = common::files_under(&out.join("parquet"));
     for table in ["orders", "fills", "trades", "orderbook"] {
-        assert!(parquet.iter().any(|(name, _)| name.starts_with(table)), "{table}");
+        assert!(parquet.keys().any(|name| name.starts_with(table)), "{table}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! The demo in virtual time: the same bytes for a seed, the venue's money, and adverse selection as theory says.
 
+mod common;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -19,24 +21,6 @@ fn demo(out: &Path, flags: &[&str]) -> (Value, i32) {
     (summary, done.status.code().unwrap())
 }
 
-/// Every file under a folder with its bytes, by its path within it.
-fn bytes_under(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    fn walk(root: &Path, folder: &Path, files: &mut Vec<(String, Vec<u8>)>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(root, &path, files);
-            } else {
-                files.push((path.strip_prefix(root).unwrap().display().to_string(), std::fs::read(&path).unwrap()));
-            }
-        }
-    }
-    let mut files = Vec::new();
-    walk(folder, folder, &mut files);
-    files.sort();
-    files
-}
-
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
     let folder = tempfile::tempdir().unwrap();
@@ -48,7 +32,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
         for path in ["journal", "parquet", "report"] {
             summary.as_object_mut().unwrap().remove(path);
         }
-        let journal = bytes_under(&out.join("journal"));
+        let journal = common::files_under(&out.join("journal"));
         assert!(journal.iter().any(|(name, bytes)| name.contains("quote") && bytes.len() > 4096));
         let tables = ["fills.csv", "pnl.csv"].map(|name| std::fs::read(out.join(name)).unwrap());
         (summary, journal, tables)

@@ -38,7 +38,7 @@ pub enum Hop {
 }
 
 impl Hop {
-    /// All of them, in the order in which people read them.
+    /// All of them, in the order in which people read them: first those from stage to stage, in the stages' order.
     pub const ALL: [Hop; 13] = [
         Hop::Decoded,
         Hop::Booked,

@@ -65,19 +65,9 @@ impl Stamps {
     /// Nanoseconds of each hop, and of the way up to `Ready` and `Written`. `ns` measures between two counters. A stage
     /// without a stamp, or with one before its neighbour's (two cores' counters differ by some ns), took no time.
     pub fn hops(&self, ns: impl Fn(u64, u64) -> u64) -> [(Hop, u64); STAGES + 1] {
-        const HOPS: [Hop; STAGES - 1] = [
-            Hop::Decoded,
-            Hop::Booked,
-            Hop::Featured,
-            Hop::Quoted,
-            Hop::Checked,
-            Hop::Queued,
-            Hop::Ready,
-            Hop::Written,
-        ];
         let mut hops = [(Hop::TickToOrder, 0); STAGES + 1];
         let (mut newest, mut so_far) = (self.0[0], 0);
-        for (index, hop) in HOPS.into_iter().enumerate() {
+        for (index, &hop) in Hop::ALL[..STAGES - 1].iter().enumerate() {
             newest = newest.max(self.0[index + 1]);
             let whole = ns(self.0[0], newest);
             hops[index] = (hop, whole - so_far);

@@ -176,7 +176,7 @@ mod tests {
                 hmac::verify(&key, &request[..signed], &tag).unwrap();
             }
             let sides: Vec<_> = seen.iter().map(|request| value_after(request, b"side=").unwrap()).collect();
-            // On a machine that stalls, ticks meet in one read and an order may be without its pair; never all of a side.
+            // Each side has a socket of its own, so on a machine that stalls they are not seen in turn.
             let buys = sides.iter().filter(|side| **side == b"BUY").count();
             assert!(buys.min(sides.len() - buys) * 3 > sides.len(), "{buys} of {} are bids", sides.len());
         }

@@ -6,6 +6,7 @@ mod backtest;
 mod convert;
 mod machine;
 mod matching;
+mod random;
 
 use clap::{Parser, Subcommand};
 

@@ -17,6 +17,8 @@ use touchline::sim::lean::{Packer, TapeEvent};
 use touchline::types::{DurationNs, Level, Price, Qty, Side, TimestampNs};
 use touchline::wire::{DepthBuf, DepthKind, FeedEvent};
 
+use crate::random::Random;
+
 /// How late market data is, and how long requests and their answers take.
 pub const LATENCY: DurationNs = DurationNs::from_micros(500);
 /// The quoted quantity is so many lots: 0.01 of lots of a thousandth, on the workload.
@@ -100,22 +102,9 @@ fn header(rows: u64) -> Vec<u8> {
     bytes
 }
 
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
+impl Random {
+    /// Uniform below `bound`, by its share.
+    fn share_of(&mut self, bound: u64) -> u64 {
         (self.unit() * bound as f64) as u64
     }
 
@@ -127,9 +116,9 @@ impl SplitMix {
 /// Writes the workload: at least `events` of them, and what its beginning and end need.
 pub fn make(folder: &Path, events: u64) -> std::io::Result<u64> {
     let mut writer = TapeWriter::create(folder, Units::WORKLOAD)?;
-    let (mut random, mut book, mut mid) = (SplitMix(42), ArenaBook::new(), MID);
+    let (mut random, mut book, mut mid) = (Random(42), ArenaBook::new(), MID);
     let mut at_ns = START_NS;
-    let whole_qty = |random: &mut SplitMix| Qty::from_lots(1 + random.below(200) as i64);
+    let whole_qty = |random: &mut Random| Qty::from_lots(1 + random.share_of(200) as i64);
     for depth in 0..DEPTH as i64 {
         for side in Side::BOTH {
             let level = Level { price: touch(mid, side).improved(side, -depth), qty: whole_qty(&mut random) };
@@ -141,16 +130,16 @@ pub fn make(folder: &Path, events: u64) -> std::io::Result<u64> {
     let first = writer.events;
     while writer.events < first + events {
         if writer.events > first {
-            at_ns += 500_000 + random.below(1_000_000);
+            at_ns += 500_000 + random.share_of(1_000_000);
         }
         let at = TimestampNs::from_nanos(at_ns);
-        if random.below(11) == 0 {
+        if random.share_of(11) == 0 {
             let aggressor = random.side();
             let Some(best) = book.best(aggressor.opposite()) else { continue };
-            let beyond = if random.below(10) < 3 { 1 + random.below(3) as i64 } else { 0 };
-            let qty = Qty::from_lots(1 + random.below(200) as i64);
+            let beyond = if random.share_of(10) < 3 { 1 + random.share_of(3) as i64 } else { 0 };
+            let qty = Qty::from_lots(1 + random.share_of(200) as i64);
             writer.put(&TapeEvent::trade(at, aggressor, best.price.improved(aggressor, beyond), qty))?;
-        } else if random.below(20) == 0 {
+        } else if random.share_of(20) == 0 {
             // One side makes room, the other follows.
             let follows = random.side();
             mid += follows.sign();
@@ -166,10 +155,10 @@ pub fn make(folder: &Path, events: u64) -> std::io::Result<u64> {
             let standing = book.qty_at(side, price);
             let qty = if standing.is_zero() {
                 whole_qty(&mut random)
-            } else if random.below(10) < 4 {
+            } else if random.share_of(10) < 4 {
                 Qty::ZERO
             } else {
-                let change = random.below(standing.lots() as u64 + 1) as i64 - standing.lots() / 2;
+                let change = random.share_of(standing.lots() as u64 + 1) as i64 - standing.lots() / 2;
                 (standing + Qty::from_lots(change)).max(Qty::from_lots(1))
             };
             book.set(side, price, qty);

@@ -6,6 +6,7 @@
 
 use super::engine::{CANCEL, Message, PLACE};
 use super::reference::{Digest, Reference};
+use crate::random::{Random, mix};
 
 /// A stream and what the rules make of it.
 pub struct Workload {
@@ -25,28 +26,10 @@ pub struct Workload {
     pub live: usize,
 }
 
-/// splitmix64, as the house's workload definitions ask for.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
     fn below(&mut self, bound: i64) -> i64 {
         (self.next() % bound as u64) as i64
     }
-}
-
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
