@@ -233,7 +233,7 @@ fn read_fill_model(path: &Path) -> Result<TrainedFills, Failure> {
             exit::CONFIG,
             format!("the fill model {} cannot be used", path.display()),
             why,
-            "name a file that `touchline train` has written, or leave quoter.ev_model_file empty for the parametric formulas",
+            "name a file of the format in docs/MODELS.md, or leave quoter.ev_model_file empty for the parametric formulas",
         )
     };
     let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;

@@ -181,6 +181,7 @@ pub fn summary_json(summary: &EngineSummary) -> serde_json::Value {
         "fills": summary.fills,
         "instruments": instruments,
         "open_orders_at_exit": summary.open_orders_at_exit,
+        "failed_at_ns": summary.failed_at.map(|at| at.nanos()),
         "feed_dropped": summary.feed_dropped,
         "redis": summary.redis,
         "tick_to_order_ns": crate::report::Latency::from(summary.tick_to_order),

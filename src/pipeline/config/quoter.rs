@@ -83,7 +83,7 @@ pub struct QuoterConfig {
     pub ev_adverse_ticks: f64,
     /// Without a trained model: by how much that move grows with each tick beyond the half-spread, 0 to 1. Default 0.
     pub ev_adverse_slope: f64,
-    /// File of a model that `touchline train` has made; empty takes the parametric formulas. Default empty.
+    /// File of a trained fill model; empty takes the parametric formulas. Default empty.
     pub ev_model_file: PathBuf,
     /// The model of that file. Whoever reads the configuration reads the file, and the journal holds the model.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! A fill model that was trained: chance of a fill and adverse move, both linear in scaled signals.
 //!
-//! Owns [`TrainedFills`], which `touchline train` writes and the configuration carries into the journal, so that a
+//! Owns [`TrainedFills`], which is read from a file once and which the configuration carries into the journal, so that a
 //! replay needs no file. Pure numbers.
 
 use serde::{Deserialize, Serialize};
