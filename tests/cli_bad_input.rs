@@ -67,6 +67,15 @@ fn a_venue_that_does_not_answer_is_named() {
 }
 
 #[test]
+fn a_maker_that_dies_at_its_start_ends_the_bench_at_once() {
+    let began = std::time::Instant::now();
+    let words = ["bench", "latency", "--makers=rest", "--rates=100", "--rounds=1", "--set=quoter.kin=naive"];
+    refused(&words, 8, "E_BENCH_005", "E_CONF_001");
+    // Makers have forty seconds to answer; the meters before the first one take two.
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+}
+
+#[test]
 fn recordings_that_cannot_be_read_are_named_with_their_line() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out").display().to_string();

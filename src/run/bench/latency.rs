@@ -224,16 +224,28 @@ fn measure(
         probing.join().unwrap_or_else(|_| Err(Failure::bug("the probe panicked")))
     });
     let Some(said) = said? else {
+        let ended = child.try_wait().ok().flatten();
         let _ = child.kill();
         let _ = child.wait();
         let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-        return Err(Failure::new(
-            "E_BENCH_003",
-            exit::HALTED,
-            format!("the maker `{}` did not answer its ticks", maker.name()),
-            log.lines().last().unwrap_or("it said nothing").to_owned(),
-            "run it again with RUST_LOG=info; on a machine with other work it may only be starved",
-        ));
+        let _ = std::fs::remove_dir_all(&folder);
+        let words = log.lines().last().unwrap_or("it said nothing").to_owned();
+        return Err(match ended {
+            Some(status) => Failure::new(
+                "E_BENCH_005",
+                exit::HALTED,
+                format!("the maker `{}` ended before it was measured ({status})", maker.name()),
+                words,
+                "mend what it complains of; its settings are those of `--set`",
+            ),
+            None => Failure::new(
+                "E_BENCH_003",
+                exit::HALTED,
+                format!("the maker `{}` did not answer its ticks", maker.name()),
+                words,
+                "run it again with RUST_LOG=info; on a machine with other work it may only be starved",
+            ),
+        });
     };
     let _ = std::fs::remove_dir_all(&folder);
     Ok(serde_json::from_str(&said).ok())
@@ -243,7 +255,8 @@ fn bad_probe(error: std::io::Error) -> Failure {
     Failure::bug(format!("the probe failed: {error}"))
 }
 
-/// The probe's side: what the maker has printed at its end, or `None` when it never answered or never ended.
+/// The probe's side: what the maker has printed at its end, or `None` when it never answered, ended too early or never
+/// ended.
 fn trade(
     args: &LatencyArgs,
     maker: Maker,
@@ -251,11 +264,14 @@ fn trade(
     child: &mut Child,
     table: &mut Table,
 ) -> Result<Option<String>, Failure> {
-    if !probe.warm_up(WARM_TICKS, PATIENCE).map_err(bad_probe)? {
+    if !probe.warm_up(WARM_TICKS, PATIENCE, || has_ended(child)).map_err(bad_probe)? {
         return Ok(None);
     }
     for &rate in &args.rates {
         let run = probe.run(rate, ticks(args, rate)).map_err(bad_probe)?;
+        if has_ended(child) {
+            return Ok(None);
+        }
         let series = table.series.entry(rate).or_default().entry(maker.name()).or_default();
         series.take(&run, |from, to| probe.ns(from, to));
     }
@@ -268,7 +284,7 @@ fn trade(
     let end = Instant::now() + PATIENCE;
     let mut over = false;
     let look = || {
-        over = matches!(child.try_wait(), Ok(Some(_)));
+        over = has_ended(child);
         over || Instant::now() > end
     };
     probe.serve(look).map_err(bad_probe)?;
@@ -280,6 +296,10 @@ fn trade(
         let _ = stdout.read_to_string(&mut said);
     }
     Ok(Some(said))
+}
+
+fn has_ended(child: &mut Child) -> bool {
+    matches!(child.try_wait(), Ok(Some(_)))
 }
 
 fn tempdir() -> Result<PathBuf, Failure> {

@@ -78,7 +78,7 @@ mod tests {
         let mut probe = Probe::new(11, answers).unwrap();
         let args = BotArgs { kind, wait, port: probe.port(), core: None };
         let bot = std::thread::spawn(move || super::bot::run(&args));
-        assert!(probe.warm_up(5, Duration::from_secs(30)).unwrap(), "the {kind:?} never answers");
+        assert!(probe.warm_up(5, Duration::from_secs(30), || bot.is_finished()).unwrap(), "the {kind:?} never answers");
         let run = probe.run(200, 50).unwrap();
         assert_eq!((run.unanswered(), run.ticks.len()), (0, 50), "{kind:?} {wait:?}");
         assert!(run.ticks.iter().all(|(intended, answered)| answered > intended));

@@ -158,25 +158,33 @@ impl Probe {
     /// When the system's poll fails.
     pub fn serve(&mut self, mut over: impl FnMut() -> bool) -> io::Result<()> {
         loop {
-            let until = self.after(Duration::from_millis(1));
-            while self.clock.raw() < until {
-                self.step()?;
-            }
+            self.serve_a_while()?;
             if over() {
                 return Ok(());
             }
         }
     }
 
-    /// Ticks 50 times a second until `wanted` ticks in a row were answered. Returns whether that came to be in time.
+    fn serve_a_while(&mut self) -> io::Result<()> {
+        let until = self.after(Duration::from_millis(1));
+        while self.clock.raw() < until {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Ticks 50 times a second, once somebody listens, until `wanted` ticks in a row were answered. Returns whether that
+    /// came to be in time. `gone` says that nobody will answer any more; until somebody listens it is asked each
+    /// millisecond.
     ///
     /// # Errors
     /// When the system's poll fails.
-    pub fn warm_up(&mut self, wanted: usize, limit: Duration) -> io::Result<bool> {
+    pub fn warm_up(&mut self, wanted: usize, limit: Duration, mut gone: impl FnMut() -> bool) -> io::Result<bool> {
         let end = self.after(limit);
-        while self.clock.raw() < end {
-            let run = self.run(50, wanted)?;
-            if self.has_market() && run.unanswered() == 0 {
+        while self.clock.raw() < end && !gone() {
+            if !self.has_market() {
+                self.serve_a_while()?;
+            } else if self.run(50, wanted)?.unanswered() == 0 {
                 return Ok(true);
             }
         }
