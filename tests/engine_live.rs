@@ -74,6 +74,10 @@ fn orders_over_the_websocket_api_rest_end_and_log_on_where_the_key_can() {
         assert_eq!((snapshot.counters.unknowns, own_orders(&venue)), (0, vec![]));
         let of = |hop: Hop| summary.hops.iter().find(|row| row.0 == hop).unwrap().1;
         assert!(of(Hop::TickToWire).count >= 1 && of(Hop::TickToWire).max >= of(Hop::TickToOrder).max);
+        // Each tick that led to an order is in the histogram of every hop, so that their sums can be compared.
+        let stages = Hop::ALL[..10].iter().map(|hop| (hop.name(), of(*hop).count));
+        let missing: Vec<_> = stages.filter(|(_, count)| *count != of(Hop::TickToWire).count).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }
 

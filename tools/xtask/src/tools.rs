@@ -10,6 +10,8 @@ struct Tool {
 }
 
 const TOOLS: &[Tool] = &[
+    Tool { name: "valgrind (gate)", probe: &["valgrind", "--version"], packages: &["valgrind"] },
+    Tool { name: "strace (hot path test)", probe: &["strace", "--version"], packages: &["strace"] },
     Tool { name: "C++20 compiler", probe: &["c++", "--version"], packages: &["g++"] },
     Tool {
         name: "python3 with venv (ccxt, archive and notebook tests)",
@@ -57,7 +59,7 @@ pub fn ensure(require: bool) -> Result<(), String> {
     Ok(())
 }
 
-fn works(command: &[&str]) -> bool {
+pub(crate) fn works(command: &[&str]) -> bool {
     Command::new(command[0])
         .args(&command[1..])
         .stdout(Stdio::null())
