@@ -1,16 +1,238 @@
-//! What a link costs: a record sent and taken on one thread, as the fused runner does it.
+//! What a link costs: its hop from core to core, and a record sent and taken on one thread, as the fused runner does it.
 //!
-//! Goal: the copy of a whole record into the ring and out of it, small (a touch) and large (a diff of 20 levels a side).
-//! Not a goal: the hop between cores, which depends on the machine more than on the code. Every stamp is summed and
-//! checked, so that the bench measures records that arrived.
+//! First part: the hop of each kind of link, with the messages that the engine sends over it, beside two threads that
+//! write one cache line each and watch the other's. The hop changes by a factor of four with the machine's mood, the
+//! ratio does not: so each round measures both in turn, a hop is half a round trip, its ratio is that of two medians of
+//! one round, and the figure is the median over rounds. Every number must come back. `TOUCHLINE_BENCH_ROUNDS` says how many
+//! rounds.
+//!
+//! Second part: the copy of a whole record into the ring and out of it, small (a touch) and large (a diff of 20 levels a
+//! side). Every stamp is summed and checked, so that the bench measures records that arrived.
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use touchline::types::{InstrumentId, Level, Price, Qty, TimestampNs, Touch};
-use touchline::wire::{DepthBuf, FeedEvent, Flags, RecordBuf, Stream, unit_link};
+use criterion::{Criterion, Throughput, criterion_group};
+use crossbeam::utils::CachePadded;
+use quanta::Clock;
+use rtrb::{Consumer, Producer, RingBuffer};
+use touchline::metrics::Stamps;
+use touchline::tiles::message::{BookOut, OrderRequest};
+use touchline::types::{
+    BookState, BookView, ClientOrderId, Command, ExecKind, ExecReport, ExecSource, InstrumentId, Level, MarketUpdate,
+    NewOrder, OrderKind, Price, Qty, SessionId, Side, TimestampNs, Touch,
+};
+use touchline::wire::{DepthBuf, FeedEvent, Flags, RecordBuf, Stream, Unit, UnitReceiver, UnitSender, unit_link};
 
 const RECORDS: u64 = 1000;
+/// What a link's hop may take, in hops of the two lines.
+const RATIO_MAX: f64 = 2.7;
+
+/// One end of two one-way links: a number goes out in a message, and one comes in.
+trait End: Send {
+    fn send(&mut self, number: u64);
+    fn take(&mut self) -> Option<u64>;
+}
+
+/// The two lines.
+struct Lines {
+    out: Arc<CachePadded<AtomicU64>>,
+    into: Arc<CachePadded<AtomicU64>>,
+    seen: u64,
+}
+
+impl End for Lines {
+    fn send(&mut self, number: u64) {
+        self.out.store(number, Ordering::Release);
+    }
+
+    fn take(&mut self) -> Option<u64> {
+        let number = self.into.load(Ordering::Acquire);
+        (number != std::mem::replace(&mut self.seen, number)).then_some(number)
+    }
+}
+
+fn lines() -> [Box<dyn End>; 2] {
+    let [ping, pong] = [(); 2].map(|()| Arc::new(CachePadded::new(AtomicU64::new(0))));
+    let there = Lines { out: Arc::clone(&ping), into: Arc::clone(&pong), seen: 0 };
+    [Box::new(there), Box::new(Lines { out: pong, into: ping, seen: 0 })]
+}
+
+/// A ring of messages, and where they carry the number.
+struct Ring<T> {
+    out: Producer<T>,
+    into: Consumer<T>,
+    message: T,
+    number: fn(&mut T) -> &mut u64,
+}
+
+impl<T: Copy + Send> End for Ring<T> {
+    fn send(&mut self, number: u64) {
+        *(self.number)(&mut self.message) = number;
+        self.out.push(self.message).expect("one message at a time");
+    }
+
+    fn take(&mut self) -> Option<u64> {
+        let mut message = self.into.pop().ok()?;
+        Some(*(self.number)(&mut message))
+    }
+}
+
+fn ring<T: Copy + Send + 'static>(depth: usize, message: T, number: fn(&mut T) -> &mut u64) -> [Box<dyn End>; 2] {
+    let ((ping, pinged), (pong, ponged)) = (RingBuffer::new(depth), RingBuffer::new(depth));
+    [
+        Box::new(Ring { out: ping, into: ponged, message, number }),
+        Box::new(Ring { out: pong, into: pinged, message, number }),
+    ]
+}
+
+/// The link of records.
+struct Units {
+    out: UnitSender,
+    into: UnitReceiver,
+    record: Vec<Unit>,
+}
+
+impl End for Units {
+    fn send(&mut self, number: u64) {
+        self.out.send_stamped(&self.record, number).expect("one record at a time");
+    }
+
+    fn take(&mut self) -> Option<u64> {
+        let (stamp, record) = self.into.recv_stamped()?;
+        black_box(record.expect("it was just built"));
+        Some(stamp)
+    }
+}
+
+fn units(record: &[Unit]) -> [Box<dyn End>; 2] {
+    let ((ping, pinged), (pong, ponged)) = (unit_link(65_536), unit_link(65_536));
+    let end = |out, into| Box::new(Units { out, into, record: record.to_vec() });
+    [end(ping, ponged), end(pong, pinged)]
+}
+
+/// Half of the median round trip of a number between two cores, in nanoseconds.
+fn hop_ns(cores: [usize; 2], trips: u64, [mut here, mut there]: [Box<dyn End>; 2]) -> f64 {
+    fn wait(end: &mut dyn End) -> u64 {
+        loop {
+            if let Some(number) = end.take() {
+                return number;
+            }
+            std::hint::spin_loop();
+        }
+    }
+    let mut took = vec![0; trips as usize];
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            core_affinity::set_for_current(core_affinity::CoreId { id: cores[1] });
+            for _ in 0..trips {
+                let number = wait(&mut *there);
+                there.send(number);
+            }
+        });
+        let took = &mut took;
+        scope.spawn(move || {
+            core_affinity::set_for_current(core_affinity::CoreId { id: cores[0] });
+            let clock = Clock::new();
+            for (number, took) in (1..).zip(took) {
+                let sent = clock.raw();
+                here.send(number);
+                assert_eq!(wait(&mut *here), number);
+                *took = clock.delta_as_nanos(sent, clock.raw());
+            }
+        });
+    });
+    median(took.into_iter().map(|ns| ns as f64 / 2.0).collect())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+type Ends = Box<dyn Fn() -> [Box<dyn End>; 2]>;
+
+/// Each kind of link of the hot path with what travels on it, and how many bytes that is.
+fn links() -> Vec<(&'static str, usize, Ends)> {
+    let mut view = BookView::empty(InstrumentId(0), BookState::Live);
+    for side in Side::BOTH {
+        view.set_levels(side, (1..=10).map(|i| level(6_000_000 - side.sign() * i)));
+    }
+    let book = BookOut { feed_seq: 0, stamps: Stamps::NONE, update: MarketUpdate::Book(view) };
+    let client_id = ClientOrderId { session: SessionId(1), counter: 0 };
+    let (price, qty, kind) = (Price::from_ticks(6_000_000), Qty::from_lots(1), OrderKind::PostOnly);
+    let order = NewOrder { instrument: InstrumentId(0), client_id, side: Side::Bid, price, qty, kind };
+    let order = OrderRequest { command: Command::Place(order), stamps: Stamps::NONE, tick_ts: TimestampNs::ZERO };
+    let report = ExecReport {
+        instrument: InstrumentId(0),
+        client_id,
+        venue_id: None,
+        event_ts: TimestampNs::ZERO,
+        recv_ts: TimestampNs::ZERO,
+        source: ExecSource::Response,
+        kind: ExecKind::Accepted,
+    };
+    let mut all: Vec<(&'static str, usize, Ends)> = Vec::new();
+    with_events(|name, event| {
+        let record = record(event, 1);
+        let bytes = std::mem::size_of_val(record.as_slice());
+        let name = if name == "touch" { "feed_book, touch" } else { "feed_book, 40 levels" };
+        all.push((name, bytes, Box::new(move || units(&record))));
+    });
+    all.push(("book_quote", size_of::<BookOut>(), Box::new(move || ring(8_192, book, |out| &mut out.feed_seq))));
+    all.push((
+        "quote_place",
+        size_of::<OrderRequest>(),
+        Box::new(move || {
+            ring(256, order, |request| match &mut request.command {
+                Command::Place(order) => &mut order.client_id.counter,
+                _ => unreachable!("it is an order"),
+            })
+        }),
+    ));
+    all.push((
+        "place_quote",
+        size_of::<ExecReport>(),
+        Box::new(move || ring(1_024, report, |report| &mut report.client_id.counter)),
+    ));
+    all
+}
+
+fn hops(rounds: usize, trips: u64) {
+    let cores: Vec<usize> = core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect();
+    let (&[first, ..], &[_, .., last]) = (cores.as_slice(), cores.as_slice()) else {
+        println!("skipped: a hop needs two cores");
+        return;
+    };
+    println!("{:<20} {:>6} {:>8} {:>10} {:>8} {:>14}", "link", "bytes", "hop ns", "lines ns", "ratio", "of the rounds");
+    for (name, bytes, ends) in links() {
+        let (mut link, mut lone, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            lone.push(hop_ns([first, last], trips, lines()));
+            link.push(hop_ns([first, last], trips, ends()));
+            ratios.push(link[link.len() - 1] / lone[lone.len() - 1].max(1.0));
+        }
+        ratios.sort_by(f64::total_cmp);
+        let (ratio, lowest, highest) = (ratios[rounds / 2], ratios[0], ratios[rounds - 1]);
+        let word = if ratio > RATIO_MAX { format!(" above {RATIO_MAX}") } else { String::new() };
+        println!(
+            "{name:<20} {bytes:>6} {:>8.0} {:>10.0} {ratio:>8.2} {lowest:>6.2} to {highest:>4.2}{word}",
+            median(link),
+            median(lone)
+        );
+    }
+}
+
+fn level(ticks: i64) -> Level {
+    Level { price: Price::from_ticks(ticks), qty: Qty::from_lots(1) }
+}
+
+fn record(event: &FeedEvent<'_>, seq: u64) -> Vec<Unit> {
+    let mut buf = RecordBuf::with_capacity(4096);
+    let (kind, ts) = event.encode(&mut buf);
+    buf.finish(Stream::Feed, kind, Flags::NONE, seq, ts).to_vec()
+}
 
 fn pass(event: &FeedEvent<'_>) -> u64 {
     let (mut sender, mut receiver) = unit_link(65_536);
@@ -26,8 +248,8 @@ fn pass(event: &FeedEvent<'_>) -> u64 {
     sum
 }
 
-fn link_record(c: &mut Criterion) {
-    let level = |ticks| Level { price: Price::from_ticks(ticks), qty: Qty::from_lots(1) };
+/// What travels on `feed_book`, small and large.
+fn with_events(mut each: impl FnMut(&'static str, &FeedEvent<'_>)) {
     let touch = Touch {
         instrument: InstrumentId(0),
         recv_ts: TimestampNs::from_nanos(1),
@@ -38,14 +260,27 @@ fn link_record(c: &mut Criterion) {
     let mut depth = DepthBuf::with_capacity(20);
     depth.bids.extend((0..20).map(level));
     depth.asks.extend((100..120).map(level));
+    each("touch", &FeedEvent::Touch(touch));
+    each("diff_20", &FeedEvent::Depth(depth.as_ref()));
+}
+
+fn link_record(c: &mut Criterion) {
     let mut group = c.benchmark_group("link_record");
     group.throughput(Throughput::Elements(RECORDS));
-    for (name, event) in [("touch", FeedEvent::Touch(touch)), ("diff_20", FeedEvent::Depth(depth.as_ref()))] {
-        assert_eq!(pass(&event), RECORDS * (RECORDS + 1) / 2 + RECORDS);
-        group.bench_function(name, |b| b.iter(|| pass(&event)));
-    }
+    with_events(|name, event| {
+        assert_eq!(pass(event), RECORDS * (RECORDS + 1) / 2 + RECORDS);
+        group.bench_function(name, |b| b.iter(|| pass(event)));
+    });
     group.finish();
 }
 
 criterion_group!(benches, link_record);
-criterion_main!(benches);
+
+fn main() {
+    let is_bench = std::env::args().any(|argument| argument == "--bench");
+    let rounds = std::env::var("TOUCHLINE_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
+    let (rounds, trips) = if is_bench { (rounds, 20_000) } else { (1, 200) };
+    hops(rounds.max(1), trips);
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}
