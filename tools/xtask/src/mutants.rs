@@ -233,7 +233,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 
 /// Copies every tracked file, so that the working tree is never touched. A file that is the same already is left
 /// alone, or cargo would build all of it again.
-fn copy_sources(to: &Path) -> Result<(), String> {
+pub(crate) fn copy_sources(to: &Path) -> Result<(), String> {
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
     let listed = listed.map_err(|why| format!("cannot list the source with git: {why}"))?;
     for name in String::from_utf8_lossy(&listed.stdout).split('\0').filter(|name| !name.is_empty()) {

@@ -59,6 +59,15 @@ pub fn ci(options: &Options) -> Result<(), String> {
     }
     step("build", &mut cargo(&["build", "--profile", "ci"]))?;
     demo()?;
+    tools::ensure(options.require_tools)?;
+    if tools::works(&["valgrind", "--version"]) {
+        let start = Instant::now();
+        println!("==> gate");
+        crate::gate::judge(&[])?;
+        println!("<== gate: {:.0} s", start.elapsed().as_secs_f64());
+    } else {
+        println!("xtask: valgrind is not installed, so the hot functions' instructions are not counted");
+    }
     test(options)
 }
 
