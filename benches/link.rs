@@ -1,16 +1,16 @@
 //! What a link costs: its hop from core to core, and a record sent and taken on one thread, as the fused runner does it.
 //!
-//! First part: the hop of each kind of link, with the messages that the engine sends over it, beside two threads that
-//! write one cache line each and watch the other's. The hop changes by a factor of four with the machine's mood, the
-//! ratio does not: so each round measures both in turn, a hop is half a round trip, its ratio is that of two medians of
-//! one round, and the figure is the median over rounds. Every number must come back. `TOUCHLINE_BENCH_ROUNDS` says how many
-//! rounds.
+//! First part: the hop of each kind of link, with the messages that the engine sends over it, beside two bare cache lines:
+//! each of the two threads writes one and watches the other's. A hop changes by a factor of four with the machine's mood,
+//! so the same two threads take both in turn, some hundred trips each; a hop is half a round trip, a round's ratio that
+//! of its two medians, and the figure is the median over rounds. A line's hop also depends on where in memory it lies, by
+//! a factor of two: each round has lines of its own, as each message of a ring has. Every number must come back.
+//! `TOUCHLINE_BENCH_ROUNDS` says how many rounds.
 //!
-//! Second part: the copy of a whole record into the ring and out of it, small (a touch) and large (a diff of 20 levels a
-//! side). Every stamp is summed and checked, so that the bench measures records that arrived.
+//! Second part: the copy of a whole record into the ring and out of it, from a touch to a diff of 40 levels. Every stamp is
+//! summed and checked, so that the bench measures records that arrived.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{Criterion, Throughput, criterion_group};
@@ -35,14 +35,17 @@ trait End: Send {
     fn take(&mut self) -> Option<u64>;
 }
 
-/// The two lines.
-struct Lines {
-    out: Arc<CachePadded<AtomicU64>>,
-    into: Arc<CachePadded<AtomicU64>>,
+/// A line.
+type Line = CachePadded<AtomicU64>;
+
+/// One end of two bare lines.
+struct Lines<'a> {
+    out: &'a Line,
+    into: &'a Line,
     seen: u64,
 }
 
-impl End for Lines {
+impl End for Lines<'_> {
     fn send(&mut self, number: u64) {
         self.out.store(number, Ordering::Release);
     }
@@ -51,12 +54,6 @@ impl End for Lines {
         let number = self.into.load(Ordering::Acquire);
         (number != std::mem::replace(&mut self.seen, number)).then_some(number)
     }
-}
-
-fn lines() -> [Box<dyn End>; 2] {
-    let [ping, pong] = [(); 2].map(|()| Arc::new(CachePadded::new(AtomicU64::new(0))));
-    let there = Lines { out: Arc::clone(&ping), into: Arc::clone(&pong), seen: 0 };
-    [Box::new(there), Box::new(Lines { out: pong, into: ping, seen: 0 })]
 }
 
 /// A ring of messages, and where they carry the number.
@@ -112,41 +109,56 @@ fn units(record: &[Unit]) -> [Box<dyn End>; 2] {
     [end(ping, ponged), end(pong, pinged)]
 }
 
-/// Half of the median round trip of a number between two cores, in nanoseconds.
-fn hop_ns(cores: [usize; 2], trips: u64, [mut here, mut there]: [Box<dyn End>; 2]) -> f64 {
-    fn wait(end: &mut dyn End) -> u64 {
-        loop {
-            if let Some(number) = end.take() {
-                return number;
-            }
-            std::hint::spin_loop();
+fn wait(end: &mut dyn End) -> u64 {
+    loop {
+        if let Some(number) = end.take() {
+            return number;
         }
+        std::hint::spin_loop();
     }
-    let mut took = vec![0; trips as usize];
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            core_affinity::set_for_current(core_affinity::CoreId { id: cores[1] });
-            for _ in 0..trips {
-                let number = wait(&mut *there);
-                there.send(number);
-            }
-        });
-        let took = &mut took;
-        scope.spawn(move || {
-            core_affinity::set_for_current(core_affinity::CoreId { id: cores[0] });
-            let clock = Clock::new();
-            for (number, took) in (1..).zip(took) {
-                let sent = clock.raw();
-                here.send(number);
-                assert_eq!(wait(&mut *here), number);
-                *took = clock.delta_as_nanos(sent, clock.raw());
-            }
-        });
-    });
-    median(took.into_iter().map(|ns| ns as f64 / 2.0).collect())
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The median hop in nanoseconds of each round, between two cores: over its lines, and over the link.
+fn hops_ns(cores: [usize; 2], rounds: usize, trips: u64, ends: [Box<dyn End>; 2]) -> Vec<[f64; 2]> {
+    let pin = |id| core_affinity::set_for_current(core_affinity::CoreId { id });
+    let lines: Vec<[Line; 2]> = (0..rounds).map(|_| Default::default()).collect();
+    let (lines, [mut here, mut there]) = (&lines, ends);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            pin(cores[1]);
+            for [ping, pong] in lines {
+                let mut bare = Lines { out: pong, into: ping, seen: 0 };
+                for end in [&mut bare as &mut dyn End, &mut *there] {
+                    for _ in 0..trips {
+                        let number = wait(end);
+                        end.send(number);
+                    }
+                }
+            }
+        });
+        let measuring = scope.spawn(move || {
+            pin(cores[0]);
+            let (clock, mut number) = (Clock::new(), 0);
+            let mut took = Vec::with_capacity(trips as usize);
+            let mut of = |end: &mut dyn End| {
+                took.clear();
+                for _ in 0..trips {
+                    number += 1;
+                    let sent = clock.raw();
+                    end.send(number);
+                    assert_eq!(wait(end), number);
+                    took.push(clock.delta_as_nanos(sent, clock.raw()) as f64 / 2.0);
+                }
+                median(&mut took)
+            };
+            let round = |[ping, pong]: &[Line; 2]| [of(&mut Lines { out: ping, into: pong, seen: 0 }), of(&mut *here)];
+            lines.iter().map(round).collect()
+        });
+        measuring.join().expect("every number came back")
+    })
+}
+
+fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -177,7 +189,6 @@ fn links() -> Vec<(&'static str, usize, Ends)> {
     with_events(|name, event| {
         let record = record(event, 1);
         let bytes = std::mem::size_of_val(record.as_slice());
-        let name = if name == "touch" { "feed_book, touch" } else { "feed_book, 40 levels" };
         all.push((name, bytes, Box::new(move || units(&record))));
     });
     all.push(("book_quote", size_of::<BookOut>(), Box::new(move || ring(8_192, book, |out| &mut out.feed_seq))));
@@ -205,22 +216,18 @@ fn hops(rounds: usize, trips: u64) {
         println!("skipped: a hop needs two cores");
         return;
     };
-    println!("{:<20} {:>6} {:>8} {:>10} {:>8} {:>14}", "link", "bytes", "hop ns", "lines ns", "ratio", "of the rounds");
+    println!("{:<22} {:>6} {:>8} {:>10} {:>8} {:>16}", "link", "bytes", "hop ns", "lines ns", "ratio", "middle half");
     for (name, bytes, ends) in links() {
-        let (mut link, mut lone, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            lone.push(hop_ns([first, last], trips, lines()));
-            link.push(hop_ns([first, last], trips, ends()));
-            ratios.push(link[link.len() - 1] / lone[lone.len() - 1].max(1.0));
-        }
-        ratios.sort_by(f64::total_cmp);
-        let (ratio, lowest, highest) = (ratios[rounds / 2], ratios[0], ratios[rounds - 1]);
-        let word = if ratio > RATIO_MAX { format!(" above {RATIO_MAX}") } else { String::new() };
-        println!(
-            "{name:<20} {bytes:>6} {:>8.0} {:>10.0} {ratio:>8.2} {lowest:>6.2} to {highest:>4.2}{word}",
-            median(link),
-            median(lone)
-        );
+        let measured = hops_ns([first, last], rounds, trips, ends());
+        let of = |figure: fn(&[f64; 2]) -> f64| {
+            let mut figures: Vec<f64> = measured.iter().map(figure).collect();
+            let middle = median(&mut figures);
+            [figures[figures.len() / 4], middle, figures[figures.len() * 3 / 4]]
+        };
+        let [lower, ratio, upper] = of(|[lines, link]| link / lines.max(1.0));
+        let [[_, lines, _], [_, link, _]] = [of(|hops| hops[0]), of(|hops| hops[1])];
+        let word = if ratio > RATIO_MAX { format!(", above {RATIO_MAX}") } else { String::new() };
+        println!("{name:<22} {bytes:>6} {link:>8.0} {lines:>10.0} {ratio:>8.2} {lower:>8.2} to {upper:.2}{word}");
     }
 }
 
@@ -248,7 +255,7 @@ fn pass(event: &FeedEvent<'_>) -> u64 {
     sum
 }
 
-/// What travels on `feed_book`, small and large.
+/// What travels on `feed_book`, from small to large.
 fn with_events(mut each: impl FnMut(&'static str, &FeedEvent<'_>)) {
     let touch = Touch {
         instrument: InstrumentId(0),
@@ -257,11 +264,13 @@ fn with_events(mut each: impl FnMut(&'static str, &FeedEvent<'_>)) {
         bid: level(10),
         ask: level(11),
     };
-    let mut depth = DepthBuf::with_capacity(20);
-    depth.bids.extend((0..20).map(level));
-    depth.asks.extend((100..120).map(level));
-    each("touch", &FeedEvent::Touch(touch));
-    each("diff_20", &FeedEvent::Depth(depth.as_ref()));
+    each("feed_book, touch", &FeedEvent::Touch(touch));
+    for (name, levels) in [("feed_book, 20 levels", 20), ("feed_book, 40 levels", 40)] {
+        let mut depth = DepthBuf::with_capacity(20);
+        depth.bids.extend((0..levels / 2).map(level));
+        depth.asks.extend((100..100 + levels / 2).map(level));
+        each(name, &FeedEvent::Depth(depth.as_ref()));
+    }
 }
 
 fn link_record(c: &mut Criterion) {
@@ -278,8 +287,8 @@ criterion_group!(benches, link_record);
 
 fn main() {
     let is_bench = std::env::args().any(|argument| argument == "--bench");
-    let rounds = std::env::var("TOUCHLINE_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
-    let (rounds, trips) = if is_bench { (rounds, 20_000) } else { (1, 200) };
+    let rounds = std::env::var("TOUCHLINE_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(501);
+    let (rounds, trips) = if is_bench { (rounds, 200) } else { (3, 20) };
     hops(rounds.max(1), trips);
     benches();
     Criterion::default().configure_from_args().final_summary();
