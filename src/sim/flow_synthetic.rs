@@ -1,8 +1,10 @@
-//! A seeded market of informed and noise traders (quant specification 12.4).
+//! A seeded market of informed and noise traders: SM-2 of the quant specification, 12.4.
 //!
 //! A latent value diffuses and, when somebody is informed, jumps at news. Background makers quote around a view of it
 //! that follows with a lag; noise traders buy and sell at random; informed traders hit whatever is mispriced against
-//! the value until the makers' view has caught up, so that their flow has direction while news lasts.
+//! the value until the makers' view has caught up, so that their flow has direction while news lasts. News is spread over
+//! that window for everybody but them: the value itself jumps and is a martingale. Noise traders may excite each other
+//! (a Hawkes process, drawn as the branching process that it is).
 //!
 //! Random numbers are split into streams of one ChaCha8 generator each: stream `symbol << 16 | purpose`, with the
 //! purposes below. Each event draws the same numbers whatever the book looks like, so the exogenous flow (arrival
@@ -34,6 +36,11 @@ pub struct SyntheticConfig {
     pub informed_share: f64,
     /// Arrivals of aggressors a second, informed and noise together.
     pub aggressors_per_s: f64,
+    /// How many further noise traders each one brings to its own side on average, below 1: a Hawkes process' branching
+    /// ratio n, with 1/(1 - n) times the noise arrivals. 0 is a Poisson process.
+    pub noise_excitation: f64,
+    /// Mean delay of a trader that was brought.
+    pub noise_excitation_delay: DurationNs,
     /// Mean size of an aggressor.
     pub aggressor_qty: Qty,
     /// Jumps of the latent value a second at an informed share of 1; thinned by the share.
@@ -75,6 +82,8 @@ impl Default for SyntheticConfig {
             start_price: Price::from_ticks(6_000_000),
             informed_share: 0.2,
             aggressors_per_s: 6.0,
+            noise_excitation: 0.0,
+            noise_excitation_delay: DurationNs::from_millis(500),
             aggressor_qty: Qty::from_lots(2_000),
             news_per_s: 0.2,
             news_ticks: 60.0,
@@ -104,6 +113,8 @@ impl SyntheticConfig {
         let is_amount = |value: &f64| value.is_finite() && *value >= 0.0;
         if !(0.0..=1.0).contains(&self.informed_share) {
             Some("informed_share must lie in [0, 1]")
+        } else if !(0.0..=0.95).contains(&self.noise_excitation) {
+            Some("noise_excitation must lie in [0, 0.95], or arrivals grow without end")
         } else if !rates.iter().all(|rate| is_amount(rate) && *rate <= 1e6) {
             Some("rates must lie in [0, 1e6] a second")
         } else if !sizes.iter().chain(&lengths).all(is_amount) {
@@ -134,6 +145,7 @@ enum Purpose {
     News = 2,
     Aggressors = 3,
     NoiseLimits = 4,
+    Excitation = 5,
     /// The first maker; the others follow.
     Makers = 16,
 }
@@ -163,12 +175,15 @@ pub(super) struct SyntheticFlow {
     news_rng: ChaCha8Rng,
     aggressor_rng: ChaCha8Rng,
     limit_rng: ChaCha8Rng,
+    excitation_rng: ChaCha8Rng,
     step_at: TimestampNs,
     news_at: Option<TimestampNs>,
     aggressor_at: Option<TimestampNs>,
     limit_at: Option<TimestampNs>,
     makers: Vec<Maker>,
     expiries: BinaryHeap<Reverse<(TimestampNs, u64)>>,
+    /// Noise traders that others have brought, and whether they buy.
+    brought: BinaryHeap<Reverse<(TimestampNs, bool)>>,
     digest: Xxh3,
 }
 
@@ -181,6 +196,7 @@ enum Next {
     Maker(usize),
     Limit,
     Aggressor,
+    Brought,
 }
 
 impl SyntheticFlow {
@@ -205,8 +221,10 @@ impl SyntheticFlow {
             news_rng,
             aggressor_rng,
             limit_rng,
+            excitation_rng: seeded(Purpose::Excitation, 0),
             makers: makers.collect(),
             expiries: BinaryHeap::new(),
+            brought: BinaryHeap::new(),
             digest: Xxh3::new(),
             config,
         }
@@ -237,6 +255,7 @@ impl SyntheticFlow {
             Next::Maker(index) => self.requote(now, index, market, desk),
             Next::Limit => self.noise_limit(now, market, desk),
             Next::Aggressor => self.aggress(now, market, desk),
+            Next::Brought => self.follow(now, market, desk),
         }
     }
 
@@ -254,6 +273,7 @@ impl SyntheticFlow {
         }
         offer(self.limit_at, Next::Limit);
         offer(self.aggressor_at, Next::Aggressor);
+        offer(self.brought.peek().map(|Reverse((at, _))| *at), Next::Brought);
         Some(next)
     }
 
@@ -307,9 +327,39 @@ impl SyntheticFlow {
                 None => return,
             }
         } else {
+            self.excite(now, noise_side);
             (noise_side, Price::default(), OrderKind::Market)
         };
         let order = market.background_order(side, limit, qty, kind);
+        market.submit(now, &Message::New(order), Arrival::Aggressor { reach: None }, desk);
+    }
+
+    /// A noise trader brings others to its side: how many is Poisson, when is exponential.
+    fn excite(&mut self, now: TimestampNs, side: Side) {
+        let (mean, delay) = (self.config.noise_excitation, self.config.noise_excitation_delay);
+        if mean <= 0.0 {
+            return;
+        }
+        let rng = &mut self.excitation_rng;
+        // Unit exponentials within `mean` are as many as a Poisson count of that mean.
+        let mut sum: f64 = Exp1.sample(rng);
+        while sum < mean {
+            let wait: f64 = Exp1.sample(rng);
+            let at = now.plus(DurationNs::from_nanos(1 + (wait * delay.nanos() as f64) as u64));
+            self.brought.push(Reverse((at, side == Side::Bid)));
+            let further: f64 = Exp1.sample(rng);
+            sum += further;
+        }
+    }
+
+    /// A noise trader whom another one has brought.
+    fn follow(&mut self, now: TimestampNs, market: &mut Market, desk: &mut Desk) {
+        let Some(Reverse((_, buys))) = self.brought.pop() else { return };
+        let side = if buys { Side::Bid } else { Side::Ask };
+        let qty = drawn_qty(self.config.aggressor_qty, &mut self.excitation_rng);
+        self.note(now, 5, &[f64::from(side as u8), qty.lots() as f64]);
+        self.excite(now, side);
+        let order = market.background_order(side, Price::default(), qty, OrderKind::Market);
         market.submit(now, &Message::New(order), Arrival::Aggressor { reach: None }, desk);
     }
 
@@ -378,11 +428,14 @@ impl SyntheticFlow {
         let life: f64 = Exp1.sample(rng);
         let life_ns = (life * self.config.noise_limit_life.nanos() as f64) as u64;
         self.note(now, 4, &[f64::from(side as u8), distance, qty.lots() as f64, life]);
-        let Some(touch) = market.best_background(side) else { return };
+        let opposite = market.best_background(side.opposite());
+        // An empty side is begun beside the other one, and an empty book at the value.
+        let beside = || opposite.map_or(self.value as i64, Price::ticks) - side.sign();
+        let touch = market.best_background(side).map_or_else(beside, Price::ticks);
         // One tick inside the touch at best; the rest at or behind it.
         let behind = (distance * self.config.noise_limit_ticks) as i64 - 1;
-        let mut price = touch.ticks() - side.sign() * behind;
-        if let Some(opposite) = market.best_background(side.opposite()) {
+        let mut price = touch - side.sign() * behind;
+        if let Some(opposite) = opposite {
             price = match side {
                 Side::Bid => price.min(opposite.ticks() - 1),
                 Side::Ask => price.max(opposite.ticks() + 1),
