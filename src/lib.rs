@@ -26,6 +26,7 @@ pub mod journal;
 pub mod redis;
 pub mod report;
 pub mod server;
+pub mod train;
 // Floor 4
 pub mod tiles;
 pub mod topology;

@@ -31,7 +31,8 @@ fn settings_that_cannot_be_are_named() {
     let url = "redis.url=redis://:hunter2@127.0.0.1:1";
     refused(&["demo", "--virtual", "--set", url], 3, "E_REDIS_003", "virtual time");
     refused(&["demo", "--set", url, "--set", "redis.role=source"], 3, "E_REDIS_003", "cannot read its market");
-    refused(&["train"], 9, "E_CLI_001", "train");
+    refused(&["train", "--data", "x.gz", "--fill", "fifo"], 2, "E_TRAIN_004", "fifo");
+    refused(&["sweep"], 9, "E_CLI_001", "sweep");
     assert_eq!(touchline(&["no-such-verb"]).status.code(), Some(2));
 }
 

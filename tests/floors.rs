@@ -8,7 +8,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (0, &["types"]),
     (1, &["book", "matching", "metrics", "models", "stats", "wire"]),
     (2, &["kpi", "pipeline", "sim", "venue"]),
-    (3, &["archive", "feed", "gateway", "import", "journal", "redis", "report", "server"]),
+    (3, &["archive", "feed", "gateway", "import", "journal", "redis", "report", "server", "train"]),
     (4, &["tiles", "topology"]),
     (5, &["cli", "config", "run", "main"]),
 ];

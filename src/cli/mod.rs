@@ -43,8 +43,8 @@ enum Verb {
     Report(crate::run::report::ReportArgs),
     /// Run a session's decisions again and compare them with what was recorded.
     Replay(ReplayArgs),
-    /// Fit the models to recorded data (not built yet).
-    Train(AnyArgs),
+    /// Train the fill model of the quoter `ev` on recorded data.
+    Train(crate::run::train::TrainArgs),
     /// Check the models against their papers and closed forms.
     Model(crate::run::model::ModelArgs),
     /// Run a grid of backtests (not built yet).
@@ -82,7 +82,7 @@ impl Verb {
             Verb::Convert(args) => convert::run(args),
             Verb::Report(args) => crate::run::report::run(args),
             Verb::Replay(args) => replay::run(args),
-            Verb::Train(_) => not_built::run("train"),
+            Verb::Train(args) => crate::run::train::run(args),
             Verb::Model(args) => crate::run::model::run(args),
             Verb::Sweep(_) => not_built::run("sweep"),
             Verb::Bench(args) => crate::run::bench::run(args),

@@ -274,7 +274,10 @@ fn flag_failure(what: String, mend: &'static str) -> Failure {
 }
 
 /// A symbol of the synthetic market: Binance's rules for BTCUSDT under any name.
-fn synthetic_spec(name: &str) -> Result<InstrumentSpec, Failure> {
+///
+/// # Errors
+/// A name that cannot be taken apart into what is traded and what it is priced in.
+pub fn synthetic_spec(name: &str) -> Result<InstrumentSpec, Failure> {
     let parts = QUOTES.iter().find_map(|quote| name.strip_suffix(quote).map(|base| (base, *quote)));
     let legal =
         |base: &str| !base.is_empty() && base.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());

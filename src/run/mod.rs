@@ -26,6 +26,7 @@ pub mod record;
 pub mod replay;
 pub mod report;
 pub mod sources;
+pub mod train;
 pub mod validate;
 pub mod venue;
 pub mod virtual_session;

@@ -20,7 +20,8 @@ use crate::pipeline::{Pipeline, PipelineConfig, PipelineSnapshot, WarmState};
 use crate::sim::faults::{EventFate, FaultCount, Faults, MarketFate, Reply, Runs};
 use crate::sim::latency::{LatencyModel, Travel, Way};
 use crate::sim::{
-    AccountId, Answered, Exchange, InFlight, Served, TradeRow, Venue, VenueMarketEvent, inputs_of, operation_of,
+    AccountId, Answered, Exchange, InFlight, Served, TradeRow, Venue, VenueMarketEvent, feed_event, inputs_of,
+    operation_of,
 };
 use crate::types::{
     Action, Actions, BookState, Command, Control, DesyncReason, DurationNs, Input, Instrument, InstrumentId, SessionId,
@@ -382,7 +383,7 @@ impl Session<'_> {
         match event {
             Event::Feed(event) => {
                 let mut depth = DepthBuf::with_capacity(0);
-                let event = wire_up::feed_event(event, self.now, &mut depth);
+                let event = feed_event(event, self.now, &mut depth);
                 if let Some(event) = event {
                     self.on_feed(&event)?;
                 }

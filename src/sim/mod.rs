@@ -29,6 +29,7 @@ mod recorded_book;
 pub mod reference;
 mod reject;
 mod requests;
+mod synthetic_tape;
 mod tape;
 mod venue;
 mod words;
@@ -51,5 +52,6 @@ pub use requests::{
     Amended, CancelReplaceMode, CancelReplaced, CancelRestriction, Cancelled, OrderCount, OrderRef, Placed,
     RestingView, TradesQuery, VenueOrder,
 };
+pub use synthetic_tape::synthetic_tape;
 pub use venue::Venue;
-pub use words::{inputs_of, operation_of, status_of, trade_row};
+pub use words::{feed_event, inputs_of, operation_of, status_of, trade_row};

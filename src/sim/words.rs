@@ -1,14 +1,61 @@
 //! What the simulated venue tells the owner of an account, in the engine's words, as the codecs turn the words of a venue
 //! behind sockets.
 
-use super::events::{Execution, ExecutionType, TradeRow, UserEvent, VenueOrderStatus};
+use super::events::{Execution, ExecutionType, TradeRow, UserEvent, VenueMarketEvent, VenueOrderStatus};
 use crate::types::{
     Balance, ClientOrderId, Command, ExecKind, ExecReport, ExecSource, Fill, Input, Instrument, OrderStatus, Price,
-    Qty, TimestampNs, VenueOrderId,
+    Qty, TimestampNs, Touch, Trade, TradeId, VenueOrderId,
 };
 use crate::venue::binance::rest;
 use crate::venue::binance::user::fee_asset;
-use crate::wire::{Operation, Outcome};
+use crate::wire::{DepthBuf, DepthHead, DepthKind, FeedEvent, Operation, Outcome};
+
+/// A public message as a feed event; `None` for what the feed does not carry.
+pub fn feed_event(event: VenueMarketEvent, recv_ts: TimestampNs, depth: &mut DepthBuf) -> Option<FeedEvent<'_>> {
+    Some(match event {
+        VenueMarketEvent::DepthDiff { symbol, event_ts, first_id, last_id, bids, asks } => {
+            *depth = DepthBuf {
+                head: DepthHead {
+                    instrument: symbol,
+                    kind: DepthKind::Diff,
+                    first_id,
+                    last_id,
+                    prev_id: None,
+                    event_ts,
+                    recv_ts,
+                },
+                bids,
+                asks,
+            };
+            FeedEvent::Depth(depth.as_ref())
+        }
+        VenueMarketEvent::Trade(trade) => FeedEvent::Trade(Trade {
+            instrument: trade.symbol,
+            event_ts: trade.event_ts,
+            recv_ts,
+            id: trade.id,
+            price: trade.price,
+            qty: trade.qty,
+            aggressor: trade.aggressor,
+        }),
+        VenueMarketEvent::AggTrade(trade) => FeedEvent::AggTrade(Trade {
+            instrument: trade.symbol,
+            event_ts: trade.event_ts,
+            recv_ts,
+            id: TradeId(trade.id as i64),
+            price: trade.price,
+            qty: trade.qty,
+            aggressor: trade.aggressor,
+        }),
+        VenueMarketEvent::BookTicker(touch) => FeedEvent::Touch(Touch {
+            instrument: touch.symbol,
+            recv_ts,
+            update_id: touch.update_id,
+            bid: touch.bid?,
+            ask: touch.ask?,
+        }),
+    })
+}
 
 /// A user-data message as inputs. Orders of other clients of the account are not ours to know.
 pub fn inputs_of(event: &UserEvent, instruments: &[Instrument], recv_ts: TimestampNs) -> Vec<Input> {

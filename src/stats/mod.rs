@@ -7,4 +7,5 @@ pub mod bootstrap;
 pub mod cvar;
 pub mod normal;
 pub mod psr;
+pub mod scores;
 pub mod sharpe;

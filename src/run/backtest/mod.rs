@@ -4,7 +4,7 @@
 //! it happened and reaches us later, and our orders travel as long as the latencies say. Nothing random is left but what
 //! the seed gives, so that the same data, configuration and seed give the same bytes. Main thread.
 
-mod source;
+pub mod source;
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -1,10 +1,11 @@
 //! `touchline model`: what is known about the models, checked.
 //!
 //! `model check` computes every numeric oracle of the specification with the library code that quotes, reports and
-//! simulates, and prints what it should be beside what it is. Rows are data in [`rows`], by section; nothing here
+//! simulates, and prints what it should be beside what it is. `model evaluate` is in [`evaluate`]. Rows are data in [`rows`], by section; nothing here
 //! holds a result. With `--data` it measures the volatility estimators against recorded sessions instead. Runs on the
 //! main thread, writes no file.
 
+mod evaluate;
 mod lab;
 mod recorded;
 mod row;
@@ -29,6 +30,8 @@ pub struct ModelArgs {
 enum ModelVerb {
     /// Compute every oracle of the models and compare.
     Check(CheckArgs),
+    /// Let the expected-value maker compete with the best constant half-spread on simulated days that neither has seen.
+    Evaluate(evaluate::EvaluateArgs),
 }
 
 /// Flags of `model check`.
@@ -48,10 +51,14 @@ pub struct CheckArgs {
 /// Runs the verb.
 ///
 /// # Errors
-/// `E_MODEL_001` when a row misses its value; `E_INPUT_001` when a recording cannot be read.
+/// `E_MODEL_001` when a row misses its value; `E_INPUT_001` when a recording cannot be read; `E_MODEL_002` when an
+/// evaluation cannot be made.
 pub fn run(args: ModelArgs) -> Result<(), Failure> {
-    let ModelVerb::Check(args) = args.verb;
-    if args.data.is_empty() { check(&args) } else { recorded::run(&args.data, args.json) }
+    match args.verb {
+        ModelVerb::Check(args) if args.data.is_empty() => check(&args),
+        ModelVerb::Check(args) => recorded::run(&args.data, args.json),
+        ModelVerb::Evaluate(args) => evaluate::run(&args),
+    }
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {
