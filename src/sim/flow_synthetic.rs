@@ -71,7 +71,7 @@ pub struct SyntheticConfig {
     pub noise_limits_per_s: f64,
     /// Mean life of such an order.
     pub noise_limit_life: DurationNs,
-    /// Mean distance of such an order behind the touch in ticks.
+    /// Mean distance of such an order behind the touch in ticks; without makers, behind the other side's best price.
     pub noise_limit_ticks: f64,
 }
 
@@ -428,17 +428,20 @@ impl SyntheticFlow {
         let life: f64 = Exp1.sample(rng);
         let life_ns = (life * self.config.noise_limit_life.nanos() as f64) as u64;
         self.note(now, 4, &[f64::from(side as u8), distance, qty.lots() as f64, life]);
-        let opposite = market.best_background(side.opposite());
-        // An empty side is begun beside the other one, and an empty book at the value.
-        let beside = || opposite.map_or(self.value as i64, Price::ticks) - side.sign();
-        let touch = market.best_background(side).map_or_else(beside, Price::ticks);
-        // One tick inside the touch at best; the rest at or behind it.
-        let behind = (distance * self.config.noise_limit_ticks) as i64 - 1;
-        let mut price = touch - side.sign() * behind;
+        let opposite = market.best_background(side.opposite()).map(Price::ticks);
+        let behind = (distance * self.config.noise_limit_ticks) as i64;
+        let mut price = if self.config.makers == 0 {
+            // Nobody else makes a spread: distance is from the other side's best, and from the value in an empty book.
+            opposite.unwrap_or(self.value as i64) - side.sign() * (1 + behind)
+        } else {
+            // One tick inside the touch at best; the rest at or behind it.
+            let Some(touch) = market.best_background(side) else { return };
+            touch.ticks() - side.sign() * (behind - 1)
+        };
         if let Some(opposite) = opposite {
             price = match side {
-                Side::Bid => price.min(opposite.ticks() - 1),
-                Side::Ask => price.max(opposite.ticks() + 1),
+                Side::Bid => price.min(opposite - 1),
+                Side::Ask => price.max(opposite + 1),
             };
         }
         let id = market.quote(now, side, Price::from_ticks(price), qty, desk);
