@@ -36,7 +36,10 @@ pub struct TrainArgs {
     /// What says where a shadow order stands in its queue: touch, through, risk-averse, or prob:… as for `backtest`.
     #[arg(long, value_name = "MODEL", default_value = "risk-averse")]
     pub fill: String,
-    /// Seconds between samples, and within which a fill counts.
+    /// Seconds between samples.
+    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    pub every: f64,
+    /// Seconds within which a fill counts. One second and less suits a maker that is filled more often than each five.
     #[arg(long, value_name = "S", default_value_t = 5.0)]
     pub horizon: f64,
     /// Seconds after a fill at which the move against it is taken.
@@ -117,9 +120,12 @@ fn usage(what: String, why: &str, mend: &str) -> Failure {
 }
 
 fn shadow_config(args: &TrainArgs, config: &Config) -> Result<ShadowConfig, Failure> {
-    for (flag, value, most) in
-        [("horizon", args.horizon, 600.0), ("markout", args.markout, 600.0), ("embargo", args.embargo, 86_400.0)]
-    {
+    for (flag, value, most) in [
+        ("every", args.every, 600.0),
+        ("horizon", args.horizon, 600.0),
+        ("markout", args.markout, 600.0),
+        ("embargo", args.embargo, 86_400.0),
+    ] {
         if !(value.is_finite() && (0.001..=most).contains(&value)) {
             let why = format!("it lasts from 0.001 to {most} seconds");
             return Err(usage(format!("--{flag} {value} is out of its range"), &why, "give a number of seconds"));
@@ -141,6 +147,7 @@ fn shadow_config(args: &TrainArgs, config: &Config) -> Result<ShadowConfig, Fail
     };
     let seconds = |value: f64| DurationNs::from_nanos((value * 1e9) as u64);
     Ok(ShadowConfig {
+        every: seconds(args.every),
         horizon: seconds(args.horizon),
         markout: seconds(args.markout),
         latency: seconds(args.latency / 1e3),

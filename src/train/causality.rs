@@ -86,6 +86,7 @@ mod tests {
 
     fn shadows(tape: &[FeedOwned]) -> ShadowSet {
         let config = ShadowConfig {
+            every: DurationNs::from_secs(5),
             horizon: DurationNs::from_secs(5),
             markout: DurationNs::from_secs(5),
             latency: DurationNs::from_millis(5),

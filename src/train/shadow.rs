@@ -27,7 +27,9 @@ use crate::wire::FeedEvent;
 /// How shadow orders are made.
 #[derive(Clone)]
 pub struct ShadowConfig {
-    /// Time between two samples, and within which a fill counts.
+    /// Time between two samples.
+    pub every: DurationNs,
+    /// Time within which a fill counts.
     pub horizon: DurationNs,
     /// Time after a fill at which the adverse move is taken.
     pub markout: DurationNs,
@@ -298,19 +300,19 @@ impl ShadowMarket {
 
     /// Inserts the orders of a sampling time that has come.
     fn sample(&mut self, now: TimestampNs) {
-        let horizon = self.config.horizon;
+        let every = self.config.every;
         let next = *self.next_sample.get_or_insert_with(|| {
             // A random phase, so that samples fall on no rhythm of the market.
-            now.plus(DurationNs::from_nanos(self.rng.random_range(0..horizon.nanos().max(1))))
+            now.plus(DurationNs::from_nanos(self.rng.random_range(0..every.nanos().max(1))))
         });
         if now < next {
             return;
         }
         let Some(inputs) = self.heard(now) else { return };
-        let missed = now.since(next).nanos() / horizon.nanos().max(1);
-        self.next_sample = Some(next.plus(DurationNs::from_nanos((missed + 1) * horizon.nanos())));
+        let missed = now.since(next).nanos() / every.nanos().max(1);
+        self.next_sample = Some(next.plus(DurationNs::from_nanos((missed + 1) * every.nanos())));
         for side in Side::BOTH {
-            let Some(view) = SideView::new(&inputs, side, horizon.secs_f64()) else { return };
+            let Some(view) = SideView::new(&inputs, side, self.config.horizon.secs_f64()) else { return };
             for offset in self.config.offsets.clone() {
                 self.insert(now, &inputs, &view, side, offset);
             }
