@@ -141,3 +141,56 @@ fn a_symbol_that_the_data_does_not_hold_is_refused_by_name() {
         assert!(!done.status.success() && said.contains(named), "{flags:?}: {said}");
     }
 }
+
+/// Decimal text in units of 1e-18.
+fn attos(number: &str) -> i128 {
+    let (sign, digits) = number.strip_prefix('-').map_or((1, number), |rest| (-1, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    sign * format!("{whole}{fraction:0<18}").parse::<i128>().unwrap()
+}
+
+/// `report --reconcile` of a run: the one symbol's comparison, and its text.
+fn reconciled(run: &Path, flags: &[&str]) -> (Value, String) {
+    let folder = run.display().to_string();
+    let free = ["--set", "quoter.maker_fee_bps=0"];
+    let done = touchline(&[&["report", &folder, "--reconcile"], &free[..], flags].concat());
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let text = std::fs::read_to_string(run.join("report/reconcile.json")).unwrap();
+    let all: Value = serde_json::from_str(&text).unwrap();
+    (all[0].clone(), text)
+}
+
+#[test]
+fn a_session_reconciles_with_its_own_simulator_to_the_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = recording(folder.path());
+    let run = folder.path().join("run");
+    // The exchange and we hear of the market at once, as in paper mode.
+    let latency = "feed=0ms,order=2ms,cancel=3ms,ack=1ms,fill=1ms";
+    let summary = backtest(&data, &run, &["--fill", "risk-averse", "--latency", latency]);
+    let (same, text) = reconciled(&run, &["--fill", "risk-averse", "--latency", latency]);
+    let matrix = &same["matrix"];
+    assert!(matrix["both"].as_u64().unwrap() > 20, "{same}");
+    assert_eq!((&matrix["session_only"], &matrix["simulated_only"]), (&0.into(), &0.into()), "{same}");
+    assert_eq!(same["agreement"], 1.0);
+    assert_eq!(same["fill_time"]["mean_size_ms"], 0.0, "each first fill at its own time");
+    assert_eq!(same["session_lots"], same["simulated_lots"]);
+    assert_eq!(same["orders"].as_u64().unwrap() + same["refused"].as_u64().unwrap(), summary["orders_sent"]);
+    assert!(text.contains("\"queue\": 0,"), "nothing is left to the queue: {text}");
+    let rows = std::fs::read_to_string(run.join("report/reconcile.csv")).unwrap();
+    assert_eq!(rows.lines().count() as u64, 1 + same["orders"].as_u64().unwrap());
+
+    // Another model of the queue fills others, and the parts of the difference still add up to the last digit.
+    let (other, text) = reconciled(&run, &["--fill", "touch", "--latency", "500ms"]);
+    let matrix = &other["matrix"];
+    let differ = matrix["session_only"].as_u64().unwrap() + matrix["simulated_only"].as_u64().unwrap();
+    assert!(differ > 0, "{other}");
+    let raw: Vec<std::collections::BTreeMap<String, Box<serde_json::value::RawValue>>> =
+        serde_json::from_str(&text).unwrap();
+    let pnl: std::collections::BTreeMap<String, Box<serde_json::value::RawValue>> =
+        serde_json::from_str(raw[0]["pnl"].get()).unwrap();
+    let part = |name: &str| attos(pnl[name].get());
+    assert_eq!(part("gap"), part("latency") + part("queue") + part("fees"));
+    assert_eq!(part("gap"), part("session") - part("simulated"));
+    assert!(part("latency") != 0 && part("queue") != 0, "{text}");
+}

@@ -473,6 +473,9 @@ impl Config {
                 "0.01 to 10000 basis points: a hundredth of one to the whole price".into(),
             ));
         }
+        if !(self.report.risk_share > 0.0 && self.report.risk_share <= 1.0) {
+            return Some(("report.risk_share", "above 0, up to 1".into()));
+        }
         if !(-100.0..=1000.0).contains(&self.report.taker_fee_bps) {
             return Some(("report.taker_fee_bps", "-100 to 1000 basis points, a rebate below nought".into()));
         }

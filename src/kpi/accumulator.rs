@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::acceptance::seed_acceptance;
 use super::cost::AverageCost;
 use super::drawdown::DrawdownTracker;
 use super::figures::{Attribution, KpiRules, Kpis, LatencyKpi, OrderCounts};
+use super::inventory_risk::{InventoryRisk, STEP, Step};
 use super::ledger::Ledger;
 use super::markout::{self, FillSample, MAIN_HORIZON, MidSeries};
 use crate::metrics::LatencySummary;
@@ -84,6 +86,18 @@ pub struct KpiAccumulator {
     minutes: Vec<f64>,
     minute_equity: Money,
     next_minute: TimestampNs,
+    steps: Vec<Step>,
+    step: Option<StepStart>,
+    next_step: TimestampNs,
+}
+
+/// What a step of inventory risk started from.
+#[derive(Clone, Copy, Debug)]
+struct StepStart {
+    held: BaseAtoms,
+    limit: Qty,
+    equity: Money,
+    mid: HalfTicks,
 }
 
 impl KpiAccumulator {
@@ -113,6 +127,9 @@ impl KpiAccumulator {
             minutes: Vec::new(),
             minute_equity: Money::ZERO,
             next_minute: start.plus(MINUTE),
+            steps: Vec::new(),
+            step: None,
+            next_step: start,
         }
     }
 
@@ -153,8 +170,28 @@ impl KpiAccumulator {
             self.minute_equity = equity;
             self.next_minute = self.next_minute.plus(MINUTE);
         }
+        while self.next_step <= now {
+            self.end_step(standing);
+            self.next_step = self.next_step.plus(STEP);
+        }
         self.now = now;
         self.mids.extend_to(now);
+    }
+
+    /// One step of inventory risk is over and the next begins.
+    fn end_step(&mut self, standing: Standing) {
+        let started = self.step.take();
+        let Some(mid) = standing.mid else { return };
+        let (equity, base) = (self.ledger.equity(), |atoms: BaseAtoms| atoms.get().unsigned_abs() as f64 / 1e8);
+        if let Some(started) = started {
+            self.steps.push(Step {
+                held: base(started.held),
+                limit: base(self.instrument.atoms(started.limit)),
+                change: (equity - started.equity).to_f64(),
+                moved: (mid.ticks_f64() - started.mid.ticks_f64()) * self.instrument.tick_f64(),
+            });
+        }
+        self.step = Some(StepStart { held: self.ledger.atoms(), limit: standing.position_max, equity, mid });
     }
 
     fn is_near(&self, price: Price) -> bool {
@@ -234,17 +271,20 @@ impl KpiAccumulator {
         let spent = self.spent;
         let time = |part: u64| ratio(part, spent.whole);
         let limited = |part: u64| ratio(part, spent.limited);
+        let sharpe = Sharpe::of(&self.minutes, MINUTE.secs_f64());
+        let realised_capture = markout::captures(self.start, &self.fills, &self.mids);
         let pnl_per_minute = Bootstrap::moving(PNL_BLOCK).mean(&self.minutes);
         Kpis {
             seconds: self.now.since(self.start).secs_f64(),
             fills,
             pnl: self.attribution(),
-            sharpe: Sharpe::of(&self.minutes, MINUTE.secs_f64()),
+            seed_acceptance: seed_acceptance(&sharpe, limited(spent.below_limit), &realised_capture),
+            sharpe,
             pnl_per_minute,
             pnl_significant: pnl_per_minute.map(|estimate| estimate.is_significant()),
             drawdown: self.drawdown.total(self.now),
             spread_captured: markout::captured(&self.fills),
-            realised_capture: markout::captures(self.start, &self.fills, &self.mids),
+            realised_capture,
             toxicity_cost: markouts[MAIN_HORIZON].impact_cost,
             markouts,
             turnover: self.turnover,
@@ -257,6 +297,7 @@ impl KpiAccumulator {
             loss_cvar95: upper_tail_mean(&mut losses, 5),
             time_below_limit: limited(spent.below_limit),
             time_above_half: limited(spent.above_half),
+            inventory_risk: InventoryRisk::of(&self.steps, self.rules.risk_share),
             time_above_nine_tenths: limited(spent.above_nine_tenths),
             quote_uptime: time(spent.near),
             uptime_band_bps: self.rules.uptime_band_bps,

@@ -6,8 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::acceptance::Criterion;
 use super::drawdown::Drawdown;
 use super::exact;
+use super::inventory_risk::InventoryRisk;
 use super::ledger::PnlSplit;
 use super::markout::{Capture, CurvePoint, SpreadCaptured};
 use crate::stats::bootstrap::Estimate;
@@ -22,11 +24,13 @@ pub struct KpiRules {
     pub uptime_band_bps: f64,
     /// Commission of a taker, in 1e-4 of the notional: what liquidating the position would cost besides the spread.
     pub taker_fee_bps: f64,
+    /// The risk budget as a share of what the whole position limit would risk, as `estimators.risk_share`.
+    pub risk_share: f64,
 }
 
 impl Default for KpiRules {
     fn default() -> Self {
-        KpiRules { uptime_band_bps: 50.0, taker_fee_bps: 10.0 }
+        KpiRules { uptime_band_bps: 50.0, taker_fee_bps: 10.0, risk_share: 0.25 }
     }
 }
 
@@ -152,6 +156,8 @@ pub struct Kpis {
     pub time_above_half: Option<f64>,
     /// Share of time above nine tenths of it.
     pub time_above_nine_tenths: Option<f64>,
+    /// Change of equity by the size of the position.
+    pub inventory_risk: InventoryRisk,
     /// Share of time with at least one quote resting within the band around the mid.
     pub quote_uptime: Option<f64>,
     /// The band, in 1e-4 of the mid.
@@ -166,6 +172,8 @@ pub struct Kpis {
     pub post_only_reject_ratio: Option<f64>,
     /// From the first input to the first order, in seconds.
     pub warmup_s: Option<f64>,
+    /// The requirements' bounds and whether this session decides them.
+    pub seed_acceptance: Vec<Criterion>,
     /// From a tick to its order; `None` when nothing measured it.
     pub latency: Option<LatencyKpi>,
 }

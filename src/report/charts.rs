@@ -3,12 +3,13 @@
 //! Owns which series are drawn and how; the words and tables around them are in `html`. A chart has 2000 points a line at
 //! most, so that a report of a day opens as fast as one of a minute.
 
-use plotly::common::{ErrorData, ErrorType, Line, LineShape, Marker, MarkerSymbol, Mode};
+use plotly::common::{DashType, ErrorData, ErrorType, Line, LineShape, Marker, MarkerSymbol, Mode};
 use plotly::configuration::DisplayModeBar;
 use plotly::layout::{Axis, AxisType, Layout, Legend, Margin, Shape, ShapeLine, ShapeType};
 use plotly::{Configuration, Plot, Scatter};
 
 use super::record::{ModelFigures, PnlRow, SessionRecord};
+use crate::kpi::Decile;
 use crate::kpi::markout::{MAIN_HORIZON, MARKOUT_HORIZONS, horizon_name};
 use crate::types::{Money, Side, TimestampNs};
 
@@ -33,7 +34,7 @@ pub fn charts(record: &SessionRecord) -> Vec<Chart> {
     let view = View { record, start: first.ts, rows: thinned(&record.pnl) };
     let wide = |title, note, plot| Chart { title, note, is_small: false, plot };
     let small = |title, note, plot| Chart { title, note, is_small: true, plot };
-    vec![
+    let mut drawn = vec![
         wide("Profit and loss", "", view.pnl()),
         wide("Mid, quotes and fills", "", view.prices()),
         small("Inventory", "", view.inventory()),
@@ -57,7 +58,13 @@ pub fn charts(record: &SessionRecord) -> Vec<Chart> {
         view.model("Risk aversion gamma", "1 / quote", &[("gamma", |model| model.gamma)]),
         view.model("Inventory skew kappa", "ticks / base", &[("kappa", |model| model.kappa_ticks)]),
         wide("Markouts of the fills after 5 s", "", view.markouts()),
-    ]
+    ];
+    if !record.kpis.inventory_risk.deciles.is_empty() {
+        let note = "Steps of ten seconds in tenths by the size of the position at their start: 5th percentile, median, 95th \
+                    percentile of the change; the dashed line is what the risk budget allows the 5th.";
+        drawn.push(wide("Change of equity by position", note, view.inventory_risk()));
+    }
+    drawn
 }
 
 fn thinned(rows: &[PnlRow]) -> Vec<&PnlRow> {
@@ -74,6 +81,8 @@ fn thinned(rows: &[PnlRow]) -> Vec<&PnlRow> {
 type MoneyLine = (&'static str, fn(&PnlRow) -> Money);
 /// A line's name and the figure that it follows.
 type ModelLine = (&'static str, fn(&ModelFigures) -> Option<f64>);
+/// A line's name and the figure of a tenth that it follows.
+type DecileLine = (&'static str, fn(&Decile) -> f64);
 
 struct View<'a> {
     record: &'a SessionRecord,
@@ -200,6 +209,28 @@ impl View<'_> {
         let mut plot = plot(layout("", "ticks").x_axis(axis).show_legend(false).shapes(vec![nought]));
         let bars = ErrorData::new(ErrorType::Data).array(errors);
         plot.add_trace(Scatter::new(x, y).mode(Mode::LinesMarkers).error_y(bars).name("markout"));
+        plot
+    }
+
+    fn inventory_risk(&self) -> Plot {
+        let risk = &self.record.kpis.inventory_risk;
+        let x: Vec<f64> = risk.deciles.iter().map(|decile| decile.held * 100.0).collect();
+        let mut plot =
+            plot(layout("position at the start, % of its limit", self.record.instrument.spec.quote.as_str()));
+        let lines: [DecileLine; 3] = [
+            ("95th percentile", |decile| decile.p95),
+            ("median", |decile| decile.median),
+            ("5th percentile", |decile| decile.p5),
+        ];
+        for (name, pick) in lines {
+            let y = risk.deciles.iter().map(pick).collect();
+            plot.add_trace(Scatter::new(x.clone(), y).mode(Mode::LinesMarkers).name(name));
+        }
+        if let Some(allowed) = risk.allowed_p5 {
+            let line = Line::new().dash(DashType::Dash).width(1.5).color("#8c959f");
+            let y = vec![allowed; x.len()];
+            plot.add_trace(Scatter::new(x, y).mode(Mode::Lines).line(line).name("risk budget"));
+        }
         plot
     }
 

@@ -12,8 +12,8 @@ use super::charts::{Chart, charts};
 use super::record::SessionRecord;
 use super::summary::{ExchangeText, Latency, Summary};
 use super::{ReportError, write_whole};
-use crate::kpi::Kpis;
 use crate::kpi::markout::{MARKOUT_HORIZONS, horizon_name};
+use crate::kpi::{Kpis, Verdict};
 use crate::metrics::Hop;
 use crate::stats::bootstrap::Estimate;
 use crate::stats::sharpe::SharpeWord;
@@ -108,6 +108,7 @@ pub fn page(head: &PageHead, record: &SessionRecord) -> String {
     body.push_str(&latency_table(head));
     body.push_str(&hop_table(&head.hops));
     body.push_str("</div>\n");
+    body.push_str(&acceptance_table(kpis));
     body.push_str(&markout_table(kpis));
     let drawn = charts(record);
     if drawn.is_empty() {
@@ -260,6 +261,8 @@ fn quoting_table(kpis: &Kpis) -> String {
 
 fn inventory_table(record: &SessionRecord) -> String {
     let kpis = &record.kpis;
+    let risk = &kpis.inventory_risk;
+    let worst = risk.deciles.last().map(|decile| decile.p5);
     let position = record.fills.last().map_or(0, |fill| fill.position.get());
     let mut position_text = String::new();
     crate::types::format_e8(position, &mut position_text);
@@ -269,8 +272,37 @@ fn inventory_table(record: &SessionRecord) -> String {
         ("time below the limit", percent(kpis.time_below_limit)),
         ("time above half of it", percent(kpis.time_above_half)),
         ("time above nine tenths of it", percent(kpis.time_above_nine_tenths)),
+        ("5th percentile of changes at the largest tenth", number(worst, 4)),
+        ("what the risk budget allows", number(risk.allowed_p5, 4)),
     ]);
     table("Inventory", &rows)
+}
+
+fn acceptance_table(kpis: &Kpis) -> String {
+    let mut out = String::from(
+        "<table><caption>Bounds of the requirements, and whether this session decides them</caption>\n<tr><th></th>\
+         <th>wanted</th><th>figure</th><th>95 % interval</th><th></th></tr>\n",
+    );
+    for criterion in &kpis.seed_acceptance {
+        let interval = match criterion.low.zip(criterion.high) {
+            Some((low, high)) => format!("[{low:.4}, {high:.4}]"),
+            None => criterion.error.map_or(UNKNOWN.to_owned(), |error| format!("standard error {error:.1}")),
+        };
+        let verdict = match criterion.verdict {
+            Verdict::Met => "met",
+            Verdict::Missed => "missed",
+            Verdict::Undecided => "undecided",
+        };
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{interval}</td><td>{verdict}</td></tr>",
+            criterion.name.replace('_', " "),
+            escape(criterion.wanted),
+            number(criterion.value, 4),
+        );
+    }
+    out.push_str("</table>\n");
+    out
 }
 
 fn latency_table(head: &PageHead) -> String {

@@ -4,6 +4,7 @@
 //! report then shows exactly what the session counted, and needs nothing that the journal does not hold. Called by
 //! `demo` after its session has ended and by `touchline report`, on the main thread.
 
+mod reconcile;
 mod verb;
 
 pub use verb::{ReportArgs, run};

@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::reconcile::{self, reconcile};
 use super::{ReadOptions, Told, read_session};
-use crate::config::ConfigArgs;
+use crate::config::{Config, ConfigArgs};
 use crate::journal::JournalReader;
 use crate::metrics::{Hop, LatencySummary, LatencyTable};
 use crate::report::{PageHead, SessionRecord, write_fills, write_page, write_pnl, write_whole};
 use crate::run::Failure;
 use crate::run::{output, sources};
-use crate::types::TimestampNs;
+use crate::types::{Instrument, InstrumentId, TimestampNs};
 use crate::wire::Stream;
 use crate::wire::gateway::{GatewayEvent, Operation};
 
@@ -26,10 +27,19 @@ pub struct ReportArgs {
     /// Output folder; RUN/report when left away.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Compare the session with its own orders on the simulated exchange, order by order.
+    #[arg(long)]
+    pub reconcile: bool,
+    /// What says where its orders stand there, as for `backtest`; short for `--set exchange.fill=…`.
+    #[arg(long, value_name = "MODEL", requires = "reconcile")]
+    pub fill: Option<String>,
+    /// How long messages travel there, as for `backtest`; by default what the session's journal shows.
+    #[arg(long, value_name = "MODEL|JOURNAL", requires = "reconcile")]
+    pub latency: Option<String>,
     /// Print the KPIs as JSON on stdout, one member an instrument, and nothing else there.
     #[arg(long)]
     pub json: bool,
-    /// Where `report.*` is configured.
+    /// Where `report.*` and `exchange.*` are configured.
     #[command(flatten)]
     pub config: ConfigArgs,
 }
@@ -40,7 +50,8 @@ pub struct ReportArgs {
 /// # Errors
 /// When the journal cannot be read or has no decisions, or the output cannot be written.
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
-    let config = args.config.load()?;
+    let set = args.fill.iter().map(|fill| format!("exchange.fill={fill}")).chain(args.config.set.iter().cloned());
+    let config = ConfigArgs { config: args.config.config.clone(), set: set.collect() }.load()?;
     let session_dir = sources::one_session(&args.run)?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("report"));
     output::writable_folder(&out)?;
@@ -64,15 +75,35 @@ pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(&all).map_err(|error| Failure::bug(format!("no text: {error}")))?;
     text.push('\n');
     write_whole(&out.join("kpis.json"), text.as_bytes()).map_err(output::report_failure)?;
+    let reconciled =
+        if args.reconcile { reconciled(&session_dir, &config, &args, &told, &out)? } else { String::new() };
     if args.json {
         print!("{text}");
     } else {
         for record in &told.records {
             print!("{}", lines_of(record));
         }
+        print!("{reconciled}");
         println!("report: {}", out.join("report.html").display());
     }
     Ok(())
+}
+
+/// Writes the comparison with the simulated exchange and answers its text.
+fn reconciled(
+    session_dir: &Path,
+    config: &Config,
+    args: &ReportArgs,
+    told: &Told,
+    out: &Path,
+) -> Result<String, Failure> {
+    let last_mid = |instrument: InstrumentId| {
+        let record = told.records.iter().find(|record| record.instrument.id == instrument)?;
+        record.mids.at(record.mids.end())
+    };
+    let compared = reconcile(session_dir, config, args.latency.as_deref(), last_mid)?;
+    let instruments: Vec<Instrument> = told.last.iter().map(|(instrument, _)| *instrument).collect();
+    reconcile::write(&compared, &instruments, out)
 }
 
 fn lines_of(record: &SessionRecord) -> String {
