@@ -201,14 +201,16 @@ fn scenarios_hold_through_the_rust_face() {
     }
 }
 
-/// Builds a program of `cpp/tests` with sanitizers; `None` when there is no g++ here.
-fn build_cpp(name: &str) -> Option<PathBuf> {
+/// Builds a program of `cpp/tests` with sanitizers, for the processor at hand or with the searches of another; `None` when
+/// there is no g++ here.
+fn build_cpp(name: &str, reach: Option<&str>) -> Option<PathBuf> {
     if Command::new("g++").arg("--version").output().is_err() {
         common::skip(&format!("no g++ on the path, {name}.cpp was not built"));
         return None;
     }
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}{}", reach.unwrap_or_default()));
     let built = Command::new("g++")
+        .args(reach.map(|reach| format!("-DTOUCHLINE_REACH={reach}")))
         .args(["-std=c++20", "-O1", "-g", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"])
         .args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"])
         .arg("-I")
@@ -231,7 +233,7 @@ fn assert_passes(command: &mut Command) -> String {
 
 #[test]
 fn scenarios_hold_in_cpp_under_sanitizers() {
-    let Some(program) = build_cpp("scenarios") else { return };
+    let Some(program) = build_cpp("scenarios", None) else { return };
     let text = assert_passes(Command::new(&program).args(scenarios()));
     print!("{text}");
 
@@ -245,9 +247,24 @@ fn scenarios_hold_in_cpp_under_sanitizers() {
 
 #[test]
 fn arbitrary_bytes_never_break_the_core_under_sanitizers() {
-    let Some(program) = build_cpp("soak") else { return };
     let messages = if std::env::var_os("TOUCHLINE_LONG").is_some() { "2000000" } else { "100000" };
-    print!("{}", assert_passes(Command::new(&program).arg(messages)));
+    let mut answers = Vec::new();
+    for reach in [None, Some("plain"), has_avx2().then_some("avx2")] {
+        let Some(program) = build_cpp("soak", reach) else { return };
+        answers.push(assert_passes(Command::new(&program).arg(messages)));
+    }
+    print!("{}", answers[0]);
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "processors differ: {answers:?}");
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("bmi2")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_avx2() -> bool {
+    false
 }
 
 /// libFuzzer on the target in cpp/tests/fuzz.cpp: from the corpus on, ten seconds of what it can think of.

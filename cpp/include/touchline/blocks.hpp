@@ -24,8 +24,12 @@ public:
     /// Whether `take` may be called.
     bool has_room() const noexcept { return free_ != 0 || used_ < blocks_.size(); }
 
+    /// Whether more than one in sixteen is free.
+    bool has_plenty() const noexcept { return taken_ + blocks_.size() / 16 < blocks_.size(); }
+
     /// A block of arbitrary content. There must be room.
     std::uint32_t take() noexcept {
+        ++taken_;
         if (free_ == 0) {
             return used_++;
         }
@@ -37,6 +41,7 @@ public:
     void give(std::uint32_t block) noexcept {
         std::memcpy(blocks_[block].bytes, &free_, sizeof(free_));
         free_ = block;
+        --taken_;
     }
 
     /// The block as the plain data that its taker keeps there.
@@ -51,13 +56,13 @@ public:
         return *reinterpret_cast<const T*>(blocks_.data() + block);
     }
 
-    /// Blocks that are taken, for `check`; more than were ever used when the list of free ones is a ring.
-    std::uint32_t count_taken() const noexcept {
+    /// Blocks that are taken as the list of free ones tells, for `check`; `kMost` when that is not how many were counted.
+    std::size_t count_taken() const noexcept {
         std::uint32_t free = 0;
         for (std::uint32_t at = free_; at != 0 && free <= used_; at = next_of(at)) {
             ++free;
         }
-        return used_ - 1 - free;
+        return used_ - 1 - free == taken_ ? taken_ : kMost;
     }
 
     std::size_t bytes() const noexcept { return blocks_.bytes(); }
@@ -80,6 +85,7 @@ private:
     std::uint32_t free_ = 0;
     /// Blocks from this one on have never been used.
     std::uint32_t used_ = 1;
+    std::uint32_t taken_ = 0;
 };
 
 }  // namespace touchline

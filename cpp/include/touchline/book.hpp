@@ -5,7 +5,7 @@
 // a queue the level as well; so everything is reached in a step or two from either end.
 //
 // Links are 32-bit slot numbers, so the arena can grow in place. Costs: rest, remove, take_first, reduce O(1), and O(log
-// levels) when a level comes or goes; find by id O(1) expected; best O(1). Nothing is allocated except by `room_to_rest`.
+// levels) when a level comes or goes; find by id O(1) expected; best O(1). Nothing is allocated except to make room.
 #pragma once
 
 #include <algorithm>
@@ -52,26 +52,29 @@ public:
 
     // --- Finding -----------------------------------------------------------------------------------------------------
 
+    template <class Search = PlainSearch>
     IdIndex::Found find(std::uint64_t id, std::uint64_t hash) const noexcept {
-        return ids_.find(hash, [&](std::uint32_t slot) { return orders_[slot].id == id; });
+        return ids_.find<Search>(hash, [&](std::uint32_t slot) { return orders_[slot].id == id; });
     }
 
+    template <class Search>
     bool contains(std::uint64_t id, std::uint64_t hash, IdIndex::Vacancy& vacancy) const noexcept {
-        return ids_.contains(hash, vacancy, [&](std::uint32_t slot) { return orders_[slot].id == id; });
+        return ids_.contains<Search>(hash, vacancy, [&](std::uint32_t slot) { return orders_[slot].id == id; });
     }
 
     std::uint32_t find(std::uint64_t id) const noexcept { return find(id, IdIndex::hash_of(id)).slot; }
 
-    /// Where the level of a price is, or would be put.
-    LevelIndex::Spot find_level(Side side, std::int64_t price) const noexcept {
+    /// The level of a price and what rests there.
+    LevelIndex::Entry find_level(Side side, std::int64_t price) const noexcept {
         return index_.find(blocks_, side, LevelIndex::key_of(side, price));
     }
 
-    /// The queue of a price when it has one and the hint for it is good, otherwise `kNone`: it may still have one.
+    /// Whether a price is likely to have a queue: then its hint is worth a look. There are four orders to a level.
+    bool is_dense() const noexcept { return is_dense_; }
+
+    /// The queue of a price when it has one and the hint for it is good, otherwise `kNone`: it may still have one. In a
+    /// dense book only.
     std::uint32_t hinted_queue(Side side, std::int64_t price) const noexcept {
-        if (levels_max_ == 0) [[unlikely]] {
-            return kNone;
-        }
         // A hint names a level with a queue whose price has the same low bits, or the empty block 0. The key says whether
         // it is the price: no level of the other side has the same key and the same low bits of the price.
         const std::uint32_t hint = hints_[hint_of(price)];
@@ -101,11 +104,6 @@ public:
     /// What rests at the level with that reference.
     std::int64_t qty_of(std::uint32_t ref) const noexcept {
         return (ref & kQueued) != 0 ? queue(ref & ~kQueued).qty : orders_[ref].qty;
-    }
-
-    /// Whether an order that rests there opens a level or starts a queue.
-    static bool may_take_block(const LevelIndex::Spot& spot) noexcept {
-        return spot.where == kNone || (spot.ref & kQueued) == 0;
     }
 
     /// The first order of a level; `next` leads on.
@@ -154,6 +152,8 @@ public:
     std::size_t memory_bytes() const noexcept {
         return orders_.bytes() + blocks_.bytes() + hints_.bytes() + ids_.bytes() + index_.bytes();
     }
+
+    Reach reach() const noexcept { return index_.reach(); }
 
     // --- Fetching ahead ----------------------------------------------------------------------------------------------
     // None of these changes anything, and a wrong guess costs a line of cache.
@@ -227,17 +227,22 @@ public:
     /// Whether one more order has a slot, after growth where that is allowed.
     bool room_for_order() noexcept { return has_free_order() || room_by_growth_for_order(); }
 
-    [[gnu::noinline]] bool room_by_growth_for_order() noexcept {
+    TOUCHLINE_APART bool room_by_growth_for_order() noexcept {
         const std::size_t larger = std::min<std::size_t>(orders_.size() * 2, kSlotsMax);
         return may_grow_ && larger > orders_.size() && grow(larger, levels_max_);
     }
 
-    /// Whether an order may rest without a `pack` before: whatever it opens, level or queue, takes a block at most.
+    /// Whether an order may rest at whatever price, without growth or a `pack` before.
+    bool has_room() const noexcept {
+        return has_free_order() && index_.count(Side::bid) + index_.count(Side::ask) < levels_max_ && has_blocks();
+    }
+
+    /// Whether there is a block: whatever an order that rests opens, level or queue, takes one at most.
     bool has_blocks() const noexcept { return blocks_.has_room() && index_.has_room(); }
 
     /// Makes leaves and queues take as few blocks as they can, after which there is one for whatever there is room for.
     /// Levels take other places.
-    [[gnu::noinline]] void pack() noexcept {
+    TOUCHLINE_APART void pack() noexcept {
         queues_.gather(blocks_, [&](std::uint32_t, std::uint32_t to) {
             const Queue& queue = this->queue(to);
             LevelIndex::set_ref(blocks_, orders_[queue.head].prev, to | kQueued);
@@ -270,18 +275,35 @@ public:
         SelfTrade stp;
     };
 
-    /// Puts an order at the end of its price's queue; `spot` is what `find_level` said of that price. There must be room.
-    void rest(const Rest& rest, const LevelIndex::Spot& spot) noexcept { ids_.insert(rest.hash, put(rest, spot)); }
+    /// The slot of the order that rests next. There must be one.
+    std::uint32_t next_order() const noexcept { return free_order_ != kNone ? free_order_ : orders_used_; }
 
-    /// As `rest`, for an id whose place in the index is known.
-    void rest(const Rest& rest, const LevelIndex::Spot& spot, const IdIndex::Vacancy& vacancy) noexcept {
-        ids_.insert(rest.hash, vacancy, put(rest, spot));
+    /// The level of a price and what rests there: a new one for `slot`, which is `next_order`, when there was none. Then
+    /// `rest` must follow. There must be room.
+    template <class Search>
+    LevelIndex::Entry enter(Side side, std::int64_t price, std::uint32_t slot) noexcept {
+        return index_.enter_by<Search>(blocks_, side, LevelIndex::key_of(side, price), slot, Follow{*this});
+    }
+
+    /// Puts an order at the end of its price's queue; `slot` is `next_order`, `level` what `enter` has said of the price.
+    void rest(const Rest& rest, std::uint32_t slot, const LevelIndex::Entry& level,
+              const IdIndex::Vacancy& vacancy) noexcept {
+        put(rest, slot, level);
+        ids_.insert(rest.hash, vacancy, slot);
+    }
+
+    /// As that, for a price and an id of which nothing is known. There must be room.
+    void rest(const Rest& rest) noexcept {
+        const std::int64_t key = LevelIndex::key_of(rest.side, rest.price);
+        const std::uint32_t slot = next_order();
+        put(rest, slot, index_.enter(blocks_, rest.side, key, slot, Follow{*this}));
+        ids_.insert(rest.hash, slot);
     }
 
     /// As that, for a price whose queue is known.
     void join(const Rest& rest, std::uint32_t queue, const IdIndex::Vacancy& vacancy) noexcept {
-        const std::uint32_t slot = fill_order(rest);
-        append(slot, queue, rest.qty);
+        const std::uint32_t slot = next_order();
+        append(slot, queue, rest);
         ids_.insert(rest.hash, vacancy, slot);
     }
 
@@ -292,7 +314,7 @@ public:
         if (order.is_queued != 0) {
             unlink(found.slot);
         } else {
-            close_level(order.home);
+            index_.erase(blocks_, order.home, Follow{*this});
         }
         free_order(found.slot);
     }
@@ -451,28 +473,7 @@ private:
         hint = hint == where ? 0 : hint;
     }
 
-    /// A new level with one order.
-    void open_level(Side side, std::int64_t price, const LevelIndex::Spot& spot, std::uint32_t slot) noexcept {
-        const std::uint32_t where =
-            index_.insert(blocks_, side, LevelIndex::key_of(side, price), spot, slot, Follow{*this});
-        orders_[slot].home = where & kHomeMask;
-        orders_[slot].is_queued = 0;
-    }
-
-    [[gnu::noinline]] void close_level(std::uint32_t where) noexcept {
-        index_.erase(blocks_, where, Follow{*this});
-    }
-
     // --- Orders ------------------------------------------------------------------------------------------------------
-
-    std::uint32_t take_order() noexcept {
-        if (free_order_ != kNone) [[likely]] {
-            const std::uint32_t slot = free_order_;
-            free_order_ = orders_[slot].next;
-            return slot;
-        }
-        return orders_used_++;
-    }
 
     void free_order(std::uint32_t slot) noexcept {
         orders_[slot].qty = 0;
@@ -481,51 +482,55 @@ private:
         --order_count_;
     }
 
-    /// Takes a slot and writes what does not depend on the level.
-    std::uint32_t fill_order(const Rest& rest) noexcept {
-        const std::uint32_t slot = take_order();
+    /// Takes the slot `next_order` and writes the order whole, so that nothing of it need be read: a word that is read
+    /// while half of it is on its way to the cache makes the processor wait.
+    void fill_order(std::uint32_t slot, const Rest& rest, std::uint32_t prev, std::uint32_t home,
+                    std::uint32_t is_queued) noexcept {
         Order& order = orders_[slot];
+        if (slot == free_order_) [[likely]] {
+            free_order_ = order.next;
+        } else {
+            ++orders_used_;
+        }
         order.id = rest.id;
         order.qty = rest.qty;
+        order.prev = prev;
         order.next = kNone;
+        order.home = home & kHomeMask;
+        order.is_queued = is_queued & 1;
         order.stp = static_cast<std::uint32_t>(rest.stp) & 7;
         order.owner = rest.owner;
         ++order_count_;
-        return slot;
     }
 
-    std::uint32_t put(const Rest& rest, const LevelIndex::Spot& spot) noexcept {
-        const std::uint32_t slot = fill_order(rest);
-        if (spot.where == kNone) {
-            open_level(rest.side, rest.price, spot, slot);
-        } else if ((spot.ref & kQueued) == 0) {
-            start_queue(spot.where, spot.ref, slot);
+    void put(const Rest& rest, std::uint32_t slot, const LevelIndex::Entry& level) noexcept {
+        if (level.ref == slot) [[likely]] {
+            fill_order(slot, rest, kNone, level.where, 0);
+            is_dense_ = order_count_ / 4 >= index_.count(Side::bid) + index_.count(Side::ask);
+        } else if ((level.ref & kQueued) == 0) {
+            fill_order(slot, rest, level.ref, 0, 1);
+            start_queue(level.where, level.ref, slot);
         } else {
-            append(slot, spot.ref & ~kQueued, rest.qty);
+            append(slot, level.ref & ~kQueued, rest);
         }
-        return slot;
     }
 
-    void append(std::uint32_t slot, std::uint32_t queue, std::int64_t qty) noexcept {
+    void append(std::uint32_t slot, std::uint32_t queue, const Rest& rest) noexcept {
         Queue& queue_at = this->queue(queue);
-        Order& order = orders_[slot];
         orders_[queue_at.tail].next = slot;
-        order.prev = queue_at.tail;
-        order.home = queue & kHomeMask;
-        order.is_queued = 1;
+        fill_order(slot, rest, queue_at.tail, queue, 1);
         queue_at.tail = slot;
-        queue_at.qty += qty;
+        queue_at.qty += rest.qty;
     }
 
     /// The second order of a level joins the one that was alone.
-    [[gnu::noinline]] void start_queue(std::uint32_t where, std::uint32_t first, std::uint32_t second) noexcept {
+    TOUCHLINE_APART void start_queue(std::uint32_t where, std::uint32_t first, std::uint32_t second) noexcept {
         const std::uint32_t at = queues_.take(blocks_);
         queue(at) = Queue{orders_[first].qty + orders_[second].qty, first, second};
         LevelIndex::set_ref(blocks_, where, at | kQueued);
         hints_[hint_of(price_at(where))] = where;
         orders_[first].prev = where;
         orders_[first].next = second;
-        orders_[second].prev = first;
         for (const std::uint32_t slot : {first, second}) {
             orders_[slot].home = at & kHomeMask;
             orders_[slot].is_queued = 1;
@@ -533,7 +538,7 @@ private:
     }
 
     /// The one order that is left of a queue, its head, is alone again.
-    [[gnu::noinline]] void leave_alone(std::uint32_t slot, std::uint32_t queue) noexcept {
+    TOUCHLINE_APART void leave_alone(std::uint32_t slot, std::uint32_t queue) noexcept {
         Order& order = orders_[slot];
         forget_hint(order.prev);
         LevelIndex::set_ref(blocks_, order.prev, slot);
@@ -568,7 +573,8 @@ private:
 
     Storage<Order> orders_;
     Blocks blocks_;
-    /// From the low bits of a price to the queue last started there: found in one load, or searched for in the index.
+    /// From the low bits of a price to the queue last started there: found in one load, or searched for in the index. Kept
+    /// in every book, as any may become dense.
     Storage<std::uint32_t> hints_;
     std::uint64_t hint_mask_ = 0;
     IdIndex ids_;
@@ -580,6 +586,7 @@ private:
     std::uint32_t orders_used_ = 0;
     std::uint32_t order_count_ = 0;
     bool may_grow_;
+    bool is_dense_ = false;
 };
 
 }  // namespace touchline

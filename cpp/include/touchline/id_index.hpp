@@ -14,11 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "touchline/search.hpp"
 #include "touchline/storage.hpp"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 namespace touchline {
 
@@ -57,11 +54,11 @@ public:
     }
 
     /// The entry with that hash for which `is_it(slot)` holds; its slot is `kNone` when there is none.
-    template <class IsIt>
+    template <class Search, class IsIt>
     Found find(std::uint64_t hash, IsIt&& is_it) const noexcept {
         const std::uint32_t home = home_of(hash);
         const Bucket& bucket = table_[home];
-        const std::uint32_t matches = bucket.matching(tag_of(hash), tag_mask_);
+        const std::uint32_t matches = bucket.matching<Search>(tag_of(hash), tag_mask_);
         if (matches != 0) {
             const auto place = static_cast<std::uint32_t>(std::countr_zero(matches));
             const std::uint32_t slot = (bucket.entries[place] & ~tag_mask_) - 1;
@@ -82,12 +79,12 @@ public:
     };
 
     /// Whether `find` would find something; where the id goes is left in `vacancy` when it would not.
-    template <class IsIt>
+    template <class Search, class IsIt>
     bool contains(std::uint64_t hash, Vacancy& vacancy, IsIt&& is_it) const noexcept {
         const std::uint32_t home = home_of(hash);
         const Bucket& bucket = table_[home];
-        vacancy = {home, bucket.holes()};
-        if ((bucket.matching(tag_of(hash), tag_mask_) | bucket.gone_past()) == 0) [[likely]] {
+        vacancy = {home, bucket.holes<Search>()};
+        if ((bucket.matching<Search>(tag_of(hash), tag_mask_) | bucket.gone_past()) == 0) [[likely]] {
             return false;
         }
         return find_far(hash, home, is_it).slot != kNone;
@@ -193,34 +190,22 @@ private:
         std::uint32_t gone_past() const noexcept { return entries[kEntries]; }
 
         /// The entries that are zero, as bits.
-        std::uint32_t holes() const noexcept { return matching(0, ~std::uint32_t{0}); }
+        template <class Search = PlainSearch>
+        std::uint32_t holes() const noexcept {
+            return matching<Search>(0, ~std::uint32_t{0});
+        }
 
         /// The entries that equal `wanted` under `mask`, as bits.
+        template <class Search = PlainSearch>
         std::uint32_t matching(std::uint32_t wanted, std::uint32_t mask) const noexcept {
-#if defined(__SSE2__)
-            const auto* const quads = reinterpret_cast<const __m128i*>(entries);
-            const __m128i wanted4 = _mm_set1_epi32(static_cast<int>(wanted));
-            const __m128i mask4 = _mm_set1_epi32(static_cast<int>(mask));
-            const auto equal = [&](int at) {
-                return _mm_cmpeq_epi32(_mm_and_si128(_mm_load_si128(quads + at), mask4), wanted4);
-            };
-            const __m128i low = _mm_packs_epi32(equal(0), equal(1));
-            const __m128i high = _mm_packs_epi32(equal(2), equal(3));
-            return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(low, high))) & kAll;
-#else
-            std::uint32_t bits = 0;
-            for (std::uint32_t at = 0; at < kEntries; ++at) {
-                bits |= ((entries[at] & mask) == wanted ? 1U : 0U) << at;
-            }
-            return bits;
-#endif
+            return Search::equal16(entries, wanted, mask) & kAll;
         }
     };
     static_assert(sizeof(Bucket) == 64);
 
     /// The whole search, for the few that meet a foreign tag or a full bucket.
     template <class IsIt>
-    [[gnu::noinline]] Found find_far(std::uint64_t hash, std::uint32_t home, IsIt&& is_it) const noexcept {
+    TOUCHLINE_APART Found find_far(std::uint64_t hash, std::uint32_t home, IsIt&& is_it) const noexcept {
         const std::uint32_t tag = tag_of(hash);
         for (std::uint32_t at = home;;) {
             const Bucket& bucket = table_[at];

@@ -40,16 +40,15 @@ public:
     /// The sink must not call the core.
     template <class Sink>
     void submit(const Message& message, Sink&& sink) noexcept {
-        if (message.action == Action::place) {
-            return place(message, sink);
+#if defined(TOUCHLINE_X86)
+        if (book_.reach() == Reach::avx512) {
+            return submit_avx512(message, sink);
         }
-        if (message.action == Action::cancel) {
-            return cancel(message, sink);
+        if (book_.reach() == Reach::avx2) {
+            return submit_avx2(message, sink);
         }
-        if (message.action == Action::modify) {
-            return modify(message, sink);
-        }
-        reject(message.id, Reject::malformed, sink);
+#endif
+        submit_by<PlainSearch>(message, sink);
     }
 
     /// Carries out `count` messages, `message_at(0)` first, exactly as `submit` would one after the other. When the book is
@@ -169,8 +168,6 @@ public:
 private:
     static constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
     static constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
-    /// No refusal at all.
-    static constexpr Reject kAccepted = static_cast<Reject>(0xFF);
 
     /// An order while it trades.
     struct Taker {
@@ -214,7 +211,35 @@ private:
 
     // --- Messages ----------------------------------------------------------------------------------------------------
 
+    template <class Search, class Sink>
+    void submit_by(const Message& message, Sink& sink) noexcept {
+        if (message.action == Action::place) {
+            return place<Search>(message, sink);
+        }
+        if (message.action == Action::cancel) {
+            return cancel<Search>(message, sink);
+        }
+        if (message.action == Action::modify) {
+            return modify(message, sink);
+        }
+        reject(message.id, Reject::malformed, sink);
+    }
+
+#if defined(TOUCHLINE_X86)
+    // The common ways of a message in one piece, so that all of it is for the processor at hand.
+
     template <class Sink>
+    [[gnu::flatten]] TOUCHLINE_AVX2 void submit_avx2(const Message& message, Sink& sink) noexcept {
+        submit_by<Avx2Search>(message, sink);
+    }
+
+    template <class Sink>
+    [[gnu::flatten]] TOUCHLINE_AVX512 void submit_avx512(const Message& message, Sink& sink) noexcept {
+        submit_by<Avx512Search>(message, sink);
+    }
+#endif
+
+    template <class Search, class Sink>
     void place(const Message& message, Sink& sink) noexcept {
         const bool is_malformed =
             message.side > Side::ask || message.kind > Kind::market || message.stp > SelfTrade::decrement;
@@ -223,16 +248,25 @@ private:
         }
         const std::uint64_t hash = IdIndex::hash_of(message.id);
         IdIndex::Vacancy vacancy;
-        if (book_.contains(message.id, hash, vacancy)) [[unlikely]] {
+        if (book_.contains<Search>(message.id, hash, vacancy)) [[unlikely]] {
             return reject(message.id, Reject::duplicate_id, sink);
         }
         if (message.kind != Kind::limit_gtc || book_.crosses(message.side, message.price)) {
             return place_otherwise(message, hash, sink);
         }
-        const std::uint32_t queue = book_.hinted_queue(message.side, message.price);
-        if (queue == kNone || !book_.has_free_order()) {
-            return place_apart(message, hash, vacancy, sink);
+        if (book_.is_dense() && book_.has_free_order()) {
+            const std::uint32_t queue = book_.hinted_queue(message.side, message.price);
+            if (queue != kNone) [[likely]] {
+                return place_beside(message, hash, vacancy, queue, sink);
+            }
         }
+        place_apart<Search>(message, hash, vacancy, sink);
+    }
+
+    /// An order that only rests, at a price whose queue is known.
+    template <class Sink>
+    void place_beside(const Message& message, std::uint64_t hash, const IdIndex::Vacancy& vacancy, std::uint32_t queue,
+                      Sink& sink) noexcept {
         if (book_.queue_qty(queue) > kMax - message.qty) [[unlikely]] {
             return reject(message.id, Reject::level_overflow, sink);
         }
@@ -241,29 +275,51 @@ private:
                    vacancy);
     }
 
-    /// An order that only rests, at a price whose queue, if there is one, was not found at once.
-    template <class Sink>
-    [[gnu::noinline]] void place_apart(const Message& message, std::uint64_t hash, IdIndex::Vacancy vacancy,
-                                       Sink& sink) noexcept {
-        LevelIndex::Spot spot;
-        const std::uint32_t capacity = book_.order_capacity();
-        if (const Reject refusal = room_for(message.side, message.price, message.qty, spot); refusal != kAccepted)
-            [[unlikely]] {
-            return reject(message.id, refusal, sink);
+    /// An order that only rests, at a price of which nothing is known.
+    template <class Search, class Sink>
+    void place_apart(const Message& message, std::uint64_t hash, const IdIndex::Vacancy& vacancy, Sink& sink) noexcept {
+        if (!book_.has_room()) [[unlikely]] {
+            return place_tightly(message, hash, sink);
+        }
+        const std::uint32_t slot = book_.next_order();
+        const LevelIndex::Entry level = book_.enter<Search>(message.side, message.price, slot);
+        if (level.ref != slot && book_.qty_of(level.ref) > kMax - message.qty) [[unlikely]] {
+            return reject(message.id, Reject::level_overflow, sink);
         }
         emit(sink, Report{.id = message.id, .kind = ReportKind::accepted});
-        const Book::Rest order{message.id,    message.price, message.qty, hash,
-                               message.owner, message.side,  message.stp};
-        if (book_.order_capacity() != capacity) [[unlikely]] {
-            // The index of ids is another one now.
-            return book_.rest(order, spot);
+        book_.rest({message.id, message.price, message.qty, hash, message.owner, message.side, message.stp}, slot,
+                   level, vacancy);
+    }
+
+    /// As that, when there may be no room, or only for some orders.
+    template <class Sink>
+    TOUCHLINE_APART void place_tightly(const Message& message, std::uint64_t hash, Sink& sink) noexcept {
+        const std::uint32_t ref = book_.find_level(message.side, message.price).ref;
+        if (ref != kNone && book_.qty_of(ref) > kMax - message.qty) {
+            return reject(message.id, Reject::level_overflow, sink);
         }
-        book_.rest(order, spot, vacancy);
+        if (!make_room(ref == kNone)) {
+            return reject(message.id, Reject::capacity, sink);
+        }
+        emit(sink, Report{.id = message.id, .kind = ReportKind::accepted});
+        book_.rest({message.id, message.price, message.qty, hash, message.owner, message.side, message.stp});
+    }
+
+    /// Makes room for an order that may rest, before anything happens, so that what has begun can always end. False when
+    /// there is none.
+    bool make_room(bool opens_level) noexcept {
+        if ((opens_level && !book_.room_for_level()) || !book_.room_for_order()) {
+            return false;
+        }
+        if (!book_.has_blocks()) [[unlikely]] {
+            book_.pack();
+        }
+        return true;
     }
 
     /// Whatever may trade, or is not plain.
     template <class Sink>
-    [[gnu::noinline]] void place_otherwise(const Message& message, std::uint64_t hash, Sink& sink) noexcept {
+    TOUCHLINE_APART void place_otherwise(const Message& message, std::uint64_t hash, Sink& sink) noexcept {
         const bool is_market = message.kind == Kind::market;
         const std::int64_t limit = !is_market ? message.price : message.side == Side::bid ? kMax : kMin;
         const bool crosses = book_.crosses(message.side, limit);
@@ -271,13 +327,12 @@ private:
             return reject(message.id, Reject::would_cross, sink);
         }
         const bool may_rest = message.kind == Kind::limit_gtc || message.kind == Kind::post_only;
-        LevelIndex::Spot spot{kNone, 0, kNone, kNone};
-        if (may_rest) {
-            // Room is made before anything happens, so that what has begun can always end.
-            const Reject refusal = room_for(message.side, message.price, message.qty, spot);
-            if (refusal != kAccepted) {
-                return reject(message.id, refusal, sink);
-            }
+        if (may_rest && !crosses) {
+            return place_tightly(message, hash, sink);
+        }
+        // The book is not crossed, so its own side has no level at a price that crosses.
+        if (may_rest && !make_room(true)) {
+            return reject(message.id, Reject::capacity, sink);
         }
 
         emit(sink, Report{.id = message.id, .kind = ReportKind::accepted});
@@ -292,38 +347,17 @@ private:
         switch (message.kind) {
             case Kind::limit_gtc:
             case Kind::post_only:
-                return book_.rest({taker.id, message.price, taker.remaining, hash, taker.owner, taker.side, taker.stp},
-                                  spot);
+                return book_.rest({taker.id, message.price, taker.remaining, hash, taker.owner, taker.side, taker.stp});
             case Kind::limit_ioc: return cancelled(taker.id, taker.remaining, CancelReason::ioc_rest, sink);
             case Kind::limit_fok: return cancelled(taker.id, taker.remaining, CancelReason::fok, sink);
             case Kind::market: return cancelled(taker.id, taker.remaining, CancelReason::market_rest, sink);
         }
     }
 
-    /// Finds the spot of an order that may rest and makes room for it, or tells why it may not.
-    Reject room_for(Side side, std::int64_t price, std::int64_t qty, LevelIndex::Spot& spot) noexcept {
-        spot = book_.find_level(side, price);
-        if (spot.where != kNone) {
-            if (book_.qty_of(spot.ref) > kMax - qty) [[unlikely]] {
-                return Reject::level_overflow;
-            }
-        } else if (!book_.room_for_level()) {
-            return Reject::capacity;
-        }
-        if (!book_.room_for_order()) [[unlikely]] {
-            return Reject::capacity;
-        }
-        if (Book::may_take_block(spot) && !book_.has_blocks()) [[unlikely]] {
-            book_.pack();
-            spot = book_.find_level(side, price);
-        }
-        return kAccepted;
-    }
-
-    template <class Sink>
+    template <class Search, class Sink>
     void cancel(const Message& message, Sink& sink) noexcept {
         const std::uint64_t hash = IdIndex::hash_of(message.id);
-        const IdIndex::Found found = book_.find(message.id, hash);
+        const IdIndex::Found found = book_.find<Search>(message.id, hash);
         if (found.slot == kNone) [[unlikely]] {
             return reject(message.id, Reject::unknown_order, sink);
         }
@@ -332,7 +366,7 @@ private:
     }
 
     template <class Sink>
-    [[gnu::noinline]] void modify(const Message& message, Sink& sink) noexcept {
+    TOUCHLINE_APART void modify(const Message& message, Sink& sink) noexcept {
         if (message.qty <= 0) {
             return reject(message.id, Reject::quantity, sink);
         }
@@ -377,9 +411,7 @@ private:
             match(taker, sink);
         }
         if (taker.remaining != 0) {
-            // Searched anew: the removal has changed the side.
-            book_.rest({taker.id, message.price, taker.remaining, hash, taker.owner, side, taker.stp},
-                       book_.find_level(side, message.price));
+            book_.rest({taker.id, message.price, taker.remaining, hash, taker.owner, side, taker.stp});
         }
     }
 
@@ -445,7 +477,7 @@ private:
 
     /// Carries out self-trade prevention between a taker and the first order of the other side: the maker's report first.
     template <class Sink>
-    [[gnu::noinline]] void prevent(Taker& taker, std::uint32_t slot, Sink& sink) noexcept {
+    TOUCHLINE_APART void prevent(Taker& taker, std::uint32_t slot, Sink& sink) noexcept {
         const Side other = opposite(taker.side);
         const Order maker = book_.order(slot);
         if (taker.stp == SelfTrade::decrement) {
@@ -524,7 +556,7 @@ private:
     }
 
     template <class Sink>
-    [[gnu::noinline]] void reject(std::uint64_t id, Reject reason, Sink& sink) noexcept {
+    TOUCHLINE_APART void reject(std::uint64_t id, Reject reason, Sink& sink) noexcept {
         emit(sink, Report{.id = id, .kind = ReportKind::rejected, .reason = static_cast<std::uint8_t>(reason)});
     }
 
