@@ -20,10 +20,12 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use touchline::metrics::Stamps;
 use touchline::tiles::message::{BookOut, OrderRequest};
 use touchline::types::{
-    BookState, BookView, ClientOrderId, Command, ExecKind, ExecReport, ExecSource, InstrumentId, Level, MarketUpdate,
-    NewOrder, OrderKind, Price, Qty, SessionId, Side, TimestampNs, Touch,
+    BookState, BookView, ClientOrderId, Command, ExecKind, ExecReport, ExecSource, Input, InstrumentId, Level,
+    MarketUpdate, NewOrder, OrderKind, Price, Qty, SessionId, Side, TimestampNs, Touch,
 };
-use touchline::wire::{DepthBuf, FeedEvent, Flags, RecordBuf, Stream, Unit, UnitReceiver, UnitSender, unit_link};
+use touchline::wire::{
+    DepthBuf, FeedEvent, Flags, RecordBuf, Stream, Unit, UnitReceiver, UnitSender, lines, unit_link,
+};
 
 const RECORDS: u64 = 1000;
 /// What a link's hop may take, in hops of the two lines.
@@ -56,32 +58,77 @@ impl End for Lines<'_> {
     }
 }
 
-/// A ring of messages, and where they carry the number.
+/// A ring of messages, sent and taken as the tiles do it.
 struct Ring<T> {
     out: Producer<T>,
     into: Consumer<T>,
     message: T,
-    number: fn(&mut T) -> &mut u64,
+    how: How<T>,
+}
+
+/// How a number goes out in a message, and how it comes in.
+struct How<T> {
+    send: fn(&mut Producer<T>, &mut T, u64) -> bool,
+    take: fn(&mut Consumer<T>) -> Option<u64>,
 }
 
 impl<T: Copy + Send> End for Ring<T> {
     fn send(&mut self, number: u64) {
-        *(self.number)(&mut self.message) = number;
-        self.out.push(self.message).expect("one message at a time");
+        assert!((self.how.send)(&mut self.out, &mut self.message, number), "one message at a time");
     }
 
     fn take(&mut self) -> Option<u64> {
-        let mut message = self.into.pop().ok()?;
-        Some(*(self.number)(&mut message))
+        (self.how.take)(&mut self.into)
     }
 }
 
-fn ring<T: Copy + Send + 'static>(depth: usize, message: T, number: fn(&mut T) -> &mut u64) -> [Box<dyn End>; 2] {
+fn ring<T: Copy + Send + 'static>(depth: usize, message: T, how: fn() -> How<T>) -> [Box<dyn End>; 2] {
     let ((ping, pinged), (pong, ponged)) = (RingBuffer::new(depth), RingBuffer::new(depth));
-    [
-        Box::new(Ring { out: ping, into: ponged, message, number }),
-        Box::new(Ring { out: pong, into: pinged, message, number }),
-    ]
+    let end = |out, into| Box::new(Ring { out, into, message, how: how() });
+    [end(ping, ponged), end(pong, pinged)]
+}
+
+fn books() -> How<BookOut> {
+    How {
+        send: |ring, out, number| {
+            out.feed_seq = number;
+            lines::send(ring, *out).is_ok()
+        },
+        take: |ring| {
+            let chunk = ring.read_chunk(1).ok()?;
+            let out = &chunk.as_slices().0[0];
+            let (input, number) = (Input::Market(out.update), out.feed_seq);
+            chunk.commit_all();
+            black_box(&input);
+            Some(number)
+        },
+    }
+}
+
+fn orders() -> How<OrderRequest> {
+    fn number(request: &mut OrderRequest) -> &mut u64 {
+        match &mut request.command {
+            Command::Place(order) => &mut order.client_id.counter,
+            _ => unreachable!("it is an order"),
+        }
+    }
+    How {
+        send: |ring, request, sent| {
+            *number(request) = sent;
+            ring.push(*request).is_ok()
+        },
+        take: |ring| Some(*number(black_box(&mut ring.pop().ok()?))),
+    }
+}
+
+fn reports() -> How<ExecReport> {
+    How {
+        send: |ring, report, number| {
+            report.client_id.counter = number;
+            ring.push(*report).is_ok()
+        },
+        take: |ring| Some(black_box(&mut ring.pop().ok()?).client_id.counter),
+    }
 }
 
 /// The link of records.
@@ -191,22 +238,9 @@ fn links() -> Vec<(&'static str, usize, Ends)> {
         let bytes = std::mem::size_of_val(record.as_slice());
         all.push((name, bytes, Box::new(move || units(&record))));
     });
-    all.push(("book_quote", size_of::<BookOut>(), Box::new(move || ring(8_192, book, |out| &mut out.feed_seq))));
-    all.push((
-        "quote_place",
-        size_of::<OrderRequest>(),
-        Box::new(move || {
-            ring(256, order, |request| match &mut request.command {
-                Command::Place(order) => &mut order.client_id.counter,
-                _ => unreachable!("it is an order"),
-            })
-        }),
-    ));
-    all.push((
-        "place_quote",
-        size_of::<ExecReport>(),
-        Box::new(move || ring(1_024, report, |report| &mut report.client_id.counter)),
-    ));
+    all.push(("book_quote", size_of::<BookOut>(), Box::new(move || ring(8_192, book, books))));
+    all.push(("quote_place", size_of::<OrderRequest>(), Box::new(move || ring(256, order, orders))));
+    all.push(("place_quote", size_of::<ExecReport>(), Box::new(move || ring(1_024, report, reports))));
     all
 }
 

@@ -17,7 +17,7 @@ use crate::metrics::{Board, Count, Stage, Stamps};
 use crate::pipeline::market::MarketStage;
 use crate::topology::{link, tile};
 use crate::types::{BookState, Instrument, MarketUpdate, TimestampNs};
-use crate::wire::{FeedEvent, UnitReceiver, stamp};
+use crate::wire::{FeedEvent, UnitReceiver, lines, stamp};
 
 /// Records taken in one step.
 const RECORDS_A_STEP: usize = 64;
@@ -92,7 +92,8 @@ impl BookTile {
                 self.note_state(view.instrument.index(), view.state);
             }
             // A decision that is gone (record mode, or after a failure) leaves the books running.
-            let _ = self.quote.push(BookOut { feed_seq, stamps: self.stamped(packed), update });
+            let out = BookOut { feed_seq, stamps: self.stamped(packed), update };
+            let _ = lines::send(&mut self.quote, out);
         }
         if work > 0 {
             let capacity = self.quote.buffer().capacity();

@@ -323,8 +323,12 @@ impl QuoteTile {
     fn take_market(&mut self) -> usize {
         let mut work = 0;
         for _ in 0..INPUTS_A_STEP {
-            let Ok(out) = self.parts.book.pop() else { break };
-            self.take(&Input::Market(out.update), Some((out.feed_seq, out.stamps)));
+            // Read where it lies: out of the ring and into the input it is copied once.
+            let Ok(chunk) = self.parts.book.read_chunk(1) else { break };
+            let out = &chunk.as_slices().0[0];
+            let (input, cause) = (Input::Market(out.update), (out.feed_seq, out.stamps));
+            chunk.commit_all();
+            self.take(&input, Some(cause));
             work += 1;
         }
         work

@@ -2,6 +2,7 @@
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::lines::claim;
 use super::record::{Record, RecordError, Unit, units_for};
 
 /// The ring has no room for the record.
@@ -67,7 +68,10 @@ impl UnitSender {
     /// # Errors
     /// [`Full`] when it does not fit; nothing was sent.
     pub fn send_stamped(&mut self, record: &[Unit], stamp: u64) -> Result<(), Full> {
-        let chunk = self.ring.write_chunk_uninit(record.len()).map_err(|_| Full)?;
+        let mut chunk = self.ring.write_chunk_uninit(record.len()).map_err(|_| Full)?;
+        let (slots, wrapped) = chunk.as_mut_slices();
+        claim(slots);
+        claim(wrapped);
         let mut first = true;
         chunk.fill_from_iter(record.iter().map(|unit| {
             let mut unit = *unit;

@@ -7,6 +7,7 @@
 pub mod feed;
 mod feed_owned;
 pub mod gateway;
+pub mod lines;
 pub mod link;
 pub mod quote;
 pub mod record;
