@@ -138,7 +138,7 @@ mod tests {
     fn capture(low: f64, high: f64) -> Capture {
         let value = (low + high) / 2.0;
         let interval = Some(Estimate { value, error: 0.01, low, high });
-        Capture { horizon_s: 5.0, fills: 100, ratio: Some(value), interval }
+        Capture { horizon_s: 5.0, fills: 100, ratio: Some(value), interval, sums: (0.0, 0.0) }
     }
 
     #[test]

@@ -137,6 +137,9 @@ pub struct Capture {
     pub ratio: Option<f64>,
     /// With its interval; `None` when the session has too few blocks.
     pub interval: Option<Estimate>,
+    /// Both sums, in half ticks by lots, for ratios over several sessions.
+    #[serde(skip)]
+    pub sums: (f64, f64),
 }
 
 /// Sums of pairs in cells of time, which the bootstrap draws in blocks.
@@ -228,6 +231,7 @@ pub fn captures(start: TimestampNs, fills: &[FillSample], mids: &MidSeries) -> V
                 fills: count,
                 ratio: (under > 0).then(|| over as f64 / under as f64),
                 interval: if count < 2 { None } else { cells.estimate() },
+                sums: (over as f64, under as f64),
             }
         })
         .collect()

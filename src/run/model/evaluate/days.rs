@@ -1,12 +1,13 @@
 //! The days of a contest: tapes of the synthetic market, the makers that trade on them, the model that `ev` is given.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::EvaluateArgs;
 use crate::pipeline::quoter::ev::TrainedFills;
 use crate::pipeline::sync::SyncRule;
 use crate::pipeline::{Amount, LearnKind, PipelineConfig, QuoterConfig, QuoterKind, RequoteKind, ToxicityKind};
+use crate::run::report::{ReadOptions, read_session};
 use crate::run::virtual_session::{self, VirtualConfig};
 use crate::run::{Failure, exit};
 use crate::sim::latency::LatencyModel;
@@ -35,6 +36,19 @@ pub(super) struct Day {
     pub(super) profit: f64,
     /// How many there were.
     pub(super) fills: u64,
+    /// What its report says besides, where one was made.
+    pub(super) held: Option<Held>,
+}
+
+/// What a day is held to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
+    /// Realised half-spread after 5 s, summed over fills by quantity, and the market's half-spread: half ticks by lots.
+    pub(super) captured: (f64, f64),
+    /// Shares of time with the position below its limit, above half and above nine tenths of it.
+    pub(super) time: [f64; 3],
+    /// Whether the tenth of the largest positions lost no more than the risk budget allows, at the 5th percentile.
+    pub(super) within_budget: Option<bool>,
 }
 
 /// What all days have in common.
@@ -186,6 +200,15 @@ impl Days<'_> {
 
     /// One maker's day on a tape.
     pub(super) fn trade(&self, tape: &Tape, fill: &str, config: &PipelineConfig) -> Result<Day, Failure> {
+        self.played(tape, fill, config, false)
+    }
+
+    /// The same with its report.
+    pub(super) fn trade_and_report(&self, tape: &Tape, fill: &str, config: &PipelineConfig) -> Result<Day, Failure> {
+        self.played(tape, fill, config, true)
+    }
+
+    fn played(&self, tape: &Tape, fill: &str, config: &PipelineConfig, reports: bool) -> Result<Day, Failure> {
         let mut venue = VenueConfig::new(START);
         venue.symbols = vec![SymbolConfig::new(self.instrument)];
         venue.fill = fill
@@ -211,8 +234,22 @@ impl Days<'_> {
         let tape = Arc::clone(tape);
         let events = (0..tape.len()).map(move |at| Ok(tape[at].clone()));
         let outcome = virtual_session::run_on_tape(&session, venue, SyncRule::Spot, Box::new(events))?;
+        let held = if reports { Some(held(&outcome.journal)?) } else { None };
         let _ = std::fs::remove_dir_all(&self.scratch);
         let (_, figures) = &outcome.snapshots[0];
-        Ok(Day { profit: figures.pnl.total.to_f64(), fills: figures.counters.fills })
+        Ok(Day { profit: figures.pnl.total.to_f64(), fills: figures.counters.fills, held })
     }
+}
+
+fn held(journal: &Path) -> Result<Held, Failure> {
+    let told = read_session(journal, &ReadOptions::default())?;
+    let Some(record) = told.records.first() else { return Ok(Held::default()) };
+    let kpis = &record.kpis;
+    let captured = kpis.realised_capture.iter().find(|capture| capture.horizon_s == MARKOUT.secs_f64());
+    let share = |value: Option<f64>| value.unwrap_or(0.0);
+    Ok(Held {
+        captured: captured.map_or((0.0, 0.0), |capture| capture.sums),
+        time: [kpis.time_below_limit, kpis.time_above_half, kpis.time_above_nine_tenths].map(share),
+        within_budget: kpis.inventory_risk.within_budget,
+    })
 }

@@ -12,10 +12,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use self::days::{Day, Days};
+use self::days::{Day, Days, Held};
 use crate::run::Failure;
 use crate::run::flow::synthetic_spec;
 use crate::stats::bootstrap::{Bootstrap, Estimate};
+use crate::stats::psr::psr;
+use crate::stats::sharpe;
 use crate::train::Scores;
 use crate::types::{Instrument, InstrumentId};
 
@@ -79,6 +81,28 @@ struct MakerResult {
     over_constant: Option<Estimate>,
     /// That of `ev` less its own, paired by day: what is lost without a part.
     ev_over_it: Option<Estimate>,
+    /// What it is held to, for `ev`.
+    held: Option<HeldTo>,
+}
+
+/// The requirements' bounds over all test days.
+#[derive(Clone, Debug, Serialize)]
+struct HeldTo {
+    /// Chance that the Sharpe ratio of a day's profit is above nought.
+    psr: Option<f64>,
+    /// Mean over standard deviation of a day's profit, and its standard error.
+    sharpe_a_day: Option<f64>,
+    sharpe_error: Option<f64>,
+    /// Realised half-spread after 5 s as a share of the market's, with an interval over days.
+    capture_5s: Option<Estimate>,
+    /// Mean shares of time with the position below its limit, above half of it and above nine tenths.
+    time_below_limit: f64,
+    time_above_half: f64,
+    time_above_nine_tenths: f64,
+    /// The smallest share of time below the limit of any day.
+    worst_time_below_limit: f64,
+    /// Days whose tenth of the largest positions lost no more than the risk budget allows, of those that can tell.
+    days_within_budget: (u64, u64),
 }
 
 /// The constant maker of one half-spread on the training days.
@@ -113,6 +137,8 @@ struct Contest {
     scores: Scores,
 }
 
+/// Place of the maker under test among the makers.
+const TESTED: usize = 1;
 /// Seeds of training days begin here, those of test days at one thousand times their seed.
 const TRAINING_SEEDS: u64 = 900_000_000;
 
@@ -178,8 +204,12 @@ fn contest(days: &Days<'_>, informed_share: f64, fill: &str) -> Result<Contest, 
     for seed in args.first_seed..args.first_seed + args.seeds {
         for day in 0..args.days {
             let tape = days.tape(informed_share, seed * 1000 + day)?;
-            for ((_, config), results) in makers.iter().zip(&mut results) {
-                results.push(days.trade(&tape, fill, config)?);
+            for (at, ((_, config), results)) in makers.iter().zip(&mut results).enumerate() {
+                let day = match at {
+                    TESTED => days.trade_and_report(&tape, fill, config),
+                    _ => days.trade(&tape, fill, config),
+                };
+                results.push(day?);
             }
         }
     }
@@ -212,10 +242,40 @@ fn judge(names: impl Iterator<Item = &'static str>, days: &[Vec<Day>]) -> Vec<Ma
             deviation: variance.sqrt(),
             fills_per_day: days[index].iter().map(|day| day.fills as f64).sum::<f64>() / count,
             over_constant: (index > 0).then(|| bootstrap.paired_difference(&profits[index], &profits[0])).flatten(),
-            ev_over_it: (index > 1).then(|| bootstrap.paired_difference(&profits[1], &profits[index])).flatten(),
+            held: (index == TESTED).then(|| held_to(&days[index], &profits[index], &bootstrap)),
+            ev_over_it: (index > TESTED)
+                .then(|| bootstrap.paired_difference(&profits[TESTED], &profits[index]))
+                .flatten(),
         }
     };
     names.enumerate().map(told).collect()
+}
+
+fn held_to(days: &[Day], profits: &[f64], bootstrap: &Bootstrap) -> HeldTo {
+    let held: Vec<Held> = days.iter().filter_map(|day| day.held).collect();
+    let count = profits.len() as u64;
+    let ratio = sharpe::ratio(profits);
+    let psr = ratio
+        .zip(sharpe::moments(profits))
+        .and_then(|(ratio, moments)| psr(ratio, 0.0, count, moments.skewness, moments.kurtosis));
+    let mean = |at: usize| held.iter().map(|day| day.time[at]).sum::<f64>() / held.len().max(1) as f64;
+    let tells = held.iter().filter_map(|day| day.within_budget);
+    HeldTo {
+        psr,
+        sharpe_a_day: ratio,
+        sharpe_error: ratio.map(|ratio| sharpe::standard_error(ratio, count)),
+        capture_5s: bootstrap.estimate(held.len(), |days| {
+            let (over, under) = days
+                .iter()
+                .fold((0.0, 0.0), |(over, under), day| (over + held[*day].captured.0, under + held[*day].captured.1));
+            (under > 0.0).then(|| over / under)
+        }),
+        time_below_limit: mean(0),
+        time_above_half: mean(1),
+        time_above_nine_tenths: mean(2),
+        worst_time_below_limit: held.iter().map(|day| day.time[0]).fold(1.0, f64::min),
+        days_within_budget: (tells.clone().filter(|within| *within).count() as u64, tells.count() as u64),
+    }
 }
 
 fn tell(contest: &Contest) {
@@ -250,6 +310,27 @@ fn tell(contest: &Contest) {
             of(maker.over_constant),
             of(maker.ev_over_it)
         );
+        if let Some(held) = &maker.held {
+            let of = |value: Option<f64>| value.map_or("n/a".to_owned(), |value| format!("{value:.4}"));
+            println!(
+                "    Sharpe a day {} (error {}), PSR {}; capture at 5 s {}",
+                of(held.sharpe_a_day),
+                of(held.sharpe_error),
+                of(held.psr),
+                held.capture_5s
+                    .map_or("n/a".to_owned(), |it| format!("{:.3} ({:.3} to {:.3})", it.value, it.low, it.high)),
+            );
+            println!(
+                "    time below the limit {:.4}, worst day {:.4}; above half {:.4}, above nine tenths {:.4}; within the risk \
+                 budget on {} of {} days",
+                held.time_below_limit,
+                held.worst_time_below_limit,
+                held.time_above_half,
+                held.time_above_nine_tenths,
+                held.days_within_budget.0,
+                held.days_within_budget.1
+            );
+        }
     }
 }
 
