@@ -6,14 +6,14 @@
 
 use serde::Serialize;
 
+use crate::stats::normal;
+use crate::stats::sample::at_share;
 use crate::types::DurationNs;
 
 /// Length of a step: the inventory horizon that the models have by default.
 pub const STEP: DurationNs = DurationNs::from_secs(10);
 /// Steps below which tenths of them say nothing.
 const STEPS_MIN: usize = 100;
-/// Standard deviations to the 5th percentile of a normal variable.
-const Z_5: f64 = 1.644_853_626_951_472_7;
 
 /// A tenth of the steps, by the size of the position at their start.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -68,12 +68,11 @@ impl InventoryRisk {
         let squares: f64 = sorted.iter().map(|step| step.moved * step.moved).sum();
         let limits: f64 = sorted.iter().map(|step| step.limit).sum();
         let limit_risk = (squares / count as f64).sqrt() * limits / count as f64;
-        let allowed = -Z_5 * risk_share * limit_risk;
         // Steps that held the same stay in the order of time.
         sorted.sort_by(|a, b| (a.held / a.limit).total_cmp(&(b.held / b.limit)));
         risk.deciles = (0..10).map(|tenth| decile(&sorted[tenth * count / 10..(tenth + 1) * count / 10])).collect();
-        risk.allowed_p5 = Some(allowed);
-        risk.within_budget = risk.deciles.last().map(|last| last.p5 >= allowed);
+        risk.allowed_p5 = normal::quantile(0.05).map(|deviations| deviations * risk_share * limit_risk);
+        risk.within_budget = risk.deciles.last().zip(risk.allowed_p5).map(|(last, allowed)| last.p5 >= allowed);
         risk
     }
 }
@@ -81,13 +80,12 @@ impl InventoryRisk {
 fn decile(steps: &[Step]) -> Decile {
     let mut changes: Vec<f64> = steps.iter().map(|step| step.change).collect();
     changes.sort_by(f64::total_cmp);
-    let at = |share: f64| changes[((changes.len() - 1) as f64 * share).round() as usize];
     Decile {
         count: steps.len() as u64,
         held: steps.iter().map(|step| step.held / step.limit).sum::<f64>() / steps.len() as f64,
-        p5: at(0.05),
-        median: at(0.5),
-        p95: at(0.95),
+        p5: at_share(&changes, 0.05),
+        median: at_share(&changes, 0.5),
+        p95: at_share(&changes, 0.95),
     }
 }
 
@@ -116,7 +114,7 @@ mod tests {
             assert!((decile.p5 + held).abs() < 1e-12 && (decile.p95 - held).abs() < 1e-12, "{decile:?}");
         }
         // The limit's step risks 1: a quarter of it allows 0.41 at the 5th percentile, and 0.9 was lost.
-        assert!((risk.allowed_p5.unwrap() + 0.25 * Z_5).abs() < 1e-12);
+        assert!((risk.allowed_p5.unwrap() + 0.25 * 1.644_853_627).abs() < 1e-8);
         assert_eq!(risk.within_budget, Some(false));
         assert_eq!(InventoryRisk::of(&steps(), 0.6).within_budget, Some(true));
     }

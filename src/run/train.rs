@@ -16,9 +16,7 @@ use super::{Failure, exit, output};
 use crate::config::{Config, ConfigArgs};
 use crate::pipeline::quoter::ev::TrainedFills;
 use crate::sim::FillModel;
-use crate::train::{
-    FitError, Row, Scores, ShadowConfig, ShadowMarket, ShadowSet, causality, fit, permuted, score, split,
-};
+use crate::train::{FitError, Row, Scores, ShadowConfig, ShadowMarket, ShadowSet, causality, learn};
 use crate::types::{DurationNs, TimestampNs};
 
 /// Name of the model in the output folder.
@@ -93,7 +91,9 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
         let (until_cut, _) = shadows(&args, &shadow, Some(cut))?;
         causality::compare(&set.rows, &until_cut.rows, cut).map_err(|leak| leaked(&leak))?;
     }
-    let (model, scores) = fit_and_score(&set, &args, &shadow, symbol).map_err(|error| no_model(&error))?;
+    let embargo = DurationNs::from_nanos((args.embargo * 1e9) as u64);
+    let (model, scores) =
+        learn(&set, &shadow, &symbol, &args.fill, embargo, args.seed).map_err(|error| no_model(&error))?;
     let written = |name: &str, text: String| {
         let path = out.join(name);
         std::fs::write(&path, text).map_err(|error| cannot_write(&path, &error))
@@ -201,33 +201,6 @@ fn shadows(
     }
     set.rows.sort_by_key(|row| row.decided_at);
     Ok((set, symbol))
-}
-
-/// Splits, fits and scores shadow orders.
-fn fit_and_score(
-    set: &ShadowSet,
-    args: &TrainArgs,
-    config: &ShadowConfig,
-    symbol: String,
-) -> Result<(TrainedFills, Scores), FitError> {
-    let window = DurationNs::from_nanos(config.latency.nanos() + config.horizon.nanos() + config.markout.nanos());
-    let parts = split(&set.rows, window, DurationNs::from_nanos((args.embargo * 1e9) as u64));
-    let about = TrainedFills {
-        format: 0,
-        data_digest: format!("{:016x}", set.digest),
-        symbol,
-        shadow_fill: args.fill.clone(),
-        rows: 0,
-        horizon_s: args.horizon,
-        markout_s: args.markout,
-        fill_intercept: 0.0,
-        adverse_intercept: 0.0,
-        signals: Vec::new(),
-    };
-    let model = fit(&parts, &about)?;
-    let shuffled = permuted(&parts, args.seed)?;
-    let scores = score(&model, &parts, shuffled)?;
-    Ok((model, scores))
 }
 
 fn leaked(leak: &causality::Leak) -> Failure {

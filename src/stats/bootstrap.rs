@@ -8,6 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
+use super::sample::at_share;
+
 /// How long a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocks {
@@ -107,8 +109,8 @@ impl Bootstrap {
         let mut values = self.resample(count, statistic);
         let spread = super::sharpe::moments(&values)?.deviation;
         values.sort_unstable_by(f64::total_cmp);
-        let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
-        Some(Estimate { value, error: spread, low: at(0.025), high: at(0.975) })
+        let (low, high) = (at_share(&values, 0.025), at_share(&values, 0.975));
+        Some(Estimate { value, error: spread, low, high })
     }
 
     /// Mean with its interval.

@@ -7,5 +7,6 @@ pub mod bootstrap;
 pub mod cvar;
 pub mod normal;
 pub mod psr;
+pub mod sample;
 pub mod scores;
 pub mod sharpe;

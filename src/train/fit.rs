@@ -15,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use super::shadow::Row;
 use super::split::Split;
 use crate::pipeline::quoter::ev::{FORMAT, NAMES, SIGNALS, Signal, TrainedFills};
+use crate::stats::sample::at_share;
 use crate::stats::scores::{auc, log_loss, mean_of};
 
 /// Strengths of the penalty that are tried, for each training row.
@@ -63,8 +64,7 @@ impl Scaler {
         for index in 0..SIGNALS {
             let mut values: Vec<f64> = rows.iter().map(|row| row.signals[index]).collect();
             values.sort_unstable_by(f64::total_cmp);
-            let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
-            let (low, high) = (at(CLIP), at(1.0 - CLIP));
+            let (low, high) = (at_share(&values, CLIP), at_share(&values, 1.0 - CLIP));
             let count = values.len() as f64;
             let clipped = || values.iter().map(|value| value.clamp(low, high));
             let mean = clipped().sum::<f64>() / count;

@@ -175,7 +175,9 @@ fn adverse_error_ratio(model: &TrainedFills, split: &Split<'_>) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::pipeline::quoter::ev::SIGNALS;
-    use crate::train::{Outcome, fit, permuted, split};
+    use crate::train::Outcome;
+    use crate::train::fit::{fit, permuted};
+    use crate::train::split::split;
     use crate::types::{DurationNs, Side, TimestampNs};
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;

@@ -15,7 +15,7 @@ use crate::sim::{
     AccountConfig, AccountId, FillModel, MarketSource, SymbolConfig, SyntheticConfig, Venue, VenueConfig,
     synthetic_tape,
 };
-use crate::train::{Row, Scores, ShadowConfig, ShadowMarket, ShadowSet, fit, permuted, score, split};
+use crate::train::{Row, Scores, ShadowConfig, ShadowMarket, ShadowSet, learn};
 use crate::types::{Asset, DurationNs, Instrument, SessionId, Symbol, TimestampNs};
 use crate::wire::FeedOwned;
 
@@ -25,6 +25,8 @@ const ACCOUNT: AccountId = AccountId(1);
 /// Time between two shadow orders, and after a fill at which the move against it is taken.
 const SAMPLED_EVERY: DurationNs = DurationNs::from_secs(5);
 const MARKOUT: DurationNs = DurationNs::from_secs(5);
+/// Kept free between training, validation and test rows.
+const EMBARGO: DurationNs = DurationNs::from_secs(300);
 
 /// One day's market data.
 pub(super) type Tape = Arc<Vec<FeedOwned>>;
@@ -166,27 +168,9 @@ impl Days<'_> {
             let later = DurationNs::from_secs(day as u64 * 2 * self.args.day_seconds);
             set.rows.extend(part.rows.into_iter().map(|row| Row { decided_at: row.decided_at.plus(later), ..row }));
         }
-        let about = TrainedFills {
-            format: 0,
-            data_digest: format!("{:016x}", set.digest),
-            symbol: self.instrument.symbol().to_owned(),
-            shadow_fill: fill.to_owned(),
-            rows: 0,
-            horizon_s: config.horizon.secs_f64(),
-            markout_s: MARKOUT.secs_f64(),
-            fill_intercept: 0.0,
-            adverse_intercept: 0.0,
-            signals: Vec::new(),
-        };
-        let window = config.latency.nanos() + config.horizon.nanos() + MARKOUT.nanos();
-        let parts = split(&set.rows, DurationNs::from_nanos(window), DurationNs::from_secs(300));
-        let failed = |error: crate::train::FitError| {
+        learn(&set, &config, self.instrument.symbol(), fill, EMBARGO, 1).map_err(|error| {
             unusable("no fill model could be trained on the training days".to_owned(), error.to_string())
-        };
-        let model = fit(&parts, &about).map_err(failed)?;
-        let shuffled = permuted(&parts, 1).map_err(failed)?;
-        let scores = score(&model, &parts, shuffled).map_err(failed)?;
-        Ok((model, scores))
+        })
     }
 
     /// Mean profit of a day over some.

@@ -20,6 +20,7 @@ use crate::kpi::exact;
 use crate::run::backtest::source::Source;
 use crate::run::{Failure, exchange, latency};
 use crate::sim::latency::LatencyModel;
+use crate::stats::sample::at_share;
 use crate::types::{
     ClientOrderId, FeeAsset, Fill, HalfTicks, Instrument, InstrumentId, Money, NewOrder, Qty, TimestampNs,
 };
@@ -261,12 +262,11 @@ fn fill_time(pairs: &[OrderPair]) -> Option<FillTimeError> {
         return None;
     }
     errors.sort_by(f64::total_cmp);
-    let at = |share: f64| errors[((errors.len() - 1) as f64 * share).round() as usize];
     Some(FillTimeError {
         count: errors.len() as u64,
-        p5_ms: at(0.05),
-        median_ms: at(0.5),
-        p95_ms: at(0.95),
+        p5_ms: at_share(&errors, 0.05),
+        median_ms: at_share(&errors, 0.5),
+        p95_ms: at_share(&errors, 0.95),
         mean_size_ms: errors.iter().map(|error| error.abs()).sum::<f64>() / errors.len() as f64,
     })
 }
