@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use touchline::archive::{ConvertOptions, check_file, convert, convert_all, read_orderbook};
+use touchline::archive::{ConvertOptions, Table, TableReader, check_file, convert, convert_all};
 use touchline::journal::{JournalConfig, JournalReader, LocalJournal, SessionInfo};
 use touchline::pipeline::market::MarketStage;
 use touchline::pipeline::sync::SyncRule;
@@ -160,12 +160,12 @@ fn the_book_from_parquet_is_the_journals_at_every_hour() {
         let mut stage = MarketStage::new(&instruments(1), SyncRule::Spot);
         let files: Vec<_> = summary.files.iter().filter(|file| file.contains(&format!("/C{at}USDT/"))).collect();
         for (hour, file) in files.iter().enumerate() {
-            read_orderbook(Path::new(file), &mut |_, _, is_dropped, event| {
-                if !is_dropped {
-                    stage.on_event(event);
+            let mut rows = TableReader::new(Table::Orderbook, InstrumentId(0), [PathBuf::from(file)]);
+            while let Some(stored) = rows.advance().unwrap() {
+                if !stored.is_dropped {
+                    stage.on_event(&stored.event.as_event());
                 }
-            })
-            .unwrap();
+            }
             let sync = stage.sync(InstrumentId(0));
             let book = (sync.book().digest(), sync.update_id());
             assert_eq!(book, told[&(at, START / HOUR_NS + hour as u64)], "{file}");

@@ -41,6 +41,14 @@ pub enum ArchiveError {
         /// What is wrong with it.
         why: String,
     },
+    /// Files that are not of one market.
+    #[error("{}: the archive's files are of different {what}", path.display())]
+    Mixed {
+        /// The first file that differs.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
     /// A symbol that cannot name a folder.
     #[error("the symbol `{symbol}` cannot name a folder")]
     Symbol {

@@ -7,14 +7,16 @@
 //! Integers are the truth (ticks, lots, ids, nanoseconds); decimal columns beside them are for people. A file appears
 //! under its name whole or not at all, and converting again writes the same file.
 
+mod check;
 mod chunk;
 mod convert;
 mod error;
+mod group;
 mod live;
+mod market;
 mod market_rows;
 mod order_rows;
 mod partition;
-mod read;
 mod rerun;
 mod rows;
 mod runs;
@@ -22,9 +24,10 @@ mod store;
 mod summary;
 mod table;
 
+pub use check::{FileCheck, check_file};
 pub use convert::{ConvertOptions, HeldTables, convert, convert_all};
 pub use error::ArchiveError;
 pub use live::LiveArchive;
-pub use read::{FileCheck, check_file, read_orderbook};
+pub use market::{MarketArchive, MarketReader, Stored, TableReader};
 pub use summary::{DroppedPlace, Summary, TableSummary};
 pub use table::Table;

@@ -19,6 +19,7 @@ use super::error::ArchiveError;
 use super::rows::Rows;
 use super::store::Origin;
 use super::table::Table;
+use crate::journal::InstrumentEntry;
 use crate::types::{Date, Instrument, TimestampNs, format_e8};
 
 /// Key of the file's metadata that lists the sessions in it, separated by commas.
@@ -26,6 +27,12 @@ pub(super) const SESSIONS_KEY: &str = "touchline.sessions";
 
 /// Key of the venue profiles of those sessions, in their order.
 pub(super) const VENUES_KEY: &str = "touchline.venues";
+
+/// Key of the symbol.
+pub(super) const SYMBOL_KEY: &str = "touchline.symbol";
+
+/// Key of the instrument as session files describe it, in JSON.
+pub(super) const INSTRUMENT_KEY: &str = "touchline.instrument";
 
 /// Key of the digest of the records that the rows came from.
 const SOURCE_KEY: &str = "touchline.source";
@@ -328,7 +335,12 @@ fn properties(instrument: &Instrument) -> WriterProperties {
         .set_max_row_group_row_count(None)
         .set_key_value_metadata(Some(vec![
             pair("table_version", TABLE_VERSION.to_string()),
-            pair("symbol", spec.symbol.as_str().to_owned()),
+            KeyValue::new(SYMBOL_KEY.to_owned(), spec.symbol.as_str().to_owned()),
+            // Plain numbers and texts always have a text.
+            KeyValue::new(
+                INSTRUMENT_KEY.to_owned(),
+                serde_json::to_string(&InstrumentEntry::new(instrument)).unwrap_or_default(),
+            ),
             pair("base", spec.base.as_str().to_owned()),
             pair("quote", spec.quote.as_str().to_owned()),
             pair("tick", text(spec.tick_e8)),

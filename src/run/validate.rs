@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::convert::archive_failure;
 use super::sources::sessions_at;
 use super::{Failure, exit};
-use crate::archive::{check_file, read_orderbook};
+use crate::archive::{ArchiveError, Stored, Table, TableReader, check_file};
 use crate::journal::{JournalError, JournalReader, Reading, SESSION_FILE};
 use crate::pipeline::market::MarketStage;
 use crate::pipeline::sync::SyncRule;
@@ -298,22 +298,25 @@ fn check_archive(files: &[PathBuf], report: &mut Report, hours: &mut HourBooks) 
             let symbol = &check.symbol;
             let nameless = nameless()?;
             let before: Vec<_> = books.iter().map(|(key, books)| (key.clone(), counts(books))).collect();
-            let read = read_orderbook(path, &mut |session, _, is_dropped, event| {
+            let mut rows = TableReader::new(Table::Orderbook, InstrumentId(0), [path.clone()]);
+            let mut take = |Stored { session, is_dropped, event, .. }: Stored| {
                 if is_dropped {
                     return;
                 }
-                let key = (session.to_owned(), symbol.clone());
-                let rule = check.venues.get(session).map_or(SyncRule::Spot, |venue| rule_of(venue));
+                let rule = check.venues.get(&session).map_or(SyncRule::Spot, |venue| rule_of(venue));
+                let key = (session.clone(), symbol.clone());
                 let one = books.entry(key).or_insert_with(|| HourlyBooks::new(std::slice::from_ref(&nameless), rule));
-                let ts = match event {
-                    FeedEvent::Depth(depth) => depth.head.recv_ts,
-                    FeedEvent::Notice(notice) => notice.recv_ts,
-                    _ => return,
-                };
-                one.take(0, ts, event, &mut |_, hour, book| {
-                    hours.insert((session.to_owned(), symbol.clone(), hour), book);
+                one.take(0, event.recv_ts(), &event.as_event(), &mut |_, hour, book| {
+                    hours.insert((session.clone(), symbol.clone(), hour), book);
                 });
-            });
+            };
+            let read: Result<(), ArchiveError> = loop {
+                match rows.advance() {
+                    Ok(Some(stored)) => take(stored),
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
             if let Err(error) = read {
                 finding.problems.push(error.to_string());
             }

@@ -205,6 +205,11 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Bytes that it takes in a link or a journal, header and padding included.
+    pub fn stored_bytes(&self) -> usize {
+        units_for(self.payload.len()) * UNIT_BYTES
+    }
+
     /// Reads a record from units, whose first one holds the header.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! it happened and reaches us later, and our orders travel as long as the latencies say. Nothing random is left but what
 //! the seed gives, so that the same data, configuration and seed give the same bytes. Main thread.
 
+mod meter;
 pub mod source;
 
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ const FOR_EVER: DurationNs = DurationNs::from_secs(100 * 365 * 86_400);
 /// Flags of `touchline backtest`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BacktestArgs {
-    /// Recordings that continue each other, or the journal of one session.
+    /// Recordings that continue each other, the journal of one session, or the Parquet archive that `convert` made.
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub data: Vec<PathBuf>,
     /// naive | hybrid | as | glft | ev; short for `--set quoter.kind=…`.

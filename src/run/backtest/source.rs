@@ -1,13 +1,10 @@
-//! Where a backtest's market data comes from: recordings or a journal, as one stream of events of the chosen symbols.
+//! Where a backtest's market data comes from: recordings, a journal or an archive, as one stream of events of the chosen
+//! symbols.
 
-use std::cell::Cell;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
+use super::meter::Meter;
+use crate::archive::{ArchiveError, MarketArchive, MarketReader};
 use crate::import::{Recording, RecordingReader};
 use crate::journal::{JournalReader, SESSION_FILE, StreamReader};
 use crate::pipeline::sync::SyncRule;
@@ -17,11 +14,6 @@ use crate::run::{Failure, exit};
 use crate::sim::CommissionAsset;
 use crate::types::{Instrument, InstrumentId, TimestampNs};
 use crate::wire::{FeedEvent, FeedOwned, Flags, Kind, Stream};
-
-/// How long a run may take before it shows its progress.
-const QUIET: Duration = Duration::from_secs(2);
-/// Events between two looks at the clock.
-const EVENTS_A_LOOK: u64 = 4096;
 
 /// Market data, opened and understood.
 pub struct Source {
@@ -39,16 +31,23 @@ pub struct Source {
 enum Data {
     Recording(Recording),
     Journal(PathBuf),
+    Archive(MarketArchive),
 }
 
 impl Source {
-    /// Opens recordings that continue each other, or a journal; takes the symbols named, or all.
+    /// Opens recordings that continue each other, a journal, or an archive that was made of journals; takes the symbols
+    /// named, or all.
     ///
     /// # Errors
     /// Data that cannot be read or is of two kinds, a symbol that it does not hold.
     pub fn open(paths: &[PathBuf], symbols: &[String]) -> Result<Source, Failure> {
         let journals = paths.iter().filter(|path| path.join(SESSION_FILE).is_file()).count();
         let (data, all, rule) = match (journals, paths) {
+            (0, [path]) if MarketArchive::is_at(path) => {
+                let archive = MarketArchive::open(path).map_err(|error| unreadable(&error))?;
+                let (instruments, rule) = (archive.instruments.clone(), rule_of(&archive.venue_profile));
+                (Data::Archive(archive), instruments, rule)
+            }
             (0, _) if paths.iter().all(|path| !path.is_dir()) => {
                 let recording = Recording::open(paths).map_err(|error| recording_failure(&error))?;
                 let (instruments, rule) = (recording.instruments().to_vec(), recording.rule());
@@ -58,16 +57,16 @@ impl Source {
                 let session_dir = crate::run::sources::one_session(path)?;
                 let journal = open_journal(&session_dir)?;
                 let instruments = journal.info().instruments().map_err(|why| journal_failure(&session_dir, why))?;
-                let rule = if journal.info().venue_profile.contains("usdm") { SyncRule::UsdM } else { SyncRule::Spot };
+                let rule = rule_of(&journal.info().venue_profile);
                 (Data::Journal(session_dir), instruments, rule)
             }
             _ => {
                 return Err(Failure::new(
                     "E_INPUT_003",
                     exit::INPUT,
-                    "a journal is named together with other sources",
-                    "a journal's session stands for itself and continues nothing",
-                    "name one session's folder, or recordings only",
+                    "a journal or an archive is named together with other sources",
+                    "each stands for itself and continues nothing",
+                    "name one session's folder, one archive's, or recordings only",
                 ));
             }
         };
@@ -90,7 +89,7 @@ impl Source {
             }
         }
         let mut source = Source { instruments, rule, start: TimestampNs::ZERO, data, numbers };
-        let first = source.reader()?.next().transpose()?;
+        let first = source.reader(None)?.next().transpose()?;
         let Some(first) = first else {
             return Err(Failure::new(
                 "E_BACK_003",
@@ -117,27 +116,45 @@ impl Source {
     /// # Errors
     /// When the data cannot be opened again.
     pub fn play(self) -> Result<(TapeEvents, Meter), Failure> {
-        let total = match &self.data {
-            Data::Recording(recording) => Some(recording.lines()),
-            Data::Journal(_) => None,
+        let meter = match &self.data {
+            Data::Recording(recording) => Meter::new(recording.lines(), "lines"),
+            Data::Journal(session_dir) => Meter::new(feed_of(session_dir)?.total_bytes(), "bytes"),
+            Data::Archive(archive) => Meter::new(archive.rows, "rows"),
         };
-        let (meter, events) = (Meter::new(total), self.reader()?);
-        let counted = meter.clone();
-        Ok((Box::new(events.inspect(move |_| counted.count())), meter))
+        Ok((Box::new(self.reader(Some(meter.clone()))?), meter))
     }
 
-    fn reader(&self) -> Result<Reader, Failure> {
+    fn reader(&self, meter: Option<Meter>) -> Result<Reader, Failure> {
         let kind = match &self.data {
             Data::Recording(recording) => ReaderKind::Recording(Box::new(recording.reader())),
-            Data::Journal(session_dir) => {
-                let journal = open_journal(session_dir)?;
-                let stream =
-                    journal.stream(Stream::Feed).map_err(|error| journal_failure(session_dir, error.to_string()))?;
-                ReaderKind::Journal(session_dir.clone(), Box::new(stream))
-            }
+            Data::Journal(session_dir) => ReaderKind::Journal {
+                session_dir: session_dir.clone(),
+                stream: Box::new(feed_of(session_dir)?),
+                bytes: 0,
+            },
+            Data::Archive(archive) => ReaderKind::Archive(archive.reader()),
         };
-        Ok(Reader { kind, numbers: self.numbers.clone() })
+        Ok(Reader { kind, numbers: self.numbers.clone(), meter })
     }
+}
+
+fn rule_of(venue_profile: &str) -> SyncRule {
+    if venue_profile.contains("usdm") { SyncRule::UsdM } else { SyncRule::Spot }
+}
+
+fn feed_of(session_dir: &Path) -> Result<StreamReader, Failure> {
+    let journal = open_journal(session_dir)?;
+    journal.stream(Stream::Feed).map_err(|error| journal_failure(session_dir, error.to_string()))
+}
+
+fn unreadable(error: &ArchiveError) -> Failure {
+    Failure::new(
+        "E_INPUT_007",
+        exit::INPUT,
+        error.to_string(),
+        "the archive is damaged there, of several markets, or made by another version",
+        "`touchline validate` finds damage; make the archive anew with `touchline convert`",
+    )
 }
 
 fn open_journal(session_dir: &Path) -> Result<JournalReader, Failure> {
@@ -146,13 +163,15 @@ fn open_journal(session_dir: &Path) -> Result<JournalReader, Failure> {
 
 enum ReaderKind {
     Recording(Box<RecordingReader>),
-    Journal(PathBuf, Box<StreamReader>),
+    Journal { session_dir: PathBuf, stream: Box<StreamReader>, bytes: u64 },
+    Archive(MarketReader),
 }
 
 /// The data's events of the chosen instruments.
 struct Reader {
     kind: ReaderKind,
     numbers: Vec<Option<InstrumentId>>,
+    meter: Option<Meter>,
 }
 
 impl Reader {
@@ -163,9 +182,10 @@ impl Reader {
                 let read = reader.advance().map_err(|error| recording_failure(&error))?;
                 Ok(read.map(|read| FeedOwned::of(&read.event)))
             }
-            ReaderKind::Journal(session_dir, stream) => {
+            ReaderKind::Journal { session_dir, stream, bytes } => {
                 let failed = |why: String| journal_failure(session_dir, why);
                 let Some(record) = stream.next().map_err(|error| failed(error.to_string()))? else { return Ok(None) };
+                *bytes += record.stored_bytes() as u64;
                 if record.header.kind == Kind::End {
                     return Ok(None);
                 }
@@ -178,6 +198,19 @@ impl Reader {
                     FeedEvent::decode(&record).map_err(|error| failed(format!("feed record {seq}: {error}")))?;
                 Ok(Some(FeedOwned::of(&event)))
             }
+            ReaderKind::Archive(reader) => {
+                let stored = reader.advance().map_err(|error| unreadable(&error))?;
+                Ok(stored.map(|stored| (!stored.is_dropped).then_some(stored.event)))
+            }
+        }
+    }
+
+    /// How much of the data was read, in what the meter counts; `None` for as much as there were events.
+    fn done(&self) -> Option<u64> {
+        match &self.kind {
+            ReaderKind::Recording(_) => None,
+            ReaderKind::Journal { bytes, .. } => Some(*bytes),
+            ReaderKind::Archive(reader) => Some(reader.rows()),
         }
     }
 }
@@ -197,62 +230,10 @@ impl Iterator for Reader {
                 let Some(number) = self.numbers.get(instrument.index()).copied().flatten() else { continue };
                 owned.set_instrument(number);
             }
-            return event.map(Ok);
-        }
-    }
-}
-
-/// Counts events and, when it takes long and somebody looks, shows how far it is. Clones count together.
-#[derive(Clone)]
-pub struct Meter {
-    shared: Rc<Shared>,
-}
-
-struct Shared {
-    events: Cell<u64>,
-    total: Option<u64>,
-    began: Instant,
-    bar: std::cell::OnceCell<ProgressBar>,
-}
-
-impl Meter {
-    fn new(total: Option<u64>) -> Meter {
-        let bar = std::cell::OnceCell::new();
-        Meter { shared: Rc::new(Shared { events: Cell::new(0), total, began: Instant::now(), bar }) }
-    }
-
-    fn count(&self) {
-        let shared = &self.shared;
-        let events = shared.events.get() + 1;
-        shared.events.set(events);
-        if !events.is_multiple_of(EVENTS_A_LOOK) {
-            return;
-        }
-        if shared.bar.get().is_none() && shared.began.elapsed() >= QUIET && std::io::stderr().is_terminal() {
-            let bar = ProgressBar::with_draw_target(shared.total, ProgressDrawTarget::stderr());
-            let shape = match shared.total {
-                Some(_) => "{bar:40} {human_pos}/{human_len} events {per_sec} {eta} left",
-                None => "{spinner} {human_pos} events {per_sec}",
-            };
-            if let Ok(style) = ProgressStyle::with_template(shape) {
-                bar.set_style(style);
+            if let Some(meter) = &self.meter {
+                meter.count(self.done());
             }
-            let _ = shared.bar.set(bar);
-        }
-        if let Some(bar) = shared.bar.get() {
-            bar.set_position(events);
-        }
-    }
-
-    /// Events so far.
-    pub fn events(&self) -> u64 {
-        self.shared.events.get()
-    }
-
-    /// Takes the bar away.
-    pub fn finish(&self) {
-        if let Some(bar) = self.shared.bar.get() {
-            bar.finish_and_clear();
+            return event.map(Ok);
         }
     }
 }
