@@ -7,7 +7,8 @@
 
 use serde::Serialize;
 
-use super::markout::{Capture, MAIN_HORIZON, MARKOUT_HORIZONS};
+use super::curve::Capture;
+use super::markout::{MAIN_HORIZON, MARKOUT_HORIZONS};
 use crate::stats::sharpe::{Sharpe, SharpeWord};
 
 /// Share of time below the limit that is wanted.

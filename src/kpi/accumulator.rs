@@ -1,22 +1,24 @@
 //! From events to KPIs: the one place where they are computed.
 //!
 //! Owns [`KpiAccumulator`] of one instrument. Fed in the order of time, on a cold thread, by the report with what a
-//! journal tells and by the backtest as it goes; the figures are a function of what was fed. Time between two events
-//! belongs to what was seen at the first.
+//! journal tells; the figures are a function of what was fed. Time between two events belongs to what was seen at the
+//! first. What it keeps is bounded, but for one number a minute.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::acceptance::seed_acceptance;
 use super::cost::AverageCost;
+use super::curve::MarkoutSums;
 use super::drawdown::DrawdownTracker;
 use super::figures::{Attribution, KpiRules, Kpis, LatencyKpi, OrderCounts};
 use super::inventory_risk::{InventoryRisk, STEP, Step};
 use super::ledger::Ledger;
-use super::markout::{self, FillSample, MAIN_HORIZON, MidSeries};
+use super::markout::{FillSample, MAIN_HORIZON, SettledFill, Settling};
 use crate::metrics::LatencySummary;
 use crate::stats::bootstrap::Bootstrap;
 use crate::stats::cvar::upper_tail_mean;
 use crate::stats::sharpe::Sharpe;
+use crate::stats::thinned::Thinned;
 use crate::types::{
     BaseAtoms, ClientOrderId, Command, DurationNs, Fill, HalfTicks, Instrument, Money, Price, Qty, TimestampNs,
 };
@@ -25,6 +27,10 @@ const SECOND: DurationNs = DurationNs::from_secs(1);
 const MINUTE: DurationNs = DurationNs::from_secs(60);
 /// Minutes in a block of the bootstrap over profits.
 const PNL_BLOCK: usize = 10;
+/// Samples of the position, and steps of its risk, that are kept: a second each for eighteen hours, then every other.
+const SAMPLES_MAX: usize = 65_536;
+/// Orders that are remembered. An order that is so many orders old has long ended.
+const ORDERS_MAX: usize = 65_536;
 
 /// An order of ours that rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,23 +76,29 @@ pub struct KpiAccumulator {
     standing: Standing,
     ledger: Ledger,
     cost: AverageCost,
-    mids: MidSeries,
-    fills: Vec<FillSample>,
+    settling: Settling,
+    settled: Vec<SettledFill>,
+    markouts: MarkoutSums,
+    fills: u64,
     turnover: Money,
+    /// Quantities of the newest orders.
     placed: BTreeMap<ClientOrderId, Qty>,
     placed_count: u64,
+    placed_lots: i128,
+    /// The newest orders with a fill.
     filled: BTreeSet<ClientOrderId>,
-    filled_qty: i128,
+    filled_count: u64,
+    filled_lots: i128,
     messages: u64,
     first_order: Option<TimestampNs>,
     spent: Spent,
     drawdown: DrawdownTracker,
-    inventory: Vec<f64>,
+    inventory: Thinned<f64>,
     next_second: TimestampNs,
     minutes: Vec<f64>,
     minute_equity: Money,
     next_minute: TimestampNs,
-    steps: Vec<Step>,
+    steps: Thinned<Step>,
     step: Option<StepStart>,
     next_step: TimestampNs,
 }
@@ -111,23 +123,27 @@ impl KpiAccumulator {
             standing: Standing::default(),
             ledger: Ledger::new(instrument),
             cost: AverageCost::new(instrument),
-            mids: MidSeries::default(),
-            fills: Vec::new(),
+            settling: Settling::default(),
+            settled: Vec::new(),
+            markouts: MarkoutSums::new(instrument, start),
+            fills: 0,
             turnover: Money::ZERO,
             placed: BTreeMap::new(),
             placed_count: 0,
+            placed_lots: 0,
             filled: BTreeSet::new(),
-            filled_qty: 0,
+            filled_count: 0,
+            filled_lots: 0,
             messages: 0,
             first_order: None,
             spent: Spent::default(),
             drawdown: DrawdownTracker::new(start, Money::ZERO),
-            inventory: Vec::new(),
+            inventory: Thinned::new(SAMPLES_MAX),
             next_second: start.plus(SECOND),
             minutes: Vec::new(),
             minute_equity: Money::ZERO,
             next_minute: start.plus(MINUTE),
-            steps: Vec::new(),
+            steps: Thinned::new(SAMPLES_MAX),
             step: None,
             next_step: start,
         }
@@ -175,7 +191,14 @@ impl KpiAccumulator {
             self.next_step = self.next_step.plus(STEP);
         }
         self.now = now;
-        self.mids.extend_to(now);
+        while let Some(fill) = self.settling.settle(now) {
+            self.settle(fill);
+        }
+    }
+
+    fn settle(&mut self, fill: SettledFill) {
+        self.markouts.add(&fill);
+        self.settled.push(fill);
     }
 
     /// One step of inventory risk is over and the next begins.
@@ -205,7 +228,7 @@ impl KpiAccumulator {
         self.advance(now);
         if let Some(mid) = standing.mid {
             self.ledger.on_mid(mid);
-            self.mids.push(self.now, mid);
+            self.settling.on_mid(self.now, mid);
             self.drawdown.on_equity(self.now, self.ledger.equity());
         }
         self.standing = standing;
@@ -221,9 +244,13 @@ impl KpiAccumulator {
         self.cost.on_fill(fill, mid);
         self.drawdown.on_equity(self.now, self.ledger.equity());
         self.turnover += self.instrument.notional(fill.price, fill.qty);
-        self.filled.insert(order);
-        self.filled_qty += i128::from(fill.qty.lots());
-        self.fills.push(sample);
+        self.filled_count += u64::from(self.filled.insert(order));
+        if self.filled.len() > ORDERS_MAX {
+            self.filled.pop_first();
+        }
+        self.filled_lots += i128::from(fill.qty.lots());
+        self.fills += 1;
+        self.settling.on_fill(sample);
         sample
     }
 
@@ -233,7 +260,11 @@ impl KpiAccumulator {
             Command::Place(order) => {
                 self.first_order.get_or_insert(now);
                 self.placed.insert(order.client_id, order.qty);
+                if self.placed.len() > ORDERS_MAX {
+                    self.placed.pop_first();
+                }
                 self.placed_count += 1;
+                self.placed_lots += i128::from(order.qty.lots());
                 self.messages += 1;
             }
             Command::Cancel { .. } | Command::Amend { .. } => self.messages += 1,
@@ -243,7 +274,9 @@ impl KpiAccumulator {
 
     /// An order was refused: it never was in the market.
     pub fn on_rejected(&mut self, order: ClientOrderId) {
-        self.placed.remove(&order);
+        if let Some(qty) = self.placed.remove(&order) {
+            self.placed_lots -= i128::from(qty.lots());
+        }
     }
 
     /// Profit and loss so far.
@@ -251,28 +284,24 @@ impl KpiAccumulator {
         &self.ledger
     }
 
-    /// Fills so far, each with what it was measured against.
-    pub fn fills(&self) -> &[FillSample] {
-        &self.fills
+    /// Fills whose horizons have passed since this was last asked, in their order.
+    pub fn take_settled(&mut self) -> std::vec::Drain<'_, SettledFill> {
+        self.settled.drain(..)
     }
 
-    /// Mids so far.
-    pub fn mids(&self) -> &MidSeries {
-        &self.mids
-    }
-
-    /// The figures of the session that ends at `end`.
+    /// The figures of the session that ends at `end`. All fills are settled with it.
     pub fn finish(&mut self, end: TimestampNs, counts: OrderCounts, latency: Option<LatencySummary>) -> Kpis {
         self.advance(end);
-        let markouts = markout::curve(&self.instrument, self.start, &self.fills, &self.mids);
-        let fills = self.fills.len() as u64;
-        let placed_qty: i128 = self.placed.values().map(|qty| i128::from(qty.lots())).sum();
+        while let Some(fill) = self.settling.settle_rest() {
+            self.settle(fill);
+        }
+        let (markouts, fills) = (self.markouts.curve(self.now), self.fills);
         let mut losses: Vec<f64> = self.minutes.iter().map(|change| -change).collect();
         let spent = self.spent;
         let time = |part: u64| ratio(part, spent.whole);
         let limited = |part: u64| ratio(part, spent.limited);
         let sharpe = Sharpe::of(&self.minutes, MINUTE.secs_f64());
-        let realised_capture = markout::captures(self.start, &self.fills, &self.mids);
+        let realised_capture = self.markouts.captures(self.now);
         let pnl_per_minute = Bootstrap::moving(PNL_BLOCK).mean(&self.minutes);
         Kpis {
             seconds: self.now.since(self.start).secs_f64(),
@@ -283,21 +312,21 @@ impl KpiAccumulator {
             pnl_per_minute,
             pnl_significant: pnl_per_minute.map(|estimate| estimate.is_significant()),
             drawdown: self.drawdown.total(self.now),
-            spread_captured: markout::captured(&self.fills),
+            spread_captured: self.markouts.captured(),
             realised_capture,
             toxicity_cost: markouts[MAIN_HORIZON].impact_cost,
             markouts,
             turnover: self.turnover,
-            fill_ratio: ratio(self.filled.len() as u64, counts.accepted),
-            fill_ratio_qty: (placed_qty > 0).then(|| self.filled_qty as f64 / placed_qty as f64),
+            fill_ratio: ratio(self.filled_count, counts.accepted),
+            fill_ratio_qty: (self.placed_lots > 0).then(|| self.filled_lots as f64 / self.placed_lots as f64),
             orders_rejected: counts.rejected,
             order_messages: self.messages,
             order_to_trade: ratio(self.messages, fills),
-            inventory_cvar95: upper_tail_mean(&mut self.inventory.clone(), 5),
+            inventory_cvar95: upper_tail_mean(&mut self.inventory.values().to_vec(), 5),
             loss_cvar95: upper_tail_mean(&mut losses, 5),
             time_below_limit: limited(spent.below_limit),
             time_above_half: limited(spent.above_half),
-            inventory_risk: InventoryRisk::of(&self.steps, self.rules.risk_share),
+            inventory_risk: InventoryRisk::of(self.steps.values(), self.rules.risk_share),
             time_above_nine_tenths: limited(spent.above_nine_tenths),
             quote_uptime: time(spent.near),
             uptime_band_bps: self.rules.uptime_band_bps,

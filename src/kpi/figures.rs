@@ -7,11 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::acceptance::Criterion;
+use super::curve::{Capture, CurvePoint, SpreadCaptured};
 use super::drawdown::Drawdown;
 use super::exact;
 use super::inventory_risk::InventoryRisk;
 use super::ledger::PnlSplit;
-use super::markout::{Capture, CurvePoint, SpreadCaptured};
 use crate::stats::bootstrap::Estimate;
 use crate::stats::sharpe::Sharpe;
 use crate::types::Money;

@@ -9,6 +9,7 @@ mod accumulator;
 #[cfg(test)]
 mod accumulator_tests;
 mod cost;
+pub mod curve;
 mod drawdown;
 pub mod exact;
 mod figures;

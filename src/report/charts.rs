@@ -154,7 +154,7 @@ impl View<'_> {
             (Side::Bid, "bought", MarkerSymbol::TriangleUp, "#1f6feb"),
             (Side::Ask, "sold", MarkerSymbol::TriangleDown, "#d1730f"),
         ] {
-            let fills = self.record.fills.iter().map(|fill| &fill.sample).filter(|sample| sample.side == side);
+            let fills = self.record.fills.iter().map(|fill| &fill.settled.sample).filter(|sample| sample.side == side);
             let (times, prices): (Vec<f64>, Vec<f64>) =
                 fills.map(|sample| (self.seconds(sample.at), sample.price.ticks() as f64 * tick)).unzip();
             let marker = Marker::new().symbol(symbol).size(8).color(color);
@@ -237,11 +237,10 @@ impl View<'_> {
     fn markouts(&self) -> Plot {
         let mut plot = plot(layout("seconds", "ticks"));
         for (side, name, color) in [(Side::Bid, "bought", "#1f6feb"), (Side::Ask, "sold", "#d1730f")] {
-            let fills = self.record.fills.iter().map(|fill| &fill.sample).filter(|sample| sample.side == side);
+            let fills = self.record.fills.iter().map(|fill| &fill.settled).filter(|fill| fill.sample.side == side);
             let (x, y): (Vec<f64>, Vec<f64>) = fills
-                .filter_map(|sample| {
-                    let spread = sample.spread(&self.record.mids, MARKOUT_HORIZONS[MAIN_HORIZON])?;
-                    Some((self.seconds(sample.at), spread.realised as f64 / 2.0))
+                .filter_map(|fill| {
+                    Some((self.seconds(fill.sample.at), fill.spread(MAIN_HORIZON)?.realised as f64 / 2.0))
                 })
                 .unzip();
             let marker = Marker::new().color(color);

@@ -263,9 +263,8 @@ fn inventory_table(record: &SessionRecord) -> String {
     let kpis = &record.kpis;
     let risk = &kpis.inventory_risk;
     let worst = risk.deciles.last().map(|decile| decile.p5);
-    let position = record.fills.last().map_or(0, |fill| fill.position.get());
     let mut position_text = String::new();
-    crate::types::format_e8(position, &mut position_text);
+    crate::types::format_e8(record.position.get(), &mut position_text);
     let rows = pairs([
         ("position at the end", format!("{position_text} {}", record.instrument.spec.base.as_str())),
         ("CVaR 95 % of its value", number(kpis.inventory_cvar95, 2)),
@@ -380,7 +379,15 @@ mod tests {
         let instrument = Instrument::new(InstrumentId(0), spec);
         let mut kpis = KpiAccumulator::new(instrument, KpiRules::default(), TimestampNs::ZERO);
         let kpis = kpis.finish(TimestampNs::from_millis(1000), counts, None);
-        SessionRecord { instrument, fills: Vec::new(), pnl: Vec::new(), mids: Default::default(), kpis }
+        SessionRecord {
+            instrument,
+            fills: Vec::new(),
+            fills_by_cause: Default::default(),
+            position: Default::default(),
+            pnl: Vec::new(),
+            last_mid: None,
+            kpis,
+        }
     }
 
     #[test]

@@ -10,27 +10,39 @@ mod record;
 mod summary;
 mod tables;
 
+use std::path::{Path, PathBuf};
+
+use crate::types::Instrument;
+
 pub use html::{PageHead, page, write_page};
 pub use record::{FillRow, ModelFigures, PnlRow, SessionRecord};
 pub use summary::{Decimal, ExchangeText, Latency, MarkoutText, PnlText, RedisCounts, Summary};
-pub use tables::{write_fills, write_pnl};
+pub use tables::{FillTables, write_pnl};
 
 /// An output file that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("while writing {path}: {source}")]
 pub struct ReportError {
     /// The file.
-    pub path: std::path::PathBuf,
+    pub path: PathBuf,
     /// The system's word.
     #[source]
     pub source: std::io::Error,
+}
+
+/// A file of an instrument: the first one's has the plain name, the others carry their symbol.
+pub fn path_of(out: &Path, stem: &str, ending: &str, index: usize, instrument: &Instrument) -> PathBuf {
+    match index {
+        0 => out.join(format!("{stem}.{ending}")),
+        _ => out.join(format!("{stem}-{}.{ending}", instrument.symbol())),
+    }
 }
 
 /// Writes a whole file or none: a reader never finds half of it.
 ///
 /// # Errors
 /// When the folder or the disk refuses.
-pub fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<(), ReportError> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     use std::io::Write;
     let partial = path.with_extension("partial");
     let write = || {

@@ -1,7 +1,9 @@
 //! The rows that a report is made of, in typed units.
 
+use std::collections::BTreeMap;
+
 use crate::kpi::Kpis;
-use crate::kpi::markout::{FillSample, MidSeries};
+use crate::kpi::markout::SettledFill;
 use crate::types::{BaseAtoms, ClientOrderId, FeeAsset, HalfTicks, Instrument, Money, Price, TimestampNs, TradeId};
 
 /// One fill.
@@ -13,8 +15,8 @@ pub struct FillRow {
     pub trade_id: TradeId,
     /// Our order.
     pub client_id: ClientOrderId,
-    /// Side, price, quantity, when we knew, and the market that it is measured against.
-    pub sample: FillSample,
+    /// Side, price, quantity, when we knew, the market before it, and where the mid went.
+    pub settled: SettledFill,
     /// Whether we were the maker.
     pub is_maker: bool,
     /// Why it filled, when the venue tells.
@@ -78,12 +80,16 @@ pub struct PnlRow {
 pub struct SessionRecord {
     /// The instrument.
     pub instrument: Instrument,
-    /// All fills in the order in which they were counted.
+    /// Fills in the order in which they were counted: all of them, or one in two, four, … of a long session.
     pub fills: Vec<FillRow>,
+    /// How many fills each cause had, `unknown` where no venue tells.
+    pub fills_by_cause: BTreeMap<&'static str, u64>,
+    /// Position at the end.
+    pub position: BaseAtoms,
     /// The account at regular times.
     pub pnl: Vec<PnlRow>,
-    /// Every mid.
-    pub mids: MidSeries,
+    /// The last mid; `None` when the book was never live.
+    pub last_mid: Option<HalfTicks>,
     /// What the session is judged by.
     pub kpis: Kpis,
 }

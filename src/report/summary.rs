@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 
 use crate::kpi::Kpis;
-use crate::kpi::markout::CurvePoint;
+use crate::kpi::curve::CurvePoint;
 use crate::metrics::LatencySummary;
 use crate::types::{Instrument, Money, Qty, format_e8};
 
@@ -49,7 +49,7 @@ impl Serialize for Decimal {
 /// Profit and loss in quote currency; total = gross - fees = spread + inventory - fees, exactly.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct PnlText {
-    /// Net of commissions, from the venue's balances.
+    /// Net of commissions; the venue's balances agree with it, or the session ends with an error.
     pub total: Decimal,
     /// Before commissions.
     pub gross: Decimal,
@@ -208,6 +208,12 @@ pub struct Summary {
     pub parquet: PathBuf,
     /// The report.
     pub report: PathBuf,
+    /// Net profit over all symbols, by what it is counted in; where there are several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub net_of_all: BTreeMap<String, Decimal>,
+    /// The same of every further symbol, whose files carry their symbol; what is of the whole session is repeated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Summary>,
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! The CSV files: one row a fill, one row a second.
+//! The CSV files: one row a fill, one row for each look at the account.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 
 use super::record::{FillRow, SessionRecord};
-use super::{ReportError, write_whole};
-use crate::kpi::markout::{MARKOUT_HORIZONS, MidSeries, horizon_name};
+use super::{ReportError, path_of, write_whole};
+use crate::kpi::markout::{HORIZONS, MARKOUT_HORIZONS, horizon_name};
 use crate::types::{FeeAsset, HalfTicks, Instrument, Side, TimestampNs, format_e8};
 
 fn e8_text(e8: i64) -> String {
@@ -26,8 +28,8 @@ fn utc_text(ts: TimestampNs) -> String {
     format!("{date}T{:02}:{:02}:{:02}.{:09}Z", seconds / 3600, seconds / 60 % 60, seconds % 60, rest % 1_000_000_000)
 }
 
-fn fill_cells(instrument: &Instrument, fill: &FillRow, mids: &MidSeries) -> Vec<String> {
-    let sample = &fill.sample;
+fn fill_cells(instrument: &Instrument, fill: &FillRow) -> Vec<String> {
+    let sample = &fill.settled.sample;
     let fee_asset = match fill.fee_asset {
         FeeAsset::None => "",
         FeeAsset::Base => instrument.spec.base.as_str(),
@@ -54,44 +56,106 @@ fn fill_cells(instrument: &Instrument, fill: &FillRow, mids: &MidSeries) -> Vec<
         spread.to_string(),
         e8_text(fill.position.get()),
     ];
-    for horizon in MARKOUT_HORIZONS {
+    for horizon in 0..HORIZONS {
         // Half ticks are exact in a float; the text is the shortest that reads back the same.
-        let spread = sample.spread(mids, horizon);
+        let spread = fill.settled.spread(horizon);
         cells.push(spread.map_or(String::new(), |spread| (spread.realised as f64 / 2.0).to_string()));
     }
     cells
 }
 
-/// Writes one row a fill.
-///
-/// # Errors
-/// When the folder or the disk refuses.
-pub fn write_fills(path: &Path, record: &SessionRecord) -> Result<(), ReportError> {
-    let mut header: Vec<String> = [
-        "event_ts_ns",
-        "time",
-        "symbol",
-        "trade_id",
-        "order",
-        "side",
-        "price",
-        "qty",
-        "role",
-        "cause",
-        "fee",
-        "fee_asset",
-        "fee_quote",
-        "mid",
-        "touch_ticks",
-        "spread_pnl",
-        "position",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    for horizon in MARKOUT_HORIZONS {
-        header.push(format!("markout_{}_ticks", horizon_name(horizon)));
+const FILL_COLUMNS: [&str; 17] = [
+    "event_ts_ns",
+    "time",
+    "symbol",
+    "trade_id",
+    "order",
+    "side",
+    "price",
+    "qty",
+    "role",
+    "cause",
+    "fee",
+    "fee_asset",
+    "fee_quote",
+    "mid",
+    "touch_ticks",
+    "spread_pnl",
+    "position",
+];
+
+/// Tables of fills in the making, one an instrument: rows go to disk as they come, and a table has its name once it is
+/// whole.
+pub struct FillTables {
+    tables: Vec<FillTable>,
+}
+
+struct FillTable {
+    instrument: Instrument,
+    path: PathBuf,
+    partial: PathBuf,
+    /// Gone once the table is finished.
+    writer: Option<csv::Writer<BufWriter<File>>>,
+}
+
+impl FillTables {
+    /// Tables in a folder: the first instrument's is `fills.csv`, the others carry their symbol.
+    ///
+    /// # Errors
+    /// When the folder or the disk refuses.
+    pub fn create(out: &Path, instruments: &[Instrument]) -> Result<FillTables, ReportError> {
+        let mut tables = Vec::with_capacity(instruments.len());
+        for (index, instrument) in instruments.iter().enumerate() {
+            let path = path_of(out, "fills", "csv", index, instrument);
+            let partial = path.with_extension("partial");
+            let failed = |source| ReportError { path: path.clone(), source };
+            let file = File::create(&partial).map_err(failed)?;
+            let mut writer = csv::Writer::from_writer(BufWriter::new(file));
+            let markouts = MARKOUT_HORIZONS.map(|horizon| format!("markout_{}_ticks", horizon_name(horizon)));
+            let header = FILL_COLUMNS.iter().copied().chain(markouts.iter().map(String::as_str));
+            writer.write_record(header).map_err(|error| failed(error.into()))?;
+            tables.push(FillTable { instrument: *instrument, path, partial, writer: Some(writer) });
+        }
+        Ok(FillTables { tables })
     }
-    write_table(path, &header, record.fills.iter().map(|fill| fill_cells(&record.instrument, fill, &record.mids)))
+
+    /// Adds a row to the instrument at that place.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(&mut self, index: usize, fill: &FillRow) -> Result<(), ReportError> {
+        let table = &mut self.tables[index];
+        let Some(writer) = &mut table.writer else { return Ok(()) };
+        let cells = fill_cells(&table.instrument, fill);
+        writer.write_record(&cells).map_err(|error| ReportError { path: table.path.clone(), source: error.into() })
+    }
+
+    /// Makes the tables durable and gives them their names.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn finish(mut self) -> Result<(), ReportError> {
+        for table in &mut self.tables {
+            let Some(writer) = table.writer.take() else { continue };
+            let finish = || {
+                let rows = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
+                let file = rows.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+                file.sync_all()?;
+                std::fs::rename(&table.partial, &table.path)
+            };
+            finish().map_err(|source| ReportError { path: table.path.clone(), source })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for FillTables {
+    fn drop(&mut self) {
+        for table in self.tables.iter().filter(|table| table.writer.is_some()) {
+            // Unfinished: the error that led here is told by whoever dropped it.
+            let _ = std::fs::remove_file(&table.partial);
+        }
+    }
 }
 
 /// Writes one row for each time at which the account was looked at.

@@ -262,12 +262,8 @@ impl Engine {
             if word.open_orders > 0 {
                 failure = failure.or_else(|| Some(left_open(word.open_orders)));
             }
-            let trades = |id: InstrumentId| word.trades.iter().filter(|row| row.symbol == id).count() as u64;
-            for (index, (instrument, snapshot)) in instruments.iter().enumerate() {
-                let change = word.balance_changes.get(index).copied().unwrap_or_default();
-                failure = failure
-                    .or_else(|| super::finish::money_differs(instrument, snapshot, change, trades(instrument.id)));
-            }
+            failure =
+                failure.or_else(|| super::finish::money_differs(&instruments, &word.balance_changes, &word.fills));
         }
         EngineSummary {
             session: live.session(),

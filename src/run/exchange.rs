@@ -10,6 +10,9 @@ use crate::types::{Instrument, TimestampNs};
 /// The account that we trade on there.
 pub const ACCOUNT: AccountId = AccountId(1);
 
+/// Ended orders, and fills, that it remembers: what an outage may make us ask for, whatever the session's length.
+const KEPT: usize = 10_000;
+
 /// A venue with our account and one fed market an instrument, from `start` on.
 ///
 /// # Errors
@@ -31,6 +34,7 @@ pub fn venue_of(
     venue.symbols = instruments.iter().copied().map(SymbolConfig::new).collect();
     venue.accounts = vec![AccountConfig { id: ACCOUNT, balances: config.exchange.balances_of(instruments)? }];
     venue.fill = config.exchange.fill_model()?;
+    (venue.kept_orders, venue.kept_fills) = (KEPT, KEPT);
     let markets = instruments.iter().map(|_| MarketSource::Fed).collect();
     Venue::new(venue, markets).map_err(|error| {
         Failure::new(

@@ -13,20 +13,19 @@ use crate::kpi::markout::{MARKOUT_HORIZONS, horizon_name};
 use crate::metrics::{Hop, LatencySummary};
 use crate::pipeline::PipelineSnapshot;
 use crate::report::{
-    Decimal, ExchangeText, Latency, MarkoutText, PageHead, PnlText, RedisCounts, Summary, write_fills, write_page,
-    write_pnl, write_whole,
+    Decimal, ExchangeText, FillTables, Latency, MarkoutText, PageHead, PnlText, RedisCounts, SessionRecord, Summary,
+    path_of, write_page, write_pnl, write_whole,
 };
 use crate::server::metrics::REJECT_NAMES;
-use crate::sim::{FillCause, TradeRow};
-use crate::types::{BaseAtoms, DurationNs, Instrument, Money, SessionId};
+use crate::types::{DurationNs, Instrument, Money, SessionId};
 
 /// What the exchange says of our account, asked at the end.
 #[derive(Clone, Debug)]
 pub struct VenueWord {
     /// Change of each instrument's base and quote balance since the start, in 1e-8.
     pub balance_changes: Vec<(i64, i64)>,
-    /// Executions, each with its cause.
-    pub trades: Vec<TradeRow>,
+    /// Why each execution happened.
+    pub causes: Causes,
     /// Own orders open.
     pub open_orders: usize,
     /// Digest of each instrument's exogenous flow.
@@ -77,7 +76,7 @@ impl Ended {
             instruments: outcome.snapshots,
             venue: VenueWord {
                 balance_changes: outcome.balance_changes,
-                trades: outcome.trades,
+                causes: outcome.causes,
                 open_orders: outcome.open_orders,
                 flow_digests: outcome.flow_digests,
             },
@@ -91,12 +90,6 @@ impl Ended {
             rules,
             failure: None,
         }
-    }
-
-    /// Why the exchange says that each trade of ours happened.
-    pub fn causes(&self) -> Causes {
-        let rows = self.venue.trades.iter();
-        rows.map(|row| ((row.symbol.index(), row.trade_id.0), row.cause.name())).collect()
     }
 }
 
@@ -125,7 +118,7 @@ pub fn write_out(caption: &Caption, ended: &Ended) -> Result<Summary, Failure> {
     let rules = ended.rules.clone();
     // Decisions take no virtual time: there is nothing to tell.
     let latency = (ended.clock == "wall").then_some(ended.latency);
-    let told = report::read_session(&ended.journal, &report::ReadOptions { causes: ended.causes(), rules, latency })?;
+    let told = told_of(caption, ended, rules, latency)?;
     let parquet = caption.out.join("parquet");
     convert(&ended.journal, &parquet, &ConvertOptions::default()).map_err(|error| {
         Failure::new(
@@ -136,48 +129,59 @@ pub fn write_out(caption: &Caption, ended: &Ended) -> Result<Summary, Failure> {
             "mend the cause and run `touchline convert` on the journal, which is kept",
         )
     })?;
-    let report_path = caption.out.join("report.html");
-    // A recording with several symbols is played whole, and the first one is reported on.
-    let record = told.records.first().ok_or_else(|| Failure::bug("a session without instruments"))?;
-    let (instrument, snapshot) = last_of(ended, &told)?;
-    let summary = summarise(caption, ended, &instrument, &snapshot, record, parquet, report_path.clone());
-    write_fills(&caption.out.join("fills.csv"), record).map_err(output::report_failure)?;
-    write_pnl(&caption.out.join("pnl.csv"), record).map_err(output::report_failure)?;
+    let mut summaries = Vec::with_capacity(told.records.len());
+    let mut net: BTreeMap<String, Money> = BTreeMap::new();
+    for (index, record) in told.records.iter().enumerate() {
+        let path = |stem: &str, ending: &str| path_of(&caption.out, stem, ending, index, &record.instrument);
+        // The engine's own last figures, which the journal must repeat.
+        let of = told.last.get(index).or(ended.instruments.get(index)).copied();
+        let (instrument, snapshot) = of.ok_or_else(|| Failure::bug("an instrument without figures"))?;
+        let summary =
+            summarise(caption, ended, (index, &instrument, &snapshot), record, parquet.clone(), path("report", "html"));
+        *net.entry(summary.quote_asset.clone()).or_default() += snapshot.pnl.total;
+        write_pnl(&path("pnl", "csv"), record).map_err(output::report_failure)?;
+        write_page(&summary.report, &PageHead::from(&summary), record).map_err(output::report_failure)?;
+        summaries.push(summary);
+    }
+    let mut summaries = summaries.into_iter();
+    let mut summary = summaries.next().ok_or_else(|| Failure::bug("a session without instruments"))?;
+    summary.others = summaries.collect();
+    if !summary.others.is_empty() {
+        summary.net_of_all = net.into_iter().map(|(asset, net)| (asset, Decimal::money(net))).collect();
+    }
     let mut text = serde_json::to_string_pretty(&summary)
         .map_err(|error| Failure::bug(format!("the summary has no text: {error}")))?;
     text.push('\n');
     write_whole(&caption.out.join("summary.json"), text.as_bytes()).map_err(output::report_failure)?;
-    write_page(&report_path, &PageHead::from(&summary), record).map_err(output::report_failure)?;
     Ok(summary)
 }
 
-/// The last figures: the engine's own, which the journal must repeat.
-fn last_of(ended: &Ended, told: &report::Told) -> Result<(Instrument, PipelineSnapshot), Failure> {
-    told.last.first().or(ended.instruments.first()).copied().ok_or_else(|| Failure::bug("a session without figures"))
-}
-
-/// Profit by the venue's balances: what changed, valued at the mark.
-fn balance_total(instrument: &Instrument, snapshot: &PipelineSnapshot, change: (i64, i64)) -> Money {
-    let (base, quote) = change;
-    let held = snapshot.mark.map_or(Money::ZERO, |mark| instrument.value(mark, BaseAtoms::new(base)));
-    Money::from_e8(quote) + held
+/// What the journal tells; its fills are written on the way.
+fn told_of(
+    caption: &Caption,
+    ended: &Ended,
+    rules: KpiRules,
+    latency: Option<LatencySummary>,
+) -> Result<report::Told, Failure> {
+    let instruments: Vec<Instrument> = ended.instruments.iter().map(|(instrument, _)| *instrument).collect();
+    let mut fills = FillTables::create(&caption.out, &instruments).map_err(output::report_failure)?;
+    let options = report::ReadOptions { causes: Some(&ended.venue.causes), rules, latency };
+    let told = report::read_session(&ended.journal, &options, &mut |index, fill| {
+        fills.write(index, fill).map_err(output::report_failure)
+    })?;
+    fills.finish().map_err(output::report_failure)?;
+    Ok(told)
 }
 
 fn summarise(
     caption: &Caption,
     ended: &Ended,
-    instrument: &Instrument,
-    snapshot: &PipelineSnapshot,
-    record: &crate::report::SessionRecord,
-    parquet: std::path::PathBuf,
-    report_path: std::path::PathBuf,
+    (index, instrument, snapshot): (usize, &Instrument, &PipelineSnapshot),
+    record: &SessionRecord,
+    parquet: PathBuf,
+    report_path: PathBuf,
 ) -> Summary {
     let counters = snapshot.counters;
-    let mut fills_by_cause: BTreeMap<&'static str, u64> = FillCause::ALL.map(|cause| (cause.name(), 0)).into();
-    for fill in &record.fills {
-        *fills_by_cause.entry(fill.cause.unwrap_or("unknown")).or_default() += 1;
-    }
-    let change = ended.venue.balance_changes.first().copied().unwrap_or_default();
     let points = &record.kpis.markouts;
     let markouts = MARKOUT_HORIZONS.iter().zip(points);
     let markouts = markouts.map(|(horizon, point)| (horizon_name(*horizon), MarkoutText::of(point))).collect();
@@ -188,7 +192,7 @@ fn summarise(
         seed: caption.seed,
         source: caption.source.clone(),
         exchange: caption.exchange.clone(),
-        flow_digest: ended.venue.flow_digests.first().map(|digest| format!("{digest:016x}")),
+        flow_digest: ended.venue.flow_digests.get(index).map(|digest| format!("{digest:016x}")),
         session: ended.session.to_string(),
         symbol: instrument.symbol().to_owned(),
         seconds: ended.lasted.secs_f64(),
@@ -205,13 +209,13 @@ fn summarise(
         cancels_sent: counters.cancels,
         orders_unknown: counters.unknowns,
         fills: counters.fills,
-        fills_by_cause,
+        fills_by_cause: record.fills_by_cause.clone(),
         fill_ratio: record.kpis.fill_ratio,
         position_lots: snapshot.position.lots(),
         position: Decimal::e8(snapshot.position_atoms.get()),
         fee_bps: caption.fee_bps,
         pnl: PnlText {
-            total: Decimal::money(balance_total(instrument, snapshot, change)),
+            total: Decimal::money(snapshot.pnl.total),
             gross: Decimal::money(snapshot.pnl.gross),
             spread: Decimal::money(snapshot.pnl.spread),
             inventory: Decimal::money(snapshot.pnl.inventory),
@@ -236,11 +240,37 @@ fn summarise(
         journal: ended.journal.clone(),
         parquet,
         report: report_path,
+        net_of_all: BTreeMap::new(),
+        others: Vec::new(),
     }
 }
 
 /// Tells a person how it went.
 pub fn tell(summary: &Summary) {
+    for of in std::iter::once(summary).chain(&summary.others) {
+        tell_symbol(of);
+    }
+    for (asset, net) in &summary.net_of_all {
+        println!("all symbols: net {} {asset}", net.as_str());
+    }
+    let latency = summary.tick_to_order_ns;
+    if summary.clock == "wall" && latency.count > 0 {
+        println!(
+            "tick to order: p50 {:.1} us, p99 {:.1} us, max {:.1} us over {} orders",
+            latency.p50 as f64 / 1e3,
+            latency.p99 as f64 / 1e3,
+            latency.max as f64 / 1e3,
+            latency.count
+        );
+    }
+    if let Some(redis) = &summary.redis {
+        println!("Redis: {} entries, {} records dropped, {} outages", redis.entries, redis.dropped, redis.outages);
+    }
+    println!("own orders open at the end, as asked of the venue: {}", summary.open_orders_at_exit);
+    println!("report: {}", summary.report.display());
+}
+
+fn tell_symbol(summary: &Summary) {
     let pnl = &summary.pnl;
     println!(
         "{} {}: {:.1} s, {} market updates, {} orders ({} refused), {} fills {:?}",
@@ -263,21 +293,6 @@ pub fn tell(summary: &Summary) {
         summary.fee_bps,
         pnl.total.as_str(),
     );
-    let latency = summary.tick_to_order_ns;
-    if summary.clock == "wall" && latency.count > 0 {
-        println!(
-            "tick to order: p50 {:.1} us, p99 {:.1} us, max {:.1} us over {} orders",
-            latency.p50 as f64 / 1e3,
-            latency.p99 as f64 / 1e3,
-            latency.max as f64 / 1e3,
-            latency.count
-        );
-    }
-    if let Some(redis) = &summary.redis {
-        println!("Redis: {} entries, {} records dropped, {} outages", redis.entries, redis.dropped, redis.outages);
-    }
-    println!("own orders open at the end, as asked of the venue: {}", summary.open_orders_at_exit);
-    println!("report: {}", summary.report.display());
 }
 
 /// Whether the session can be called good: every check that the venue's word allows.
@@ -297,37 +312,47 @@ pub fn verdict(ended: &Ended, summary: &Summary) -> Result<(), Failure> {
             "report it with the output folder",
         ));
     }
-    for (index, (instrument, snapshot)) in ended.instruments.iter().enumerate() {
-        let change = ended.venue.balance_changes.get(index).copied().unwrap_or_default();
-        let trades = ended.venue.trades.iter().filter(|row| row.symbol == instrument.id).count() as u64;
-        if let Some(failure) = money_differs(instrument, snapshot, change, trades) {
-            return Err(failure);
-        }
-    }
-    Ok(())
+    let fills: Vec<u64> = ended.instruments.iter().map(|(one, _)| ended.venue.causes.count(one.id)).collect();
+    money_differs(&ended.instruments, &ended.venue.balance_changes, &fills).map_or(Ok(()), Err)
 }
 
-/// Compares the exchange's balances and its number of trades with our own count.
+/// Compares the exchange's balances, asset by asset, and its number of trades with our own count; `changes` and `fills` are
+/// instrument by instrument.
 pub fn money_differs(
-    instrument: &Instrument,
-    snapshot: &PipelineSnapshot,
-    change: (i64, i64),
-    venue_fills: u64,
+    instruments: &[(Instrument, PipelineSnapshot)],
+    changes: &[(i64, i64)],
+    fills: &[u64],
 ) -> Option<Failure> {
-    let by_venue = balance_total(instrument, snapshot, change);
-    let by_fills = snapshot.pnl.spread + snapshot.pnl.inventory - snapshot.pnl.fees;
-    if by_venue == by_fills && venue_fills == snapshot.counters.fills {
-        return None;
+    // What each asset changed by: by the venue, and by our fills, where an asset may belong to several instruments.
+    let mut assets: BTreeMap<&str, (Money, Money)> = BTreeMap::new();
+    for (index, (instrument, snapshot)) in instruments.iter().enumerate() {
+        let (base, quote) = changes.get(index).copied().unwrap_or_default();
+        let atoms = snapshot.position_atoms;
+        let held = snapshot.mark.map_or(Money::ZERO, |mark| instrument.value(mark, atoms));
+        let cash = snapshot.pnl.spread + snapshot.pnl.inventory - snapshot.pnl.fees - held;
+        let own_base = Money::from_e8(atoms.get());
+        for (asset, venue, own) in [(&instrument.spec.base, base, own_base), (&instrument.spec.quote, quote, cash)] {
+            let of = assets.entry(asset.as_str()).or_default();
+            *of = (Money::from_e8(venue), of.1 + own);
+        }
+        let (venue, own) = (fills.get(index).copied().unwrap_or_default(), snapshot.counters.fills);
+        if venue != own {
+            return Some(miscounted(format!("{}: the venue has {venue} fills, we have {own}", instrument.symbol())));
+        }
     }
-    Some(Failure::new(
+    let differing = assets.iter().find(|(_, (venue, own))| venue != own);
+    differing.map(|(asset, (venue, own))| {
+        miscounted(format!("{asset}: the venue's balance changed by {venue}, our own count says {own}"))
+    })
+}
+
+fn miscounted(what: String) -> Failure {
+    let why = "a fill was missed or counted twice";
+    Failure::new(
         "E_DEMO_003",
         exit::MISMATCH,
-        format!(
-            "{}: the venue's balances say {by_venue} from {venue_fills} fills, our own count says {by_fills} from {}",
-            instrument.symbol(),
-            snapshot.counters.fills
-        ),
-        "a fill was missed or counted twice",
+        what,
+        why,
         "report it with the output folder: its journal holds every input",
-    ))
+    )
 }

@@ -4,24 +4,30 @@
 //! report then shows exactly what the session counted, and needs nothing that the journal does not hold. Called by
 //! `demo` after its session has ended and by `touchline report`, on the main thread.
 
+mod causes;
 mod reconcile;
 mod verb;
 
+pub use causes::Causes;
 pub use verb::{ReportArgs, run};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use super::failure::{Failure, exit};
 use crate::journal::{JournalError, JournalReader, StreamReader};
+use crate::kpi::markout::SettledFill;
 use crate::kpi::{KpiAccumulator, KpiRules, OrderCounts, Resting, Standing};
 use crate::metrics::LatencySummary;
 use crate::pipeline::market::MarketStage;
 use crate::pipeline::sync::SyncRule;
 use crate::pipeline::{Pipeline, PipelineConfig, PipelineSnapshot, WarmState};
 use crate::report::{FillRow, ModelFigures, PnlRow, SessionRecord};
+use crate::sim::FillCause;
+use crate::stats::thinned::Thinned;
 use crate::types::{
-    Action, Actions, DurationNs, ExecKind, ExecReport, Input, Instrument, MarketUpdate, Side, TimestampNs,
+    Action, Actions, BaseAtoms, ClientOrderId, DurationNs, ExecKind, ExecReport, FeeAsset, Input, Instrument,
+    MarketUpdate, Money, Side, TimestampNs, TradeId,
 };
 use crate::wire::{FeedEvent, Flags, InputEvent, Kind, QuoteEvent, RecordError, Stream};
 
@@ -36,14 +42,11 @@ pub struct Told {
     pub first_order: Option<TimestampNs>,
 }
 
-/// Why the venue says that a trade of ours happened, by instrument index and trade number.
-pub type Causes = BTreeMap<(usize, i64), &'static str>;
-
 /// How a journal is read.
 #[derive(Clone, Debug, Default)]
-pub struct ReadOptions {
+pub struct ReadOptions<'a> {
     /// Why the venue says that trades happened, where it was asked.
-    pub causes: Causes,
+    pub causes: Option<&'a Causes>,
     /// What the KPIs' definitions leave open.
     pub rules: KpiRules,
     /// Tick to order, where it was measured.
@@ -55,11 +58,22 @@ const ROW_INTERVAL: DurationNs = DurationNs::from_millis(250);
 /// Rows kept: when there are more, every second one goes and the interval doubles. An hour keeps its quarter seconds.
 const ROWS_MAX: usize = 16_384;
 
-/// Reads a session's journal.
+/// Fills that a record keeps for its charts.
+const FILLS_MAX: usize = 4_096;
+
+/// What is told of each fill, in their order: the place of its instrument, and the fill.
+pub type TakeFill<'a> = dyn FnMut(usize, &FillRow) -> Result<(), Failure> + 'a;
+
+/// Reads a session's journal; `take_fill` hears of each fill once its horizons have passed, for a long session's fills
+/// are more than a record keeps.
 ///
 /// # Errors
-/// When the journal cannot be read, or has no decisions.
-pub fn read_session(session_dir: &Path, options: &ReadOptions) -> Result<Told, Failure> {
+/// When the journal cannot be read, or has no decisions, and what `take_fill` fails with.
+pub fn read_session(
+    session_dir: &Path,
+    options: &ReadOptions<'_>,
+    take_fill: &mut TakeFill<'_>,
+) -> Result<Told, Failure> {
     let reader = JournalReader::open(session_dir).map_err(|error| unreadable(session_dir, &error))?;
     let info = reader.info();
     let instruments = info.instruments().map_err(|why| not_a_session(session_dir, why))?;
@@ -100,15 +114,19 @@ pub fn read_session(session_dir: &Path, options: &ReadOptions) -> Result<Told, F
             .map_err(|error| bad_record(session_dir, Stream::Quote, record.header.seq, error))?;
         if let QuoteEvent::Input(input) = event {
             told.take(now, input)?;
+            told.hand_out(take_fill)?;
         }
     }
-    Ok(told.finish())
+    told.finish(take_fill)
 }
 
 struct Track {
     instrument: Instrument,
     kpis: KpiAccumulator,
-    fills: Vec<FillRow>,
+    /// Fills whose horizons have not passed.
+    waiting: VecDeque<Filled>,
+    fills: Thinned<FillRow>,
+    fills_by_cause: BTreeMap<&'static str, u64>,
     rows: Vec<PnlRow>,
     interval: DurationNs,
     next_row: TimestampNs,
@@ -120,12 +138,48 @@ impl Track {
         Track {
             instrument,
             kpis: KpiAccumulator::new(instrument, rules.clone(), start),
-            fills: Vec::new(),
+            waiting: VecDeque::new(),
+            fills: Thinned::new(FILLS_MAX),
+            fills_by_cause: FillCause::ALL.map(|cause| (cause.name(), 0)).into(),
             rows: Vec::new(),
             interval: ROW_INTERVAL,
             next_row: start,
             fills_before: 0,
         }
+    }
+}
+
+/// What a fill's row says besides what is settled later.
+struct Filled {
+    event_ts: TimestampNs,
+    trade_id: TradeId,
+    client_id: ClientOrderId,
+    is_maker: bool,
+    cause: Option<&'static str>,
+    fee_e8: i64,
+    fee_asset: FeeAsset,
+    fee: Money,
+    position: BaseAtoms,
+}
+
+impl Filled {
+    fn settled(self, settled: SettledFill) -> FillRow {
+        let Filled { event_ts, trade_id, client_id, is_maker, cause, fee_e8, fee_asset, fee, position } = self;
+        FillRow { event_ts, trade_id, client_id, settled, is_maker, cause, fee_e8, fee_asset, fee, position }
+    }
+}
+
+impl Track {
+    /// Hands out the fills that are settled.
+    fn hand_out(&mut self, index: usize, take_fill: &mut TakeFill<'_>) -> Result<(), Failure> {
+        for settled in self.kpis.take_settled() {
+            // Each fill that was counted waits here, in the same order.
+            let Some(filled) = self.waiting.pop_front() else { continue };
+            let row = filled.settled(settled);
+            take_fill(index, &row)?;
+            self.fills.push(row);
+        }
+        Ok(())
     }
 }
 
@@ -138,7 +192,7 @@ struct Retelling<'a> {
     instruments: Vec<Instrument>,
     pipeline: Pipeline,
     actions: Actions,
-    options: &'a ReadOptions,
+    options: &'a ReadOptions<'a>,
     first_order: Option<TimestampNs>,
 }
 
@@ -208,14 +262,15 @@ impl Retelling<'_> {
         match report.map(|report| (report, report.kind)) {
             Some((report, ExecKind::Fill(fill))) if snapshot.counters.fills > counted => {
                 let fees_before = track.kpis.ledger().pnl().fees;
-                let sample = track.kpis.on_fill(now, report.client_id, &fill);
-                track.fills.push(FillRow {
+                track.kpis.on_fill(now, report.client_id, &fill);
+                let cause = self.options.causes.and_then(|causes| causes.of(index, fill.trade_id)).map(FillCause::name);
+                *track.fills_by_cause.entry(cause.unwrap_or("unknown")).or_default() += 1;
+                track.waiting.push_back(Filled {
                     event_ts: report.event_ts,
                     trade_id: fill.trade_id,
                     client_id: report.client_id,
-                    sample,
                     is_maker: fill.is_maker,
-                    cause: self.options.causes.get(&(index, fill.trade_id.0)).copied(),
+                    cause,
                     fee_e8: fill.fee_e8,
                     fee_asset: fill.fee_asset,
                     fee: track.kpis.ledger().pnl().fees - fees_before,
@@ -242,12 +297,16 @@ impl Retelling<'_> {
         }
     }
 
-    fn finish(mut self) -> Told {
+    fn hand_out(&mut self, take_fill: &mut TakeFill<'_>) -> Result<(), Failure> {
+        self.tracks.iter_mut().enumerate().try_for_each(|(index, track)| track.hand_out(index, take_fill))
+    }
+
+    fn finish(mut self, take_fill: &mut TakeFill<'_>) -> Result<Told, Failure> {
         let (mut last, mut records) = (Vec::new(), Vec::new());
         if self.tracks.is_empty() {
             self.start(TimestampNs::ZERO);
         }
-        for mut track in self.tracks {
+        for (index, mut track) in self.tracks.into_iter().enumerate() {
             let snapshot = self.pipeline.snapshot(track.instrument.id);
             track.rows.extend(row_of(snapshot.now, &snapshot));
             let counters = snapshot.counters;
@@ -260,16 +319,19 @@ impl Retelling<'_> {
                 clamped: counters.clamped,
             };
             let kpis = track.kpis.finish(snapshot.now, counts, self.options.latency);
+            track.hand_out(index, take_fill)?;
             records.push(SessionRecord {
                 instrument: track.instrument,
-                fills: track.fills,
+                fills: track.fills.into_values(),
+                fills_by_cause: track.fills_by_cause,
+                position: track.kpis.ledger().atoms(),
                 pnl: track.rows,
-                mids: track.kpis.mids().clone(),
+                last_mid: track.kpis.ledger().mid(),
                 kpis,
             });
             last.push((track.instrument, snapshot));
         }
-        Told { records, last, first_order: self.first_order }
+        Ok(Told { records, last, first_order: self.first_order })
     }
 }
 

@@ -11,6 +11,7 @@ mod wire_up;
 
 use std::path::PathBuf;
 
+use super::report::Causes;
 use super::{Failure, exit};
 use crate::journal::{JournalConfig, LocalJournal, SessionEnd, SessionInfo};
 use crate::pipeline::market::MarketStage;
@@ -20,7 +21,7 @@ use crate::pipeline::{Pipeline, PipelineConfig, PipelineSnapshot, WarmState};
 use crate::sim::faults::{EventFate, FaultCount, Faults, MarketFate, Reply, Runs};
 use crate::sim::latency::{LatencyModel, Travel, Way};
 use crate::sim::{
-    AccountId, Answered, Exchange, InFlight, Served, TradeRow, Venue, VenueMarketEvent, feed_event, inputs_of,
+    AccountId, Answered, Exchange, InFlight, Served, UserEvent, Venue, VenueMarketEvent, feed_event, inputs_of,
     operation_of,
 };
 use crate::types::{
@@ -62,8 +63,8 @@ pub struct VirtualOutcome {
     pub journal: PathBuf,
     /// Last figures of each instrument.
     pub snapshots: Vec<(Instrument, PipelineSnapshot)>,
-    /// Executions as the venue recorded them.
-    pub trades: Vec<TradeRow>,
+    /// Why each execution happened, as the venue recorded it.
+    pub causes: Causes,
     /// Each instrument's change of balances at the venue, base and quote, in 1e-8.
     pub balance_changes: Vec<(i64, i64)>,
     /// Own orders open at the end, as asked of the venue.
@@ -140,6 +141,7 @@ struct Session<'a> {
     tells_in_flight: usize,
     orders_sent: u64,
     desyncs: u64,
+    causes: Causes,
     first_order: Option<TimestampNs>,
     tick_ts: TimestampNs,
     wire: Wire,
@@ -226,6 +228,7 @@ fn run_pipeline(
         tells_in_flight: 0,
         orders_sent: 0,
         desyncs: 0,
+        causes: Causes::default(),
         first_order: None,
         tick_ts: TimestampNs::ZERO,
         wire: Wire::new(Faults::new(&venue.config().faults, instruments, start), start),
@@ -339,6 +342,12 @@ impl Session<'_> {
         for (account, event) in user {
             if account != self.config.account {
                 continue;
+            }
+            // Whatever becomes of the message: it did happen.
+            if let UserEvent::Execution(execution) = &event
+                && let Some(fill) = &execution.fill
+            {
+                self.causes.push(execution.order.symbol, fill.trade_id, fill.cause);
             }
             let at = self.arrival(Way::Fill);
             let (copies, at) = match self.wire.event(self.now) {
@@ -584,7 +593,7 @@ impl Session<'_> {
         }
         let balance_changes =
             self.exchange.balances().iter().zip(before).map(|(now, then)| (now.0 - then.0, now.1 - then.1)).collect();
-        let (open_orders, trades) = (self.exchange.open_orders(), self.exchange.trades());
+        let open_orders = self.exchange.open_orders();
         let venue = self.exchange.venue();
         let flow_digests = self.instruments.iter().map(|instrument| venue.flow_digest(instrument.id)).collect();
         let snapshots =
@@ -596,7 +605,7 @@ impl Session<'_> {
         Ok(VirtualOutcome {
             journal,
             snapshots,
-            trades,
+            causes: self.causes,
             balance_changes,
             open_orders,
             flow_digests,

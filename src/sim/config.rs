@@ -177,6 +177,8 @@ pub struct VenueConfig {
     pub depth_interval: DurationNs,
     /// Cancelled or expired orders without a fill that can still be queried; older ones are forgotten.
     pub kept_orders: usize,
+    /// Fills, and filled orders, that can still be queried; older ones are forgotten.
+    pub kept_fills: usize,
     /// What goes wrong with messages on their way. The venue itself knows nothing of it: whoever carries its messages
     /// does.
     pub faults: FaultPlan,
@@ -195,6 +197,7 @@ impl VenueConfig {
             order_limits: OrderLimit::USUAL.to_vec(),
             depth_interval: DurationNs::from_millis(100),
             kept_orders: 100_000,
+            kept_fills: usize::MAX,
             faults: FaultPlan::default(),
             fill: FillModel::default(),
         }

@@ -1,6 +1,8 @@
 //! What all markets of a venue share: orders, ledger, counts, fills and the events that wait to be taken. The markets
 //! report to it what the matching core did; it settles money and tells the owners. Never matches anything itself.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use super::accounts::Ledger;
 use super::config::{AccountId, CommissionAsset, FeeSchedule, SymbolConfig, VenueConfig};
 use super::counts::OrderCounts;
@@ -51,7 +53,11 @@ pub(super) struct Desk {
     pub ledger: Ledger,
     pub orders: Orders,
     pub counts: OrderCounts,
-    pub trades: Vec<TradeRow>,
+    /// The newest fills.
+    pub trades: VecDeque<TradeRow>,
+    /// How many fills each account had on each symbol.
+    pub fill_counts: BTreeMap<(AccountId, InstrumentId), u64>,
+    kept_fills: usize,
     pub market_events: Vec<VenueMarketEvent>,
     pub user_events: Vec<(AccountId, UserEvent)>,
     /// Fills that the order being placed took on its arrival.
@@ -68,9 +74,11 @@ impl Desk {
         Desk {
             fees: config.fees,
             ledger: Ledger::new(config.start),
-            orders: Orders::new(config.kept_orders),
+            orders: Orders::new(config.kept_orders, config.kept_fills),
             counts: OrderCounts::new(config.order_limits.clone()),
-            trades: Vec::new(),
+            trades: VecDeque::new(),
+            fill_counts: BTreeMap::new(),
+            kept_fills: config.kept_fills,
             market_events: Vec::new(),
             user_events: Vec::new(),
             arrival_fills: Vec::new(),
@@ -206,7 +214,11 @@ impl Desk {
         if is_first {
             self.counts.first_fill(account, is_maker, now);
         }
-        self.trades.push(TradeRow {
+        *self.fill_counts.entry((account, symbol.instrument.id)).or_default() += 1;
+        if self.trades.len() >= self.kept_fills {
+            self.trades.pop_front();
+        }
+        self.trades.push_back(TradeRow {
             account,
             symbol: symbol.instrument.id,
             trade_id: trade.trade_id,

@@ -228,9 +228,9 @@ impl Exchange {
         self.venue.open_orders(self.account, None).len()
     }
 
-    /// Every execution of ours, oldest first, instrument by instrument.
-    pub fn trades(&self) -> Vec<TradeRow> {
-        all_trades(&self.venue, self.account, &self.instruments)
+    /// How many executions we have had, instrument by instrument.
+    pub fn fill_counts(&self) -> Vec<u64> {
+        self.instruments.iter().map(|instrument| self.venue.fill_count(self.account, instrument.id)).collect()
     }
 }
 

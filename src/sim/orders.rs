@@ -34,20 +34,24 @@ pub(super) struct Orders {
     by_id: BTreeMap<u64, OrderRecord>,
     latest_by_client: BTreeMap<ClientKey, u64>,
     open: BTreeSet<(AccountId, InstrumentId, u64)>,
-    /// Orders that ended without a fill, oldest end first: the ones that may be forgotten.
+    /// Orders that ended without a fill, oldest end first.
     unfilled: VecDeque<u64>,
-    kept: usize,
+    /// Those that ended with one, oldest end first.
+    filled: VecDeque<u64>,
+    kept: [usize; 2],
 }
 
 impl Orders {
-    pub(super) fn new(kept: usize) -> Orders {
+    /// Remembers so many ended orders without and with a fill.
+    pub(super) fn new(unfilled: usize, filled: usize) -> Orders {
         Orders {
             next_id: 1,
             by_id: BTreeMap::new(),
             latest_by_client: BTreeMap::new(),
             open: BTreeSet::new(),
             unfilled: VecDeque::new(),
-            kept,
+            filled: VecDeque::new(),
+            kept: [unfilled, filled],
         }
     }
 
@@ -90,16 +94,18 @@ impl Orders {
         }
     }
 
-    /// Files an order that has just ended, and forgets the oldest unfilled one when too many are kept.
+    /// Files an order that has just ended, and forgets the oldest one of its kind when too many are kept.
     pub(super) fn close(&mut self, id: u64) {
         let Some(record) = self.by_id.get(&id) else { return };
         self.open.remove(&(record.view.account, record.view.symbol, id));
-        if record.view.executed_qty_e8 != 0 {
-            return;
-        }
-        self.unfilled.push_back(id);
-        if self.unfilled.len() > self.kept
-            && let Some(oldest) = self.unfilled.pop_front()
+        let [kept_unfilled, kept_filled] = self.kept;
+        let (ended, kept) = match record.view.executed_qty_e8 {
+            0 => (&mut self.unfilled, kept_unfilled),
+            _ => (&mut self.filled, kept_filled),
+        };
+        ended.push_back(id);
+        if ended.len() > kept
+            && let Some(oldest) = ended.pop_front()
             && let Some(forgotten) = self.by_id.remove(&oldest)
         {
             let key = client_key(&forgotten.view);

@@ -324,6 +324,11 @@ impl Venue {
         latest
     }
 
+    /// How many fills an account has had on a symbol, those that are forgotten among them.
+    pub fn fill_count(&self, account: AccountId, symbol: InstrumentId) -> u64 {
+        self.desk.fill_counts.get(&(account, symbol)).copied().unwrap_or(0)
+    }
+
     /// An account's balances; `None` when there is no such account.
     pub fn account(&self, account: AccountId) -> Option<Balances> {
         self.desk.ledger.account(account).cloned()

@@ -10,3 +10,4 @@ pub mod psr;
 pub mod sample;
 pub mod scores;
 pub mod sharpe;
+pub mod thinned;

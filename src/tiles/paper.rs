@@ -21,7 +21,7 @@ use crate::gateway::wall_now;
 use crate::journal::JournalWriter;
 use crate::metrics::{Board, Count, Stage};
 use crate::sim::latency::{LatencyModel, Travel, Way};
-use crate::sim::{Answered, Exchange, InFlight, TradeRow};
+use crate::sim::{Answered, Exchange, InFlight};
 use crate::topology::tile;
 use crate::types::{Command, Control, Input, TimestampNs};
 use crate::wire::record::Kind;
@@ -37,8 +37,8 @@ const RECORDS_A_STEP: usize = 256;
 pub struct PaperWord {
     /// Change of each instrument's base and quote balance since the start, in 1e-8.
     pub balance_changes: Vec<(i64, i64)>,
-    /// Executions, each with its cause.
-    pub trades: Vec<TradeRow>,
+    /// How many executions each instrument had.
+    pub fills: Vec<u64>,
     /// Own orders open.
     pub open_orders: usize,
 }
@@ -284,7 +284,7 @@ impl Tile for PaperTile {
         let before = &self.balances_before;
         let word = PaperWord {
             balance_changes: now.iter().zip(before).map(|(now, then)| (now.0 - then.0, now.1 - then.1)).collect(),
-            trades: exchange.trades(),
+            fills: exchange.fill_counts(),
             open_orders: exchange.open_orders(),
         };
         *self.parts.word.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(word);

@@ -13,6 +13,7 @@ use crate::run::engine::{self, EngineMode, EngineSummary};
 use crate::run::finish::{Caption, Ended, VenueWord};
 use crate::run::flow::{CLIENT, FlowArgs};
 use crate::run::live::Signals;
+use crate::run::report::Causes;
 use crate::run::virtual_session::{self, VirtualConfig};
 use crate::run::{Failure, exit, venue};
 use crate::server::dashboard::Dashboard;
@@ -99,9 +100,13 @@ fn balances(venue: &Venue, instruments: &[Instrument]) -> Vec<(i64, i64)> {
 
 fn ask(venue: &Venue, instruments: &[Instrument], before: &[(i64, i64)]) -> VenueWord {
     let now = balances(venue, instruments);
+    let mut causes = Causes::default();
+    for row in all_trades(venue, CLIENT, instruments) {
+        causes.push(row.symbol, row.trade_id, row.cause);
+    }
     VenueWord {
         balance_changes: now.iter().zip(before).map(|(now, then)| (now.0 - then.0, now.1 - then.1)).collect(),
-        trades: all_trades(venue, CLIENT, instruments),
+        causes,
         open_orders: venue.open_orders(CLIENT, None).len(),
         flow_digests: instruments.iter().map(|one| venue.flow_digest(one.id)).collect(),
     }

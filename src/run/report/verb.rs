@@ -11,7 +11,7 @@ use super::{ReadOptions, Told, read_session};
 use crate::config::{Config, ConfigArgs};
 use crate::journal::JournalReader;
 use crate::metrics::{Hop, LatencySummary, LatencyTable};
-use crate::report::{PageHead, SessionRecord, write_fills, write_page, write_pnl, write_whole};
+use crate::report::{FillTables, PageHead, SessionRecord, path_of, write_page, write_pnl, write_whole};
 use crate::run::Failure;
 use crate::run::{output, sources};
 use crate::types::{Instrument, InstrumentId, TimestampNs};
@@ -58,19 +58,19 @@ pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let reader = JournalReader::open(&session_dir).map_err(|error| super::unreadable(&session_dir, &error))?;
     let latency = sent_latency(&session_dir, &reader)?;
     let options = ReadOptions { rules: config.report.clone(), latency: Some(latency), ..ReadOptions::default() };
-    let told = read_session(&session_dir, &options)?;
+    let instruments = reader.info().instruments().map_err(|why| super::not_a_session(&session_dir, why))?;
+    let mut fills = FillTables::create(&out, &instruments).map_err(output::report_failure)?;
+    let told = read_session(&session_dir, &options, &mut |index, fill| {
+        fills.write(index, fill).map_err(output::report_failure)
+    })?;
+    fills.finish().map_err(output::report_failure)?;
     let mut all = BTreeMap::new();
     for (index, record) in told.records.iter().enumerate() {
-        let symbol = record.instrument.symbol();
-        let name = |stem: &str, ending: &str| match index {
-            0 => out.join(format!("{stem}.{ending}")),
-            _ => out.join(format!("{stem}-{symbol}.{ending}")),
-        };
+        let name = |stem: &str, ending: &str| path_of(&out, stem, ending, index, &record.instrument);
         let head = head_of(&session_dir, &reader, &told, index, latency);
         write_page(&name("report", "html"), &head, record).map_err(output::report_failure)?;
-        write_fills(&name("fills", "csv"), record).map_err(output::report_failure)?;
         write_pnl(&name("pnl", "csv"), record).map_err(output::report_failure)?;
-        all.insert(symbol.to_owned(), &record.kpis);
+        all.insert(record.instrument.symbol().to_owned(), &record.kpis);
     }
     let mut text = serde_json::to_string_pretty(&all).map_err(|error| Failure::bug(format!("no text: {error}")))?;
     text.push('\n');
@@ -97,10 +97,8 @@ fn reconciled(
     told: &Told,
     out: &Path,
 ) -> Result<String, Failure> {
-    let last_mid = |instrument: InstrumentId| {
-        let record = told.records.iter().find(|record| record.instrument.id == instrument)?;
-        record.mids.at(record.mids.end())
-    };
+    let last_mid =
+        |instrument: InstrumentId| told.records.iter().find(|record| record.instrument.id == instrument)?.last_mid;
     let compared = reconcile(session_dir, config, args.latency.as_deref(), last_mid)?;
     let instruments: Vec<Instrument> = told.last.iter().map(|(instrument, _)| *instrument).collect();
     reconcile::write(&compared, &instruments, out)
