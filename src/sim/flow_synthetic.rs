@@ -1,9 +1,10 @@
 //! A seeded market of informed and noise traders: SM-2 of the quant specification, 12.4.
 //!
-//! A latent value diffuses and, when somebody is informed, jumps at news. Background makers quote around a view of it
-//! that follows with a lag; noise traders buy and sell at random; informed traders hit whatever is mispriced against
-//! the value until the makers' view has caught up, so that their flow has direction while news lasts. News is spread over
-//! that window for everybody but them: the value itself jumps and is a martingale. Noise traders may excite each other
+//! A latent value diffuses and, when somebody is informed, jumps at news. Background makers quote around a noisy view of
+//! it, each at its own times, that lacks what of the news is still private; noise traders buy and sell at random; informed
+//! traders hit whatever is mispriced against the value until the news has leaked out, so that their flow has direction
+//! while it lasts. The value itself jumps and is a martingale, and where nobody is informed the quotes lag it only as far
+//! as their makers come late: there is nothing that a better informed maker could know. Noise traders may excite each other
 //! (a Hawkes process, drawn as the branching process that it is).
 //!
 //! Random numbers are split into streams of one ChaCha8 generator each: stream `symbol << 16 | purpose`, with the
@@ -49,7 +50,7 @@ pub struct SyntheticConfig {
     pub news_ticks: f64,
     /// Standard deviation of the latent value's diffusion in ticks per square root of a second.
     pub diffusion_ticks: f64,
-    /// Time constant with which the makers' view follows the latent value: how long news is private.
+    /// Time constant with which news leaks into the makers' view: how long it is private.
     pub info_window: DurationNs,
     /// Background makers.
     pub makers: usize,
@@ -169,8 +170,8 @@ pub(super) struct SyntheticFlow {
     config: SyntheticConfig,
     /// The latent value in ticks.
     value: f64,
-    /// The makers' common view of it.
-    view: f64,
+    /// What of its news only the informed know.
+    private: f64,
     value_rng: ChaCha8Rng,
     news_rng: ChaCha8Rng,
     aggressor_rng: ChaCha8Rng,
@@ -212,7 +213,7 @@ impl SyntheticFlow {
         });
         SyntheticFlow {
             value: config.start_price.ticks() as f64,
-            view: config.start_price.ticks() as f64,
+            private: 0.0,
             value_rng: seeded(Purpose::Value, 0),
             step_at: start.plus(VALUE_STEP),
             news_at: after_exponential(start, config.news_per_s, &mut news_rng),
@@ -285,15 +286,14 @@ impl SyntheticFlow {
         }
     }
 
-    /// The value diffuses; the makers' view follows it.
+    /// The value diffuses for everybody to see; what was private leaks out.
     fn step(&mut self, now: TimestampNs) {
         self.step_at = now.plus(VALUE_STEP);
         let shock: f64 = StandardNormal.sample(&mut self.value_rng);
         self.value += self.config.diffusion_ticks * VALUE_STEP.secs_f64().sqrt() * shock;
         self.hold_above_zero();
-        let lag_s = self.config.info_window.secs_f64();
-        let caught_up = if lag_s > 0.0 { 1.0 - (-VALUE_STEP.secs_f64() / lag_s).exp() } else { 1.0 };
-        self.view += (self.value - self.view) * caught_up;
+        let window_s = self.config.info_window.secs_f64();
+        self.private *= if window_s > 0.0 { (-VALUE_STEP.secs_f64() / window_s).exp() } else { 0.0 };
         self.note(now, 1, &[self.value]);
     }
 
@@ -304,8 +304,10 @@ impl SyntheticFlow {
         let mark: f64 = self.news_rng.random();
         let sign = if self.news_rng.random::<bool>() { 1.0 } else { -1.0 };
         if mark < self.config.informed_share {
+            let before = self.value;
             self.value += sign * self.config.news_ticks;
             self.hold_above_zero();
+            self.private += self.value - before;
         }
         self.note(now, 2, &[mark, sign, self.value]);
     }
@@ -380,7 +382,7 @@ impl SyntheticFlow {
     /// A maker quotes again around what it now believes. It never crosses other quotes of the simulated market, but
     /// does not look at clients' orders: a quote that reaches them trades.
     fn requote(&mut self, now: TimestampNs, index: usize, market: &mut Market, desk: &mut Desk) {
-        let (config, view) = (self.config, self.view);
+        let (config, view) = (self.config, self.value - self.private);
         let maker = &mut self.makers[index];
         maker.next_at = after_exponential(now, config.requotes_per_s, &mut maker.rng).unwrap_or(now.plus(VALUE_STEP));
         let error: f64 = StandardNormal.sample(&mut maker.rng);

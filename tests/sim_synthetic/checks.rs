@@ -77,6 +77,95 @@ fn news_pulls_the_markout_curve_down_and_through_zero() {
     assert!((1.2..4.0).contains(&ratio), "twice the news costs {ratio} times as much");
 }
 
+/// The market of the next check. News of J ticks decays for the makers with a window of w; informed takers come at a rate of
+/// mu and hit a quote h ticks from the mid while more than h and their cost c of it is private: from the news on for
+/// `w ln(J / (h + c))`, in which they take `mu w (J - h - c)` ticks and pay h for each lot. Noise takers, N a second, pay h.
+struct Theory {
+    noise_per_s: f64,
+    informed_per_s: f64,
+    news_per_s: f64,
+    window_s: f64,
+    half_spread: f64,
+    cost: f64,
+}
+
+impl Theory {
+    /// What the maker keeps a second with news of that size, in ticks for each lot of a taker.
+    fn kept(&self, news: f64) -> f64 {
+        let least = self.half_spread + self.cost;
+        let lost = self.window_s * ((news - least) - self.half_spread * (news / least).ln());
+        self.noise_per_s * self.half_spread - self.news_per_s * self.informed_per_s * lost
+    }
+
+    /// The size of news at which it keeps nothing.
+    fn break_even(&self) -> f64 {
+        let (mut low, mut high) = (self.half_spread + self.cost, 1e6);
+        for _ in 0..100 {
+            let middle = (low + high) / 2.0;
+            if self.kept(middle) > 0.0 { low = middle } else { high = middle }
+        }
+        low
+    }
+}
+
+/// Check (b), the other half: the naive maker's profit crosses zero where theory says that what informed takers know
+/// outweighs what noise pays.
+#[test]
+fn the_naive_makers_profit_crosses_zero_at_the_news_that_theory_predicts() {
+    let quiet = SyntheticConfig {
+        informed_share: 0.2,
+        news_per_s: 0.05,
+        info_window: DurationNs::from_secs(10),
+        diffusion_ticks: 0.0,
+        // One maker that is always there: the mid is what the uninformed know.
+        makers: 1,
+        requotes_per_s: 20.0,
+        maker_noise_ticks: 0.0,
+        noise_limits_per_s: 0.0,
+        ..SyntheticConfig::default()
+    };
+    let theory = Theory {
+        noise_per_s: quiet.aggressors_per_s * (1.0 - quiet.informed_share),
+        informed_per_s: quiet.aggressors_per_s * quiet.informed_share,
+        news_per_s: quiet.news_per_s * quiet.informed_share,
+        window_s: quiet.info_window.secs_f64(),
+        half_spread: 5.0,
+        cost: quiet.informed_cost_ticks,
+    };
+    let predicted = theory.break_even();
+    let seconds = 24_000 * long();
+    // What the maker kept a second in ticks for each lot of a taker's mean size, against the value at each fill. The mid leaks
+    // towards it at a known rate, so its next second tells what is private. Marked to later mids, what news does to the
+    // position that earlier news has left would be the greater part of it.
+    let leaks = 1.0 - (-1.0 / quiet.info_window.secs_f64()).exp();
+    let kept = |news_ticks: f64| {
+        // Orders that no taker uses up, so that each of them is filled whole.
+        let maker = NaiveMaker { qty_e8: 20_000_000, ..NaiveMaker::new(5) };
+        let run = run(SyntheticConfig { news_ticks, seed: 41, ..quiet }, seconds, Some(maker));
+        let rows = run.venue.my_trades(MAKER, BTCUSDT, TradesQuery { limit: usize::MAX, ..TradesQuery::default() });
+        let gain = |row: &touchline::sim::TradeRow| {
+            let step = (row.time.since(start()).nanos() / STEP.nanos()) as usize;
+            let mid = |steps: usize| Some(*run.mids.get(step + steps).filter(|mid| **mid > 0)? as f64 / 2.0);
+            let value = mid(0)? + (mid(10)? - mid(0)?) / leaks;
+            let (price, lots) = (row.price_e8 as f64 / 1e6, row.qty_e8 as f64 / 1e3);
+            Some(row.side.sign() as f64 * (value - price) * lots)
+        };
+        let mean_size = quiet.aggressor_qty.lots() as f64;
+        rows.iter().filter_map(gain).sum::<f64>() / mean_size / seconds as f64
+    };
+    let (below, beyond) = (0.6 * predicted, 1.5 * predicted);
+    let (gain, loss) = (kept(below), kept(beyond));
+    let crossing = below + (beyond - below) * gain / (gain - loss);
+    println!(
+        "news of {below:.0} ticks: {gain:.2} a second, {:.2} predicted; of {beyond:.0}: {loss:.2}, {:.2} predicted; zero at \
+         {crossing:.0}, {predicted:.0} predicted",
+        theory.kept(below),
+        theory.kept(beyond)
+    );
+    assert!(gain > 0.0 && loss < 0.0, "{gain} {loss}");
+    assert!((crossing / predicted - 1.0).abs() < 0.2, "{crossing}, not {predicted}");
+}
+
 /// Check (c): nobody can tell where the mid goes, but for the moment in which makers learn what others knew.
 #[test]
 fn the_mid_is_a_martingale_beyond_the_window_in_which_news_spreads() {
