@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use touchline::pipeline::PipelineConfig;
+use touchline::run::flow::{CLIENT, FeeRate, FlowArgs};
+use touchline::run::virtual_session::{VirtualConfig, run};
+use touchline::sim::Venue;
+use touchline::sim::latency::LatencyModel;
+use touchline::types::{DurationNs, SessionId, TimestampNs};
 
 /// A recording of five minutes in hftbacktest's raw lines, made by a fixed recipe: a mid that wanders by a tick, ten
 /// levels a side that grow and shrink, and prints at the touch and through it.
@@ -124,6 +130,109 @@ fn a_backtest_repeats_to_the_byte_replays_and_accounts_for_every_order() {
     for table in ["orders", "fills", "trades", "orderbook"] {
         assert!(parquet.keys().any(|name| name.starts_with(table)), "{table}");
     }
+}
+
+/// The one session in a run's journal.
+fn session_of(run: &Path) -> PathBuf {
+    let sessions: Vec<PathBuf> =
+        std::fs::read_dir(run.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [session] = &sessions[..] else { panic!("{sessions:?}") };
+    session.clone()
+}
+
+/// A session of ours on two synthetic symbols: the markets that its journal holds.
+fn two_symbols(folder: &Path) -> PathBuf {
+    let start = TimestampNs::from_millis(1_767_225_600_000);
+    let symbols = ["BTCUSDT", "ETHUSDT"].map(str::to_owned).to_vec();
+    let flow = FlowArgs { synthetic: 5, maker_fee_bps: FeeRate(0), symbols, ..FlowArgs::default() };
+    let market = flow.plan(start).unwrap();
+    let config = VirtualConfig {
+        session: SessionId(12),
+        mode: "demo",
+        pipeline: PipelineConfig::default(),
+        warm: None,
+        length: DurationNs::from_secs(60),
+        latencies: LatencyModel::default(),
+        journal_dir: folder.to_owned(),
+        account: CLIENT,
+    };
+    run(&config, Venue::new(market.venue, market.sources).unwrap()).unwrap().journal
+}
+
+#[test]
+fn an_archive_and_the_journal_that_it_was_made_of_trade_alike_for_every_symbol() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = two_symbols(folder.path());
+    let archive = folder.path().join("archive");
+    let convert = ["convert", &journal.display().to_string(), "--out", &archive.display().to_string()];
+    assert!(touchline(&convert).status.success());
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    let flags = ["--set", "quoter.half_spread_ticks=3", "--set", "exchange.balances=USDT=10000000,BTC=100,ETH=1000"];
+    let summary = backtest(&journal, &one, &flags);
+    backtest(&archive, &two, &flags);
+    for name in ["fills.csv", "fills-ETHUSDT.csv", "orders.csv", "pnl.csv", "pnl-ETHUSDT.csv"] {
+        let bytes = |out: &Path| std::fs::read(out.join(name)).unwrap();
+        assert!(bytes(&one) == bytes(&two), "{name} differs");
+    }
+
+    let other = &summary["others"][0];
+    assert_eq!((&summary["symbol"], &other["symbol"]), (&"BTCUSDT".into(), &"ETHUSDT".into()));
+    for (of, name) in [(&summary, "fills.csv"), (other, "fills-ETHUSDT.csv")] {
+        let fills = of["fills"].as_u64().unwrap();
+        assert!(fills > 5 && column(&one.join(name), "qty").len() as u64 == fills, "{name}: {fills}");
+    }
+    assert!(one.join("report-ETHUSDT.html").is_file());
+    let net = |of: &Value| attos(&of["pnl"]["total"].to_string());
+    let text = std::fs::read_to_string(one.join("summary.json")).unwrap();
+    assert!(net(&summary) != 0 && text.contains("net_of_all"), "{text}");
+
+    // What a conversion of another version left, and a file that is none, are told by name.
+    let file = common::files_under(&archive).into_keys().find(|name| name.starts_with("trades")).unwrap();
+    std::fs::write(archive.join(&file), b"PAR1").unwrap();
+    let (data, out) = (archive.display().to_string(), folder.path().join("three").display().to_string());
+    let done = touchline(&["backtest", "--data", &data, "--out", &out]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && said.contains("E_INPUT_007") && said.contains(&file), "{said}");
+}
+
+#[test]
+fn a_fill_model_is_trained_on_a_journal_and_trades() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let market =
+        ["demo", "--virtual", "--seconds", "1500", "--informed-share", "0.2", "--seed", "3", "--out", &path("market")];
+    assert!(touchline(&market).status.success());
+    let train = [
+        "train",
+        "--data",
+        &path("market/journal"),
+        "--horizon",
+        "0.5",
+        "--embargo",
+        "30",
+        "--out",
+        &path("model"),
+        "--json",
+    ];
+    let done = touchline(&train);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let scores: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let model: Value = serde_json::from_slice(&std::fs::read(folder.path().join("model/fills.json")).unwrap()).unwrap();
+    assert!(scores.to_string().contains("auc") && model.to_string().contains("digest"), "{scores}");
+
+    let session = session_of(&folder.path().join("market"));
+    let file = format!("quoter.ev_model_file={}", path("model/fills.json"));
+    let ev = ["--quoter", "ev", "--set", "quoter.ev_inside_ticks=8", "--set", "quoter.requote=always"];
+    let (data, out) = (session.display().to_string(), path("out"));
+    let run = |out: &str, more: &[&str]| -> Value {
+        let fixed = ["backtest", "--data", &data, "--out", out, "--json", "--fee-bps", "0"];
+        let done = touchline(&[&fixed[..], &ev, more].concat());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        serde_json::from_slice(&done.stdout).unwrap()
+    };
+    let (with, without) = (run(&out, &["--set", &file]), run(&path("plain"), &[]));
+    assert!(with["fills"].as_u64().unwrap() > 50, "{with}");
+    assert!(with["pnl"]["total"] != without["pnl"]["total"], "the trained model decides");
 }
 
 #[test]

@@ -196,7 +196,8 @@ impl Lane {
         // The limit has become known just now: room was made without it.
         let room = if knew_sizes { *room } else { Room { position: [sizes.position_max; 2], ..*room } };
         let reference_ticks = match self.config.quoter.reference {
-            ReferenceKind::Mid => book.mid.ticks_f64(),
+            // From the touch there are two references; what is between them stands for both.
+            ReferenceKind::Mid | ReferenceKind::Touch => book.mid.ticks_f64(),
             ReferenceKind::WeightedMid => book.weighted_mid_ticks.unwrap_or(book.mid.ticks_f64()),
             // Before its first fit the microprice is the mid, as in any state that was seen too rarely.
             ReferenceKind::Micro => book.micro_ticks.unwrap_or(book.mid.ticks_f64()),

@@ -73,7 +73,8 @@ pub struct QuoterConfig {
     /// What a quote of `ev` must be worth, in ticks of expected value for each unit; a side whose best is not worth more
     /// has none. Default 0.
     pub ev_min_ticks: f64,
-    /// What another price must be worth more before `ev` gives up the place of its order in the queue. Default 0.1.
+    /// What another price must be worth more before `ev` gives up the place of its order in the queue, and spends one of the
+    /// orders that the venue allows. Default 1.
     pub ev_switch_ticks: f64,
     /// Which toxicity `ev` charges for: `signed` the threatened side alone. With a trained model, `off` takes the flow of
     /// the tape for usual and the other two are alike. Default `signed`.
@@ -136,7 +137,7 @@ impl Default for QuoterConfig {
             ev_inside_ticks: 2,
             ev_outside_ticks: 20,
             ev_min_ticks: 0.0,
-            ev_switch_ticks: 0.1,
+            ev_switch_ticks: 1.0,
             ev_toxicity: ToxicityKind::Signed,
             ev_adverse_ticks: 0.0,
             ev_adverse_slope: 0.0,
@@ -232,11 +233,25 @@ pub enum ReferenceKind {
     /// Stoikov's microprice: the mid shifted by its expected next moves. The shift is zero before the first fit and
     /// for states of the book that were seen too rarely.
     Micro,
+    /// Each side's own best price of others, for `naive` alone: its half-spread is the distance behind the touch, and inside
+    /// it when negative.
+    Touch,
 }
 
 impl QuoterConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        not_negative("quoter.half_spread_ticks", self.half_spread_ticks)?;
+        if self.reference == ReferenceKind::Touch {
+            // From the touch, and inside it when negative.
+            within("quoter.half_spread_ticks", self.half_spread_ticks, -1e6, 1e9, "-1000000 to 1000000000")?;
+            if self.kind != QuoterKind::Naive {
+                return Err(ConfigError::Conflict {
+                    key: "quoter.reference",
+                    must: "another one than touch: only naive has two",
+                });
+            }
+        } else {
+            not_negative("quoter.half_spread_ticks", self.half_spread_ticks)?;
+        }
         above_zero("quoter.half_spread_max_bps", self.half_spread_max_bps)?;
         within("quoter.maker_fee_bps", self.maker_fee_bps, -100.0, 1000.0, "-100 to 1000")?;
         not_negative("quoter.edge_min_ticks", self.edge_min_ticks)?;

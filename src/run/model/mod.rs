@@ -31,7 +31,7 @@ enum ModelVerb {
     /// Compute every oracle of the models and compare.
     Check(CheckArgs),
     /// Let the expected-value maker compete with the best constant half-spread on simulated days that neither has seen.
-    Evaluate(evaluate::EvaluateArgs),
+    Evaluate(Box<evaluate::EvaluateArgs>),
 }
 
 /// Flags of `model check`.

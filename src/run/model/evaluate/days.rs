@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::EvaluateArgs;
 use crate::pipeline::quoter::ev::TrainedFills;
 use crate::pipeline::sync::SyncRule;
-use crate::pipeline::{Amount, LearnKind, PipelineConfig, QuoterConfig, QuoterKind, RequoteKind, ToxicityKind};
+use crate::pipeline::{
+    Amount, LearnKind, PipelineConfig, QuoterConfig, QuoterKind, ReferenceKind, RequoteKind, ToxicityKind,
+};
 use crate::run::report::{ReadOptions, read_session};
 use crate::run::virtual_session::{self, VirtualConfig};
 use crate::run::{Failure, exit};
@@ -76,19 +78,13 @@ impl Days<'_> {
     }
 
     /// The constant maker, the maker under test, and the maker without each of its parts.
-    pub(super) fn makers(
-        &self,
-        constant_ticks: f64,
-        model: &TrainedFills,
-        skew_ticks: f64,
-    ) -> Vec<(&'static str, PipelineConfig)> {
-        let ev = self.ev(model, skew_ticks);
+    pub(super) fn makers(&self, constant: PipelineConfig, ev: PipelineConfig) -> Vec<(&'static str, PipelineConfig)> {
         let without = |change: fn(&mut PipelineConfig)| {
             let mut config = ev.clone();
             change(&mut config);
             config
         };
-        let mut makers = vec![("constant", self.constant(constant_ticks)), ("ev", ev.clone())];
+        let mut makers = vec![("constant", constant), ("ev", ev.clone())];
         if !self.args.no_ablations {
             makers.extend([
                 ("ev, toxicity off", without(|config| config.quoter.ev_toxicity = ToxicityKind::Off)),
@@ -111,22 +107,24 @@ impl Days<'_> {
         PipelineConfig { quoter, ..PipelineConfig::default() }
     }
 
-    /// The maker of one half-spread.
-    pub(super) fn constant(&self, half_spread_ticks: f64) -> PipelineConfig {
+    /// The maker of one distance.
+    pub(super) fn constant(&self, from: ReferenceKind, half_spread_ticks: f64) -> PipelineConfig {
         let mut config = self.base();
         config.quoter.kind = QuoterKind::Naive;
+        config.quoter.reference = from;
         config.quoter.half_spread_ticks = half_spread_ticks;
         config
     }
 
     /// The maker under test. Its skew is given and not learnt, so that it is chosen as the constant's spread is.
-    pub(super) fn ev(&self, model: &TrainedFills, skew_ticks: f64) -> PipelineConfig {
+    pub(super) fn ev(&self, model: &TrainedFills, skew_ticks: f64, switch_ticks: f64) -> PipelineConfig {
         let mut config = self.base();
         config.quoter.kind = QuoterKind::Ev;
         config.quoter.requote = RequoteKind::Always;
         config.quoter.ev_inside_ticks = 8;
         config.quoter.ev_model = Some(Box::new(model.clone()));
         config.quoter.full_skew_ticks = skew_ticks;
+        config.quoter.ev_switch_ticks = switch_ticks;
         config.estimators.kappa = LearnKind::Fixed;
         config
     }
@@ -226,7 +224,7 @@ impl Days<'_> {
 }
 
 fn held(journal: &Path) -> Result<Held, Failure> {
-    let told = read_session(journal, &ReadOptions::default())?;
+    let told = read_session(journal, &ReadOptions::default(), &mut |_, _| Ok(()))?;
     let Some(record) = told.records.first() else { return Ok(Held::default()) };
     let kpis = &record.kpis;
     let captured = kpis.realised_capture.iter().find(|capture| capture.horizon_s == MARKOUT.secs_f64());

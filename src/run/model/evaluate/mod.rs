@@ -2,8 +2,8 @@
 //! seen.
 //!
 //! Days of the synthetic market are made as tapes and traded on the simulated exchange, each maker on the same tape under
-//! each fill model. Whatever a maker may choose is what earned most on the training days: the half-spread of the constant,
-//! the horizon and the skew of `ev`, whose model is trained there too. All of it is frozen before the test days.
+//! each fill model. Whatever a maker may choose is what earned most on the training days: the constant's distance, to the
+//! mid or to the touch, the horizon and the skew of `ev`, whose model is trained there too. All of it is frozen before the test days.
 //! Differences are paired by day. Main thread; deterministic for its flags. Source: quant.md 13 and 15.
 
 mod days;
@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use self::days::{Day, Days, Held};
+use crate::pipeline::ReferenceKind;
 use crate::run::Failure;
 use crate::run::flow::synthetic_spec;
 use crate::stats::bootstrap::{Bootstrap, Estimate};
@@ -48,12 +49,18 @@ pub struct EvaluateArgs {
     /// Half-spreads in ticks that the constant maker may have.
     #[arg(long, value_name = "TICKS", value_delimiter = ',', default_values_t = [3.0, 5.0, 7.0, 9.0, 12.0, 16.0, 24.0])]
     pub constants: Vec<f64>,
+    /// Distances to each side's touch in ticks that it may have instead; negative is inside.
+    #[arg(long, value_name = "TICKS", value_delimiter = ',', allow_hyphen_values = true, default_values_t = [-2.0, -1.0, 0.0, 2.0])]
+    pub touch_distances: Vec<f64>,
     /// Milliseconds within which a fill counts for `ev`, of which it may have one.
-    #[arg(long, value_name = "MS", value_delimiter = ',', default_values_t = [500, 1000, 2000])]
+    #[arg(long, value_name = "MS", value_delimiter = ',', default_values_t = [500])]
     pub horizons_ms: Vec<u64>,
     /// Ticks by which the position limit moves the quotes of `ev`, of which it may have one.
-    #[arg(long, value_name = "TICKS", value_delimiter = ',', default_values_t = [0.0, 1.0, 3.0])]
+    #[arg(long, value_name = "TICKS", value_delimiter = ',', default_values_t = [0.0, 2.0])]
     pub skews: Vec<f64>,
+    /// Ticks that another price must be worth more before `ev` moves an order, of which it may have one.
+    #[arg(long, value_name = "TICKS", value_delimiter = ',', default_values_t = [0.5, 1.0, 2.0])]
+    pub switches: Vec<f64>,
     /// Commission of a maker in basis points.
     #[arg(long, value_name = "BPS", default_value_t = 0.0, allow_negative_numbers = true)]
     pub fee_bps: f64,
@@ -105,9 +112,11 @@ struct HeldTo {
     days_within_budget: (u64, u64),
 }
 
-/// The constant maker of one half-spread on the training days.
+/// A maker of one distance on the training days.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 struct ConstantTried {
+    /// Where it is taken from: the mid or each side's touch.
+    from: ReferenceKind,
     half_spread_ticks: f64,
     /// Mean profit of a day.
     mean: f64,
@@ -119,6 +128,8 @@ struct EvTried {
     horizon_ms: u64,
     /// Ticks by which the position limit moves the quotes.
     skew_ticks: f64,
+    /// What another price must be worth more.
+    switch_ticks: f64,
     /// Mean profit of a day.
     mean: f64,
 }
@@ -177,16 +188,20 @@ fn contest(days: &Days<'_>, informed_share: f64, fill: &str) -> Result<Contest, 
         .map(|day| days.tape(informed_share, TRAINING_SEEDS + day))
         .collect::<Result<Vec<_>, Failure>>()?;
     let mut constants_tried = Vec::new();
-    for &half_spread_ticks in &args.constants {
-        let mean = days.mean(&training, fill, &days.constant(half_spread_ticks))?;
-        constants_tried.push(ConstantTried { half_spread_ticks, mean });
+    let from_mid = args.constants.iter().map(|ticks| (ReferenceKind::Mid, *ticks));
+    let from_touch = args.touch_distances.iter().map(|ticks| (ReferenceKind::Touch, *ticks));
+    for (from, half_spread_ticks) in from_mid.chain(from_touch) {
+        let mean = days.mean(&training, fill, &days.constant(from, half_spread_ticks))?;
+        constants_tried.push(ConstantTried { from, half_spread_ticks, mean });
     }
     let (mut ev_tried, mut models) = (Vec::new(), Vec::new());
     for &horizon_ms in &args.horizons_ms {
         let (model, scores) = days.train(fill, &training, horizon_ms)?;
-        for &skew_ticks in &args.skews {
-            let mean = days.mean(&training, fill, &days.ev(&model, skew_ticks))?;
-            ev_tried.push(EvTried { horizon_ms, skew_ticks, mean });
+        for (&skew_ticks, &switch_ticks) in
+            args.skews.iter().flat_map(|skew| args.switches.iter().map(move |to| (skew, to)))
+        {
+            let mean = days.mean(&training, fill, &days.ev(&model, skew_ticks, switch_ticks))?;
+            ev_tried.push(EvTried { horizon_ms, skew_ticks, switch_ticks, mean });
         }
         models.push((horizon_ms, model, scores));
     }
@@ -195,11 +210,14 @@ fn contest(days: &Days<'_>, informed_share: f64, fill: &str) -> Result<Contest, 
     let chosen = ev.and_then(|ev| models.into_iter().find(|(horizon_ms, ..)| *horizon_ms == ev.horizon_ms));
     let (Some(constant), Some(ev), Some((_, model, scores))) = (constant, ev, chosen) else {
         return Err(days::unusable(
-            "--constants, --horizons-ms or --skews is empty".to_owned(),
+            "--constants, --horizons-ms, --skews or --switches is empty".to_owned(),
             "each maker needs one value at least".to_owned(),
         ));
     };
-    let makers = days.makers(constant.half_spread_ticks, &model, ev.skew_ticks);
+    let makers = days.makers(
+        days.constant(constant.from, constant.half_spread_ticks),
+        days.ev(&model, ev.skew_ticks, ev.switch_ticks),
+    );
     let mut results: Vec<Vec<Day>> = vec![Vec::new(); makers.len()];
     for seed in args.first_seed..args.first_seed + args.seeds {
         for day in 0..args.days {
@@ -280,14 +298,19 @@ fn held_to(days: &[Day], profits: &[f64], bootstrap: &Bootstrap) -> HeldTo {
 
 fn tell(contest: &Contest) {
     println!("informed share {}, fill model {}, {} days", contest.informed_share, contest.fill, contest.days);
-    let tried = contest.constants_tried.iter().map(|tried| format!("{}: {:.3}", tried.half_spread_ticks, tried.mean));
-    println!("  constant: {} ticks, of {}", contest.constant.half_spread_ticks, tried.collect::<Vec<_>>().join(", "));
+    let named = |tried: &ConstantTried| {
+        let from = if tried.from == ReferenceKind::Touch { "touch" } else { "mid" };
+        format!("{} ticks from the {from}: {:.3}", tried.half_spread_ticks, tried.mean)
+    };
+    let tried: Vec<String> = contest.constants_tried.iter().map(named).collect();
+    println!("  constant: {}, of {}", named(&contest.constant), tried.join(", "));
     let tried = contest.ev_tried.iter();
-    let tried = tried.map(|tried| format!("{}/{}: {:.3}", tried.horizon_ms, tried.skew_ticks, tried.mean));
+    let tried = tried.map(|it| format!("{}/{}/{}: {:.3}", it.horizon_ms, it.skew_ticks, it.switch_ticks, it.mean));
     println!(
-        "  ev: horizon {} ms, skew {} ticks, of {}",
+        "  ev: horizon {} ms, skew {} ticks, switch {} ticks, of {}",
         contest.ev.horizon_ms,
         contest.ev.skew_ticks,
+        contest.ev.switch_ticks,
         tried.collect::<Vec<_>>().join(", ")
     );
     let joined = contest.scores.offsets.iter().find(|score| score.offset == 0).and_then(|score| score.auc);
@@ -351,8 +374,10 @@ mod tests {
             fill: vec!["risk-averse".to_owned()],
             informed_share: vec![0.2],
             constants: vec![5.0, 9.0],
+            touch_distances: vec![-1.0],
             horizons_ms: vec![1000],
             skews: vec![1.0],
+            switches: vec![1.0],
             fee_bps: 0.0,
             no_ablations: false,
             scratch: Some(folder.path().to_owned()),
