@@ -21,6 +21,7 @@ mod rerun;
 mod rows;
 mod runs;
 mod store;
+mod stored;
 mod summary;
 mod table;
 
@@ -28,6 +29,7 @@ pub use check::{FileCheck, check_file};
 pub use convert::{ConvertOptions, HeldTables, convert, convert_all};
 pub use error::ArchiveError;
 pub use live::LiveArchive;
-pub use market::{MarketArchive, MarketReader, Stored, TableReader};
+pub use market::{MarketArchive, MarketReader};
+pub use stored::{Stored, TableReader};
 pub use summary::{DroppedPlace, Summary, TableSummary};
 pub use table::Table;
