@@ -1,4 +1,4 @@
-//! What a `depthUpdate` frame costs the decoder.
+//! What a `depthUpdate` frame costs each decoder.
 //!
 //! Goal: from the bytes of a frame to whole ticks and lots, for 20 and for 200 levels. Not a goal: the socket. The sum
 //! of what was decoded is printed, so that nothing can be left out.
@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use touchline::types::{Filters, Instrument, InstrumentId, InstrumentSpec, Symbol, TimestampNs};
-use touchline::venue::binance::decode::{Decoded, Decoder};
+use touchline::venue::binance::decode::{Decoded, Decoder, DecoderKind};
 use touchline::wire::DepthBuf;
 
 fn frame(levels: i64) -> String {
@@ -38,18 +38,22 @@ fn decode_depth(c: &mut Criterion) {
         lot_e8: 1_000,
         filters: Filters::default(),
     };
-    let mut decoder = Decoder::new(&[Instrument::new(InstrumentId(0), spec)]);
+    let instruments = [Instrument::new(InstrumentId(0), spec)];
     let mut depth = DepthBuf::with_capacity(1024);
     let mut group = c.benchmark_group("decode_depth_update");
     for levels in [20, 200] {
         let frame = frame(levels);
-        assert_eq!(decoder.decode(frame.as_bytes(), TimestampNs::ZERO, &mut depth), Ok(Decoded::Depth));
-        let sum: i64 = depth.bids.iter().chain(&depth.asks).map(|level| level.price.ticks() ^ level.qty.lots()).sum();
-        println!("{levels} levels: checksum {sum}");
         group.throughput(Throughput::Bytes(frame.len() as u64));
-        group.bench_function(format!("{levels}_levels"), |bencher| {
-            bencher.iter(|| decoder.decode(black_box(frame.as_bytes()), TimestampNs::ZERO, &mut depth));
-        });
+        for (name, kind) in [("simd_json", DecoderKind::SimdJson), ("scanner", DecoderKind::Scanner)] {
+            let mut decoder = Decoder::new(&instruments).with_kind(kind);
+            assert_eq!(decoder.decode(frame.as_bytes(), TimestampNs::ZERO, &mut depth), Ok(Decoded::Depth));
+            let levels_read = depth.bids.iter().chain(&depth.asks);
+            let sum: i64 = levels_read.map(|level| level.price.ticks() ^ level.qty.lots()).sum();
+            println!("{levels} levels by {name}: checksum {sum}");
+            group.bench_function(format!("{levels}_levels_{name}"), |bencher| {
+                bencher.iter(|| decoder.decode(black_box(frame.as_bytes()), TimestampNs::ZERO, &mut depth));
+            });
+        }
     }
     group.finish();
 }

@@ -10,7 +10,7 @@ use touchline::book::ArenaBook;
 use touchline::import::Recording;
 use touchline::pipeline::market::MarketStage;
 use touchline::types::{Level, Price, Qty, Side, TimestampNs};
-use touchline::venue::binance::decode::Decoder;
+use touchline::venue::binance::decode::{Decoder, DecoderKind};
 use touchline::wire::DepthBuf;
 
 /// Counts the allocations of the thread that asks.
@@ -232,7 +232,8 @@ fn the_digest_does_not_allocate_and_five_thousand_levels_fit_in_one_message() {
 /// The whole way of a frame: decoded, synchronised, applied, looked at.
 #[test]
 fn a_recorded_session_is_decoded_and_applied_without_allocation_once_warm() {
-    for venue in ["spot", "usdm"] {
+    let kinds = [DecoderKind::SimdJson, DecoderKind::Scanner];
+    for (venue, kind) in ["spot", "usdm"].into_iter().flat_map(|venue| kinds.map(|kind| (venue, kind))) {
         let file = format!("{}/tests/data/hftbacktest_{venue}.txt", env!("CARGO_MANIFEST_DIR"));
         let recording = Recording::open(&[file]).unwrap();
         let mut frames: Vec<Vec<u8>> = Vec::new();
@@ -242,7 +243,7 @@ fn a_recorded_session_is_decoded_and_applied_without_allocation_once_warm() {
                 frames.push(recorded.json.to_vec());
             }
         }
-        let mut decoder = Decoder::new(recording.instruments());
+        let mut decoder = Decoder::new(recording.instruments()).with_kind(kind);
         let mut depth = DepthBuf::with_capacity(64);
         let mut stage = MarketStage::new(recording.instruments(), recording.rule());
         recording

@@ -13,6 +13,7 @@ use crate::run::{Failure, exit};
 use crate::sim::latency::LatencyModel;
 use crate::sim::{FillModel, UnknownFillModel};
 use crate::types::{Asset, Instrument, parse_e8};
+use crate::venue::binance::decode::DecoderKind;
 
 /// Everything that can be configured. Made by [`ConfigArgs::load`](super::ConfigArgs::load).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,6 +93,8 @@ pub struct VenueConfig {
     pub ca_file: PathBuf,
     /// The road that orders take.
     pub transport: Transport,
+    /// What reads the frames of the market-data stream.
+    pub decoder: DecoderKind,
     /// How old a signed request may be at the venue, in milliseconds.
     pub recv_window_ms: u32,
     /// Patience with an answer, in milliseconds.

@@ -21,9 +21,9 @@ use crate::pipeline::{ConfigError, Pipeline, PipelineConfig, PipelineSnapshot};
 use crate::topology::tile;
 use crate::types::{
     Action, Actions, Balance, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument,
-    InstrumentId, Level, Price, Qty, SessionId, TimestampNs,
+    InstrumentId, Level, Price, Qty, SessionId, TimestampNs, format_e8_padded,
 };
-use crate::venue::binance::decode::Decoder;
+use crate::venue::binance::decode::{Decoder, DecoderKind};
 use crate::wire::{DepthBuf, DepthKind, FeedEvent, Flags, InputEvent, Record, RecordBuf, Stream, encode_action};
 
 /// Levels of a side.
@@ -115,6 +115,7 @@ impl Understudy {
     /// As [`Pipeline::new`].
     pub fn new(
         instrument: Instrument,
+        decoder: DecoderKind,
         decisions: &PipelineConfig,
         gateway: Gateway,
     ) -> Result<Understudy, ConfigError> {
@@ -122,7 +123,7 @@ impl Understudy {
         let instrument = Instrument::new(InstrumentId(0), instrument.spec);
         let all = [instrument];
         Ok(Understudy {
-            decoder: Decoder::new(&all),
+            decoder: Decoder::new(&all).with_kind(decoder),
             depth: DepthBuf::with_capacity(4 * LEVELS as usize),
             record: RecordBuf::with_capacity(4 << 10),
             stage: MarketStage::new(&all, SyncRule::Spot),
@@ -250,7 +251,13 @@ fn level_qty(instrument: &Instrument) -> Qty {
 
 /// What a frame says when a book of [`LEVELS`] a side moves from one mid to another.
 fn move_text(instrument: &Instrument, from: Price, to: Price) -> String {
-    let qty = instrument.qty_text(level_qty(instrument));
+    // All eight places, as the venue writes them: what reads levels may go another way for another form.
+    let text = |e8: i64| {
+        let mut text = String::new();
+        format_e8_padded(e8, &mut text);
+        text
+    };
+    let (some, none) = (text(instrument.qty_e8(level_qty(instrument))), text(0));
     let side = |sign: i64| {
         let place = |mid: Price, price: Price| (1..=LEVELS).any(|ticks| mid.plus_ticks(sign * ticks) == price);
         let mut all: Vec<Price> =
@@ -258,8 +265,8 @@ fn move_text(instrument: &Instrument, from: Price, to: Price) -> String {
         all.sort_unstable();
         all.dedup();
         let rows = all.iter().map(|&price| {
-            let qty = if place(to, price) { qty.as_str() } else { "0" };
-            format!(r#"["{}","{qty}"]"#, instrument.price_text(price))
+            let qty = if place(to, price) { &some } else { &none };
+            format!(r#"["{}","{qty}"]"#, text(instrument.price_e8(price)))
         });
         rows.collect::<Vec<_>>().join(",")
     };
@@ -291,7 +298,9 @@ mod tests {
                 limiter: Limiter::new(RateLimits::default()),
             };
             let gateway = Gateway::rehearsing(&config).unwrap();
-            let mut understudy = Understudy::new(Instrument::btcusdt(), &PipelineConfig::default(), gateway).unwrap();
+            let mut understudy =
+                Understudy::new(Instrument::btcusdt(), DecoderKind::Scanner, &PipelineConfig::default(), gateway)
+                    .unwrap();
             understudy.begin(Price::from_ticks(6_000_000));
             // The decisions warm up first.
             (0..2_000).for_each(|_| understudy.rehearse());

@@ -333,7 +333,7 @@ pub fn assemble(
         tile::FEED,
         Box::new(FeedTile::new(FeedParts {
             market,
-            decoder: Decoder::new(&venue.instruments),
+            decoder: Decoder::new(&venue.instruments).with_kind(config.venue.decoder),
             outlet,
             instruments: venue.instruments.clone(),
             snapshots: feed_snapshots,
@@ -526,7 +526,8 @@ pub fn assemble(
         && config.topology.rehearse_us > 0
     {
         let gateway = Gateway::rehearsing(gateways).map_err(bad_client)?;
-        let understudy = Understudy::new(instrument, &decisions, gateway).map_err(Failure::of_decisions)?;
+        let understudy =
+            Understudy::new(instrument, config.venue.decoder, &decisions, gateway).map_err(Failure::of_decisions)?;
         let made = RehearsalTile::new(understudy, shown.clone(), config.topology.rehearse_us, Arc::clone(&fate));
         tiles.insert(tile::REHEARSAL, Box::new(made));
     }

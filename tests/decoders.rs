@@ -1,0 +1,342 @@
+//! The decoders held against each other: the scanner against simd-json, which it must equal on every input, and simd-json
+//! against serde_json. Frames are made, mutated, or taken from recordings.
+
+mod common;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use touchline::import::Recording;
+use touchline::types::{Filters, Instrument, InstrumentId, InstrumentSpec, Symbol, TimestampNs};
+use touchline::venue::binance::decode::{DecodeError, Decoded, Decoder, DecoderKind, TimeUnit};
+use touchline::wire::DepthBuf;
+
+fn instrument(id: u16, symbol: &str, tick_e8: i64, lot_e8: i64) -> Instrument {
+    let [symbol, base, quote] = [symbol, "BTC", "USDT"].map(|name| Symbol::new(name).unwrap());
+    let filters = Filters::default();
+    Instrument::new(InstrumentId(id), InstrumentSpec { symbol, base, quote, tick_e8, lot_e8, filters })
+}
+
+/// Steps of every kind: powers of ten, the finest, whole units, and one that is no power of ten.
+fn instruments() -> Vec<Instrument> {
+    vec![
+        instrument(0, "BTCUSDT", 1_000_000, 1_000),
+        instrument(1, "ETHUSDT", 1, 1),
+        instrument(2, "PEPEUSDT", 1, 100_000_000),
+        instrument(3, "ODDUSDT", 2_500_000, 300),
+    ]
+}
+
+/// Both ways side by side.
+struct Pair {
+    json: Decoder,
+    scanner: Decoder,
+    depths: [DepthBuf; 2],
+}
+
+impl Pair {
+    fn new(instruments: &[Instrument]) -> Pair {
+        let json = Decoder::new(instruments);
+        let scanner = Decoder::new(instruments).with_kind(DecoderKind::Scanner);
+        Pair { json, scanner, depths: [DepthBuf::with_capacity(64), DepthBuf::with_capacity(64)] }
+    }
+
+    /// What both say, which must be the same.
+    fn decode(&mut self, frame: &[u8]) -> Result<Decoded, DecodeError> {
+        let now = TimestampNs::from_nanos(9);
+        let [left, right] = &mut self.depths;
+        let decoded = self.json.decode(frame, now, left);
+        let scanned = self.scanner.decode(frame, now, right);
+        let text = || String::from_utf8_lossy(frame).into_owned();
+        assert_eq!(scanned, decoded, "{}", text());
+        assert_eq!(self.scanner.failed_instrument(), self.json.failed_instrument(), "{}", text());
+        if decoded == Ok(Decoded::Depth) {
+            assert_eq!(right.as_ref(), left.as_ref(), "{}", text());
+        }
+        // Whatever is no JSON for serde_json is none for simd-json, and an event is always JSON.
+        let valid = serde_json::from_slice::<serde::de::IgnoredAny>(frame).is_ok();
+        assert!(valid || decoded.is_err(), "{}", text());
+        decoded
+    }
+}
+
+fn digits(most: usize) -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => (0..10_u64.pow(most.min(6) as u32)).prop_map(|value| value.to_string()),
+        1 => proptest::collection::vec(0..10_u8, 1..most + 4)
+            .prop_map(|digits| digits.iter().map(|digit| char::from(b'0' + digit)).collect()),
+    ]
+}
+
+/// A decimal as the venue writes it, or nearly so.
+fn decimal() -> impl Strategy<Value = String> {
+    let places = prop_oneof![6 => Just(2), 6 => Just(3), 6 => Just(8), 1 => 0..=10_usize];
+    let plain = (digits(8), places, any::<u32>()).prop_map(|(whole, places, fraction)| {
+        if places == 0 {
+            return whole;
+        }
+        let fraction = format!("{:0<10}", fraction % 1_000);
+        format!("{whole}.{}", &fraction[..places])
+    });
+    let odd = prop_oneof![
+        Just(""),
+        Just("."),
+        Just("-1.5"),
+        Just("1e5"),
+        Just("0x1"),
+        Just("1."),
+        Just(".5"),
+        Just("9\\u0030")
+    ];
+    prop_oneof![60 => plain, 1 => odd.prop_map(str::to_owned)]
+}
+
+fn levels() -> impl Strategy<Value = String> {
+    let level = (decimal(), decimal()).prop_map(|(price, qty)| format!(r#"["{price}","{qty}"]"#));
+    proptest::collection::vec(level, 0..12).prop_map(|levels| levels.join(","))
+}
+
+/// An event with an odd order of fields, an odd space or an unknown field now and then.
+fn event() -> impl Strategy<Value = String> {
+    let symbol = prop_oneof![4 => Just("BTCUSDT"), 2 => Just("ETHUSDT"), 2 => Just("PEPEUSDT"), 2 => Just("ODDUSDT"), 1 => Just("DOGEUSDT")];
+    let id = prop_oneof![8 => 1..10_u64.pow(13), 1 => any::<u64>()];
+    let numbers = (id.clone(), id, any::<bool>());
+    (0..8_u8, symbol, numbers, levels(), levels(), decimal(), decimal(), 0..24_u8).prop_map(
+        |(kind, s, (first, second, flag), bids, asks, price, qty, twist)| {
+            let (low, high) = (first.min(second), first.max(second));
+            let pair = |a: &str, b: &str| format!(r#""{a}":"{price}","{b}":"{qty}""#);
+            let mut fields = match kind {
+                0 => vec![
+                    r#""e":"depthUpdate""#.into(),
+                    format!(r#""E":{first}"#),
+                    format!(r#""s":"{s}""#),
+                    format!(r#""U":{low}"#),
+                    format!(r#""u":{high}"#),
+                    format!(r#""b":[{bids}]"#),
+                    format!(r#""a":[{asks}]"#),
+                ],
+                1 => vec![
+                    r#""e":"depthUpdate""#.into(),
+                    format!(r#""E":{first},"T":{second}"#),
+                    format!(r#""s":"{s}""#),
+                    format!(r#""U":{low}"#),
+                    format!(r#""u":{high},"pu":{low}"#),
+                    format!(r#""b":[{bids}]"#),
+                    format!(r#""a":[{asks}]"#),
+                ],
+                2 => vec![format!(r#""u":{first}"#), format!(r#""s":"{s}""#), pair("b", "B"), pair("a", "A")],
+                3 => vec![
+                    r#""e":"bookTicker""#.into(),
+                    format!(r#""u":{first}"#),
+                    format!(r#""s":"{s}""#),
+                    pair("b", "B"),
+                    pair("a", "A"),
+                    format!(r#""T":{first},"E":{second}"#),
+                ],
+                4 => vec![
+                    r#""e":"trade""#.into(),
+                    format!(r#""E":{first}"#),
+                    format!(r#""s":"{s}""#),
+                    format!(r#""t":{second}"#),
+                    pair("p", "q"),
+                    format!(r#""T":{first}"#),
+                    format!(r#""m":{flag},"M":true"#),
+                ],
+                5 => vec![
+                    r#""e":"trade""#.into(),
+                    format!(r#""E":{first}"#),
+                    format!(r#""s":"{s}""#),
+                    format!(r#""t":{second}"#),
+                    pair("p", "q"),
+                    format!(r#""T":{first},"X":"MARKET""#),
+                    format!(r#""m":{flag}"#),
+                ],
+                6 => vec![
+                    r#""e":"aggTrade""#.into(),
+                    format!(r#""E":{first}"#),
+                    format!(r#""s":"{s}""#),
+                    format!(r#""a":{second}"#),
+                    pair("p", "q"),
+                    r#""f":1,"l":2"#.into(),
+                    format!(r#""T":{first}"#),
+                    format!(r#""m":{flag},"M":true"#),
+                ],
+                _ => vec![
+                    r#""e":"aggTrade""#.into(),
+                    format!(r#""E":{first}"#),
+                    format!(r#""a":{second}"#),
+                    format!(r#""s":"{s}""#),
+                    pair("p", "q"),
+                    r#""f":1,"l":2"#.into(),
+                    format!(r#""T":{first}"#),
+                    format!(r#""m":{flag}"#),
+                ],
+            };
+            let at = usize::from(twist) % fields.len();
+            match twist {
+                0..3 => fields.swap(at, 1),
+                3 => fields.insert(at, r#""new":[1,{"U":2}]"#.into()),
+                4 => fields[at].push(' '),
+                5 => {
+                    fields.remove(at);
+                }
+                6 => {
+                    let twice = fields[at].clone();
+                    fields.push(twice);
+                }
+                _ => {}
+            }
+            let data = format!("{{{}}}", fields.join(","));
+            if twist % 2 == 0 { format!(r#"{{"stream":"x@depth@100ms","data":{data}}}"#) } else { data }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn made_frames_say_the_same_to_both(frames in proptest::collection::vec(event(), 1..4)) {
+        let mut pair = Pair::new(&instruments());
+        for frame in frames {
+            let _ = pair.decode(frame.as_bytes());
+        }
+    }
+}
+
+/// Frames of the recordings at hand: those of the repository, and of the folder of recordings where it is there.
+fn recorded() -> Vec<(Vec<Instrument>, Vec<Vec<u8>>)> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let mut files: Vec<_> = ["spot", "usdm"].map(|venue| own.join(format!("hftbacktest_{venue}.txt"))).into();
+    if let Some(dir) = common::data_dir() {
+        files.push(dir.join("hftbacktest/examples/spot/btcusdt_20230405.dat.gz"));
+        files.push(dir.join("hftbacktest/examples/usdm/btcusdt_20240718.gz"));
+        files.push(dir.join("hftbacktest/examples/usdm/ethusdt_20240718.gz"));
+        files.push(dir.join("cryptofeed/sample_data/BINANCE-ee25be.0"));
+        files.push(dir.join("cryptofeed/sample_data/BINANCE_FUTURES.jsonl.zst"));
+    }
+    let read = |file| {
+        let recording = Recording::open(&[file]).unwrap();
+        let mut reader = recording.reader();
+        let mut frames = Vec::new();
+        while let Some(recorded) = reader.advance().unwrap() {
+            if recorded.json.starts_with(b"{\"stream\"") {
+                frames.push(recorded.json.to_vec());
+            }
+        }
+        (recording.instruments().to_vec(), frames)
+    };
+    files.into_iter().map(read).collect()
+}
+
+#[test]
+fn recorded_frames_say_the_same_to_both() {
+    for (instruments, frames) in recorded() {
+        let mut pair = Pair::new(&instruments);
+        let events = frames.iter().filter(|frame| pair.decode(frame).unwrap() != Decoded::Ignored).count();
+        assert!(events > 80);
+    }
+}
+
+/// xorshift64: the same mutations on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+}
+
+/// Bytes that mean something in a frame.
+const WORDS: [&[u8]; 22] = [
+    b"\"",
+    b"\\",
+    b",",
+    b":",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b"0",
+    b"9",
+    b".",
+    b"-",
+    b"e5",
+    b" ",
+    b"\0",
+    b"\xff",
+    b"null",
+    b"\",\"",
+    b"\"],[\"",
+    b"00000000",
+    b"18446744073709551616",
+    b"\"s\":\"BTCUSDT\",",
+];
+
+fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..=random.below(3) {
+        if frame.is_empty() {
+            return;
+        }
+        let at = random.below(frame.len());
+        match random.below(7) {
+            0 => frame[at] = random.below(256) as u8,
+            1 => frame[at] ^= 1 << random.below(8),
+            2 => drop(frame.remove(at)),
+            3 => frame.truncate(at),
+            4 => drop(frame.splice(at..at, WORDS[random.below(WORDS.len())].iter().copied())),
+            5 => {
+                let end = (at + random.below(24)).min(frame.len());
+                let piece = frame[at..end].to_vec();
+                let to = random.below(frame.len());
+                drop(frame.splice(to..to, piece));
+            }
+            _ => drop(frame.drain(at..(at + random.below(24)).min(frame.len()))),
+        }
+    }
+}
+
+/// How long mutations go on: `TOUCHLINE_FUZZ_SECONDS`, or so few that nobody waits for them.
+fn patience() -> Duration {
+    let given = std::env::var("TOUCHLINE_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(given.unwrap_or(4))
+}
+
+#[test]
+fn mutated_frames_say_the_same_to_both() {
+    let mut corpora: Vec<_> = recorded().into_iter().map(|(of, frames)| (Pair::new(&of), frames)).collect();
+    corpora.iter_mut().for_each(|(_, frames)| frames.truncate(2_000));
+    let seed = std::env::var("TOUCHLINE_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(42);
+    let mut random = Random(seed);
+    let (mut tried, mut taken) = (0_u64, 0_u64);
+    let begun = Instant::now();
+    let mut frame = Vec::new();
+    while begun.elapsed() < patience() {
+        for _ in 0..1_000 {
+            let which = random.below(corpora.len());
+            let (pair, frames) = &mut corpora[which];
+            frame.clear();
+            frame.extend_from_slice(&frames[random.below(frames.len())]);
+            mutate(&mut frame, &mut random);
+            tried += 1;
+            taken += u64::from(pair.decode(&frame).is_ok());
+        }
+    }
+    println!("{tried} mutated frames, {taken} of them still an event, seed {seed}");
+    assert!(taken > tried / 100, "mutations leave nothing to read: {taken} of {tried}");
+}
+
+#[test]
+fn both_read_microseconds_in_their_unit() {
+    let frame = br#"{"e":"depthUpdate","E":1784102400123456,"s":"BTCUSDT","U":1,"u":2,"b":[],"a":[]}"#;
+    for kind in [DecoderKind::SimdJson, DecoderKind::Scanner] {
+        let mut decoder = Decoder::new(&instruments()).with_kind(kind).with_time_unit(TimeUnit::Micros);
+        let mut depth = DepthBuf::with_capacity(4);
+        assert_eq!(decoder.decode(frame, TimestampNs::ZERO, &mut depth), Ok(Decoded::Depth));
+        assert_eq!(depth.head.event_ts, TimestampNs::from_micros(1_784_102_400_123_456), "{kind:?}");
+    }
+}
