@@ -38,7 +38,11 @@ impl Messages {
             Decoded::Trade(trade) => Some(Event::Trade(trade)),
             Decoded::AggTrade(trade) => Some(Event::AggTrade(trade)),
             Decoded::Touch(touch) => Some(Event::Touch(touch)),
-            Decoded::Ack { .. } | Decoded::ControlError { .. } | Decoded::ServerShutdown | Decoded::Ignored => None,
+            Decoded::Partial
+            | Decoded::Ack { .. }
+            | Decoded::ControlError { .. }
+            | Decoded::ServerShutdown
+            | Decoded::Ignored => None,
         };
         said.events.extend(event);
         Ok(())

@@ -52,6 +52,11 @@ pub enum DecoderKind {
 pub enum Decoded {
     /// A depth diff, written into the `DepthBuf`.
     Depth,
+    /// The best 5, 10 or 20 levels of both sides, written into the `DepthBuf` as a snapshot.
+    ///
+    /// No event for the books: what lies behind the last level is not said, and no diff joins on to it. The engine
+    /// subscribes to diffs.
+    Partial,
     /// A print on the tape.
     Trade(Trade),
     /// An aggregated print.
@@ -82,9 +87,20 @@ impl Decoded {
             Decoded::Trade(trade) => Some(FeedEvent::Trade(trade)),
             Decoded::AggTrade(trade) => Some(FeedEvent::AggTrade(trade)),
             Decoded::Touch(touch) => Some(FeedEvent::Touch(touch)),
-            Decoded::Ack { .. } | Decoded::ControlError { .. } | Decoded::ServerShutdown | Decoded::Ignored => None,
+            Decoded::Partial
+            | Decoded::Ack { .. }
+            | Decoded::ControlError { .. }
+            | Decoded::ServerShutdown
+            | Decoded::Ignored => None,
         }
     }
+}
+
+/// The symbol of a partial-depth stream, in the stream's spelling: `btcusdt@depth20@100ms`.
+fn partial_symbol(stream: &str) -> Option<&str> {
+    let (symbol, rest) = stream.split_once('@')?;
+    let levels = rest.strip_prefix("depth")?.split('@').next()?;
+    (!levels.is_empty() && levels.bytes().all(|byte| byte.is_ascii_digit())).then_some(symbol)
 }
 
 /// Why a message could not be decoded. `field` is the protocol's name of the field.
@@ -200,7 +216,10 @@ impl Decoder {
         if self.scanner.is_some() { DecoderKind::Scanner } else { DecoderKind::SimdJson }
     }
 
-    /// Decodes one text frame, raw or combined. A depth diff is written into `depth`.
+    /// Decodes one text frame, raw or combined. A depth diff or a partial depth is written into `depth`.
+    ///
+    /// Partial depth is known by its stream's name, which only a combined frame states: raw, Spot's is nobody's and is
+    /// ignored, and USD-M's cannot be told from a diff.
     ///
     /// # Errors
     /// [`DecodeError`] when the frame is not what the protocol says; [`Decoder::failed_instrument`] then tells whose it
@@ -241,17 +260,26 @@ impl FrameReader<'_> {
     fn read(&mut self, nodes: Nodes<'_>, depth: &mut DepthBuf) -> Result<Decoded, DecodeError> {
         let root = nodes.object(0)?;
         match root.object("data")? {
-            Some(data) => self.read_event(&data, depth),
-            None => self.read_event(&root, depth),
+            Some(data) => self.read_event(&data, Some(&root), depth),
+            None => self.read_event(&root, None, depth),
         }
     }
 
-    fn read_event(&mut self, fields: &Fields<'_>, depth: &mut DepthBuf) -> Result<Decoded, DecodeError> {
+    fn read_event(
+        &mut self,
+        fields: &Fields<'_>,
+        envelope: Option<&Fields<'_>>,
+        depth: &mut DepthBuf,
+    ) -> Result<Decoded, DecodeError> {
         if fields.find("e")?.is_none() {
-            return self.read_unnamed(fields);
+            return self.read_unnamed(fields, envelope, depth);
         }
         match fields.text("e")? {
             "depthUpdate" => match self.instrument(fields)? {
+                // USD-M writes partial depth as it writes diffs.
+                Some(instrument) if stream_of(envelope).and_then(partial_symbol).is_some() => {
+                    self.read_partial(fields, &instrument, "u", ["b", "a"], depth)
+                }
                 Some(instrument) => self.read_diff(fields, &instrument, depth),
                 None => Ok(Decoded::Ignored),
             },
@@ -272,7 +300,12 @@ impl FrameReader<'_> {
     }
 
     /// A message without an event type: spot's `bookTicker`, partial depth, or the answer to a control message.
-    fn read_unnamed(&mut self, fields: &Fields<'_>) -> Result<Decoded, DecodeError> {
+    fn read_unnamed(
+        &mut self,
+        fields: &Fields<'_>,
+        envelope: Option<&Fields<'_>>,
+        depth: &mut DepthBuf,
+    ) -> Result<Decoded, DecodeError> {
         if fields.find("u")?.is_some() && fields.find("s")?.is_some() {
             return self.read_touch(fields);
         }
@@ -286,8 +319,12 @@ impl FrameReader<'_> {
             return Ok(Decoded::Ack { id: fields.signed("id").ok() });
         }
         if fields.find("lastUpdateId")?.is_some() {
-            // Partial depth names no symbol and is not followed.
-            return Ok(Decoded::Ignored);
+            // Spot's partial depth: only the stream's name says whose it is.
+            let Some(symbol) = stream_of(envelope).and_then(partial_symbol) else { return Ok(Decoded::Ignored) };
+            let named = |instrument: &&Instrument| instrument.symbol().eq_ignore_ascii_case(symbol);
+            let Some(instrument) = self.instruments.iter().find(named) else { return Ok(Decoded::Ignored) };
+            self.instrument = Some(instrument.id);
+            return self.read_partial(fields, instrument, "lastUpdateId", ["bids", "asks"], depth);
         }
         Err(DecodeError::Missing { field: "e" })
     }
@@ -328,6 +365,28 @@ impl FrameReader<'_> {
         Ok(Decoded::Depth)
     }
 
+    fn read_partial(
+        &self,
+        fields: &Fields<'_>,
+        instrument: &Instrument,
+        id: &'static str,
+        sides: [&'static str; 2],
+        depth: &mut DepthBuf,
+    ) -> Result<Decoded, DecodeError> {
+        let last_id = fields.unsigned(id)?;
+        depth.head = DepthHead {
+            instrument: instrument.id,
+            kind: DepthKind::Snapshot,
+            first_id: last_id,
+            last_id,
+            prev_id: None,
+            event_ts: self.time(fields.unsigned_if_present("E")?.unwrap_or(0)),
+            recv_ts: self.recv_ts,
+        };
+        read_levels(fields, sides, instrument, depth)?;
+        Ok(Decoded::Partial)
+    }
+
     fn read_trade(&self, fields: &Fields<'_>, instrument: &Instrument, id: &'static str) -> Result<Trade, DecodeError> {
         Ok(Trade {
             instrument: instrument.id,
@@ -353,6 +412,11 @@ impl FrameReader<'_> {
             ask: level("a", "A")?,
         }))
     }
+}
+
+/// The name of the stream that a combined frame came by.
+fn stream_of<'a>(envelope: Option<&Fields<'a>>) -> Option<&'a str> {
+    envelope?.text("stream").ok()
 }
 
 #[inline]

@@ -23,6 +23,21 @@ struct Followed {
     steps: Steps,
 }
 
+impl Followed {
+    /// What follows the symbol in the name of one of its streams.
+    #[inline(always)]
+    fn rest_of_stream<'a>(&self, stream: &'a [u8]) -> Option<&'a [u8]> {
+        let (symbol, rest) = stream.split_at_checked(self.symbol.as_bytes().len())?;
+        symbol.eq_ignore_ascii_case(self.symbol.as_bytes()).then_some(rest)
+    }
+}
+
+/// How many levels a depth stream tells, as text; nothing for diffs.
+#[inline(always)]
+fn depth_of_stream(rest: &[u8]) -> Option<&[u8]> {
+    rest.strip_prefix(b"@depth")?.split(|&byte| byte == b'@').next()
+}
+
 /// See the module.
 pub(super) struct Scanner {
     followed: Vec<Followed>,
@@ -38,8 +53,8 @@ impl Scanner {
             symbol: instrument.spec.symbol,
             steps: Steps { tick: step(instrument.spec.tick_e8), lot: step(instrument.spec.lot_e8) },
         });
-        // A name that JSON would escape is never read here.
-        let plain = |name: &str| !name.contains(|c: char| c == '"' || c == '\\' || c.is_control());
+        // A name that JSON would escape, or that a stream's name could not hold, is never read here.
+        let plain = |name: &str| !name.contains(|c: char| matches!(c, '"' | '\\' | '@') || c.is_control());
         Scanner {
             followed: followed.filter(|followed| plain(followed.symbol.as_str())).collect(),
             shape: Shape::default(),
@@ -57,17 +72,20 @@ impl Scanner {
         depth: &mut DepthBuf,
     ) -> Option<Decoded> {
         let mut text = Text::new(frame);
-        let wrapped = text.has(b"{\"stream\":\"");
-        if wrapped {
-            text.rest_of_string()?;
+        let stream = if text.has(b"{\"stream\":\"") {
+            let stream = text.rest_of_string()?;
             text.pass(b",\"data\":{")?;
+            Some(stream)
         } else {
             text.pass(b"{")?;
-        }
+            None
+        };
         let decoded = if text.has(b"\"e\":\"depthUpdate\",\"E\":") {
-            self.diff(&mut text, unit, recv_ts, depth)?
+            self.diff(&mut text, stream, unit, recv_ts, depth)?
         } else if text.has(b"\"u\":") {
             self.touch(&mut text, recv_ts)?
+        } else if text.has(b"\"lastUpdateId\":") {
+            self.partial(&mut text, stream?, recv_ts, depth)?
         } else if text.has(b"\"e\":\"trade\",\"E\":") {
             self.trade(&mut text, unit, recv_ts)?
         } else if text.has(b"\"e\":\"bookTicker\",\"u\":") {
@@ -82,7 +100,7 @@ impl Scanner {
             self.agg_trade(&mut text, unit, recv_ts)?
         };
         text.pass(b"}")?;
-        if wrapped {
+        if stream.is_some() {
             text.pass(b"}")?;
         }
         text.is_at_end().then_some(decoded)
@@ -98,6 +116,7 @@ impl Scanner {
     fn diff(
         &mut self,
         text: &mut Text<'_>,
+        stream: Option<&[u8]>,
         unit: TimeUnit,
         recv_ts: TimestampNs,
         depth: &mut DepthBuf,
@@ -107,7 +126,15 @@ impl Scanner {
         if text.has(b",\"T\":") {
             text.unsigned()?;
         }
-        let (instrument, steps) = self.symbol(text).map(|followed| (followed.id, followed.steps))?;
+        let followed = self.symbol(text)?;
+        // USD-M writes partial depth as it writes diffs; only the stream's name tells.
+        if let Some(stream) = stream {
+            let levels = depth_of_stream(followed.rest_of_stream(stream)?)?;
+            if !levels.is_empty() {
+                return None;
+            }
+        }
+        let (instrument, steps) = (followed.id, followed.steps);
         text.pass(b",\"U\":")?;
         let first_id = text.unsigned()?;
         text.pass(b",\"u\":")?;
@@ -122,6 +149,38 @@ impl Scanner {
         text.pass(b",\"a\":[")?;
         levels::read(text, &steps, &mut self.shape, self.wide, &mut depth.asks)?;
         Some(Decoded::Depth)
+    }
+
+    /// Spot's partial depth, from its update id on. It names no symbol.
+    fn partial(
+        &mut self,
+        text: &mut Text<'_>,
+        stream: &[u8],
+        recv_ts: TimestampNs,
+        depth: &mut DepthBuf,
+    ) -> Option<Decoded> {
+        let found = self.followed.iter().find_map(|followed| Some((followed, followed.rest_of_stream(stream)?)));
+        let (followed, rest) = found?;
+        let levels = depth_of_stream(rest)?;
+        if levels.is_empty() || !levels.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let (instrument, steps) = (followed.id, followed.steps);
+        let last_id = text.unsigned()?;
+        depth.head = DepthHead {
+            instrument,
+            kind: DepthKind::Snapshot,
+            first_id: last_id,
+            last_id,
+            prev_id: None,
+            event_ts: TimestampNs::ZERO,
+            recv_ts,
+        };
+        text.pass(b",\"bids\":[")?;
+        levels::read(text, &steps, &mut self.shape, self.wide, &mut depth.bids)?;
+        text.pass(b",\"asks\":[")?;
+        levels::read(text, &steps, &mut self.shape, self.wide, &mut depth.asks)?;
+        Some(Decoded::Partial)
     }
 
     fn trade(&self, text: &mut Text<'_>, unit: TimeUnit, recv_ts: TimestampNs) -> Option<Decoded> {
@@ -219,6 +278,10 @@ mod tests {
             let wrapped = format!(r#"{{"stream":"btcusdt@depth@100ms","data":{event}}}"#);
             assert!(scan(&wrapped).is_some(), "{wrapped}");
         }
+        let partial = r#"{"lastUpdateId":71200118,"bids":[["61250.10000000","0.48200000"]],"asks":[]}"#;
+        assert_eq!(scan(partial), None, "nothing says whose it is");
+        let wrapped = format!(r#"{{"stream":"btcusdt@depth20@100ms","data":{partial}}}"#);
+        assert_eq!(scan(&wrapped), Some(Decoded::Partial));
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn decode(frame: &str) -> (Result<Decoded, DecodeError>, DepthBuf, Option<Instru
     let (decoded, depth, failed) = by(DecoderKind::SimdJson);
     let (scanned, scanned_depth, scanned_failed) = by(DecoderKind::Scanner);
     assert_eq!((scanned, scanned_failed), (decoded, failed), "{frame}");
-    if decoded == Ok(Decoded::Depth) {
+    if matches!(decoded, Ok(Decoded::Depth | Decoded::Partial)) {
         assert_eq!(scanned_depth.as_ref(), depth.as_ref(), "{frame}");
     }
     (decoded, depth, failed)
@@ -65,6 +65,34 @@ fn usdm_diffs_carry_the_previous_id() {
     assert_eq!((decoded, depth.head.prev_id), (Ok(Decoded::Depth), Some(149)));
     assert_eq!(depth.head.instrument, InstrumentId(1));
     assert!(depth.bids.is_empty() && depth.asks.is_empty());
+}
+
+#[test]
+fn partial_depth_is_known_by_its_stream_and_is_no_event_for_the_books() {
+    let spot = r#"{"lastUpdateId":71200118,"bids":[["61250.10000000","0.48200000"]],"asks":[["61250.11000000","1.10000000"]]}"#;
+    let usdm = r#"{"e":"depthUpdate","E":7,"T":6,"s":"BTCUSDT","U":157,"u":160,"pu":149,"b":[["61250.1","0.482"]],"a":[["61250.11","1.1"]]}"#;
+    for (event, id, event_ts) in [(spot, 71_200_118, TimestampNs::ZERO), (usdm, 160, TimestampNs::from_millis(7))] {
+        for stream in ["btcusdt@depth5", "btcusdt@depth10@100ms", "btcusdt@depth20@500ms"] {
+            let (decoded, depth, _) = decode(&format!(r#"{{"stream":"{stream}","data":{event}}}"#));
+            assert_eq!(decoded, Ok(Decoded::Partial), "{stream} {event}");
+            assert_eq!((depth.head.kind, depth.head.first_id, depth.head.last_id), (DepthKind::Snapshot, id, id));
+            assert_eq!((depth.head.prev_id, depth.head.event_ts), (None, event_ts));
+            assert_eq!(
+                (&depth.bids[..], &depth.asks[..]),
+                (&[level(6_125_010, 48_200)][..], &[level(6_125_011, 110_000)][..])
+            );
+            assert_eq!(decoded.unwrap().event(&depth), None);
+        }
+    }
+    let stream = |name: &str, event: &str| decode(&format!(r#"{{"stream":"{name}","data":{event}}}"#)).0;
+    assert_eq!(stream("dogeusdt@depth5", spot), Ok(Decoded::Ignored));
+    assert_eq!(stream("btcusdt@depth", spot), Ok(Decoded::Ignored));
+    for name in ["btcusdt@depth", "btcusdt@depth@500ms", "btcusdt@depthless", "@"] {
+        assert_eq!(stream(name, usdm), Ok(Decoded::Depth), "{name}");
+    }
+    assert_eq!(decode(usdm).0, Ok(Decoded::Depth), "raw, it cannot be told from a diff");
+    let failed = decode(&format!(r#"{{"stream":"btcusdt@depth5","data":{}}}"#, spot.replace("1.1", "x")));
+    assert_eq!(failed.2, Some(InstrumentId(0)), "{:?}", failed.0);
 }
 
 #[test]

@@ -80,9 +80,10 @@ impl<'a> Text<'a> {
         rest.first_chunk::<8>().map_or_else(|| last(rest), |bytes| u64::from_le_bytes(*bytes))
     }
 
-    /// Passes what is left of a string of plain ASCII, with the quote at its end.
+    /// What is left of a string of plain ASCII, whose closing quote is passed.
     #[inline(always)]
-    pub(super) fn rest_of_string(&mut self) -> Option<()> {
+    pub(super) fn rest_of_string(&mut self) -> Option<&'a [u8]> {
+        let start = self.at;
         loop {
             let bytes = self.eight_bytes(self.at);
             // The lowest marked byte is the first quote, backslash, control character or byte beyond ASCII: what a
@@ -92,7 +93,9 @@ impl<'a> Text<'a> {
             let marked = (zero(bytes ^ (ONES * 0x22)) | zero(bytes ^ (ONES * 0x5C)) | control | bytes) & HIGHS;
             if marked != 0 {
                 self.at += (marked.trailing_zeros() / 8) as usize;
-                return self.pass(b"\"");
+                let rest = self.bytes.get(start..self.at)?;
+                self.pass(b"\"")?;
+                return Some(rest);
             }
             self.at += 8;
         }
@@ -269,8 +272,9 @@ mod tests {
     fn a_string_ends_at_its_quote_and_holds_nothing_to_unescape() {
         for text in ["btcusdt@depth@100ms\",", "\"", "12345678\"", "1234567\"9\"", "a~ \""] {
             let mut string = Text::new(text.as_bytes());
-            assert_eq!(string.rest_of_string(), Some(()), "{text}");
-            assert_eq!(string.at, text.find('"').unwrap() + 1);
+            let end = text.find('"').unwrap();
+            assert_eq!(string.rest_of_string(), Some(&text.as_bytes()[..end]), "{text}");
+            assert_eq!(string.at, end + 1);
         }
         for text in ["", "abc", "12345678", "a\\\"b\"", "a\u{7f}\u{80}\"", "a\nb\"", "1234567\u{1}\"", "a\0\""] {
             assert_eq!(Text::new(text.as_bytes()).rest_of_string(), None, "{text:?}");
