@@ -245,6 +245,131 @@ fn logs_of_cryptofeed_have_no_gap_and_no_crossing() {
 }
 
 #[test]
+fn logs_of_kraken_and_okx_give_books_whose_checksums_are_all_right() {
+    let Some(dir) = common::data_dir() else { return };
+    // Kraken's snapshots have no checksum, OKX's have one.
+    for (name, symbols, diffs, least_trades) in [("KRAKEN.jsonl.zst", 10, 4269, 10), ("OKX.ws.1.0", 3, 290 - 3, 74)] {
+        let recording = Recording::open(&[dir.join("cryptofeed/sample_data").join(name)]).unwrap();
+        let (mut trades, mut notices) = (0, 0);
+        recording
+            .for_each(|_, event| match event {
+                FeedEvent::Trade(_) => trades += 1,
+                // What a message with a wrong checksum would be told as.
+                FeedEvent::Notice(_) => notices += 1,
+                _ => {}
+            })
+            .unwrap();
+        assert_eq!(notices, 0, "{name}");
+        assert!(trades >= least_trades, "{name}: {trades}");
+        let books = books_of(&recording);
+        assert_eq!((books.len(), books.iter().map(|book| book.1).sum::<u64>()), (symbols, diffs), "{name}");
+        assert!(books.iter().all(|book| (book.2, book.3) == (0, 0)), "{name}: {books:?}");
+    }
+}
+
+/// A recording beside itself without some of its diffs. A book that misses one is given the whole recording's book of a
+/// message later, as the venue's answer would be.
+struct Thinned {
+    stage: MarketStage,
+    whole: MarketStage,
+    lost: u64,
+    found: u64,
+    back_after: Vec<u64>,
+}
+
+#[test]
+fn lines_taken_out_of_recordings_are_all_noticed_and_all_healed() {
+    let Some(dir) = common::data_dir() else { return };
+    let mut recordings: Vec<Recording> =
+        sessions().iter().filter_map(|session| Recording::open(&session.files).ok()).collect();
+    for name in ["BINANCE-ee25be.0", "BINANCE_FUTURES.jsonl.zst"] {
+        recordings.push(Recording::open(&[dir.join("cryptofeed/sample_data").join(name)]).unwrap());
+    }
+    for recording in &recordings {
+        let mut thinned = Thinned::of(recording);
+        if thinned.lost == 0 {
+            // The one session without a snapshot has no book that could miss anything.
+            assert_eq!(recording.instruments()[0].symbol(), "BTCUSDT");
+            continue;
+        }
+        assert_eq!(thinned.found, thinned.lost, "each is seen at the first message after it");
+        assert!(thinned.lost >= 60, "{} of a hundred places met a live book", thinned.lost);
+        assert_eq!(thinned.back_after.len() as u64, thinned.lost, "each book came back");
+        thinned.back_after.sort_unstable();
+        assert!(thinned.back_after.last() <= Some(&4), "messages to a live book: {:?}", thinned.back_after);
+        for instrument in recording.instruments() {
+            let (stage, whole) = (&thinned.stage, &thinned.whole);
+            assert_eq!(stage.state(instrument.id), BookState::Live);
+            let (got, want) = (stage.book(instrument.id), whole.book(instrument.id));
+            assert_eq!(got.digest(), want.digest(), "{} in the end", instrument.symbol());
+        }
+    }
+}
+
+impl Thinned {
+    fn of(recording: &Recording) -> Thinned {
+        let new = || MarketStage::new(recording.instruments(), recording.rule());
+        let mut diffs = 0_u64;
+        let is_diff =
+            |event: &FeedEvent<'_>| matches!(event, FeedEvent::Depth(depth) if depth.head.kind == DepthKind::Diff);
+        recording.for_each(|_, event| diffs += u64::from(is_diff(event))).unwrap();
+        // One place in each hundredth of all but the end, which is left for healing, drawn by splitmix64 from its number.
+        let place = |part: u64| {
+            let mut z = part.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            (part * diffs + z % (diffs / 2)) * 97 / 10_000
+        };
+        let places: std::collections::BTreeSet<u64> = (0..100).map(place).collect();
+        let mut thinned = Thinned { stage: new(), whole: new(), lost: 0, found: 0, back_after: Vec::new() };
+        // By instrument: whether a message is missing that the next one must show, and messages since the book was lost.
+        let mut missing = vec![false; recording.instruments().len()];
+        let mut away: Vec<Option<u64>> = vec![None; missing.len()];
+        let mut number = 0;
+        recording
+            .for_each(|_, event| {
+                thinned.whole.on_event(event);
+                let FeedEvent::Depth(depth) = event else { return };
+                let id = depth.head.instrument;
+                let is_live = thinned.stage.state(id) == BookState::Live;
+                if is_diff(event) {
+                    number += 1;
+                    // A diff that the snapshot already holds says nothing: nobody misses it.
+                    let is_new = depth.head.last_id > thinned.stage.update_id(id);
+                    let has_room = is_live && is_new && !missing[id.index()] && away[id.index()].is_none();
+                    if places.contains(&(number - 1)) && has_room {
+                        missing[id.index()] = true;
+                        thinned.lost += 1;
+                        return;
+                    }
+                }
+                thinned.stage.on_event(event);
+                let is_live = thinned.stage.state(id) == BookState::Live;
+                if std::mem::take(&mut missing[id.index()]) {
+                    thinned.found += u64::from(!is_live);
+                    away[id.index()] = Some(0);
+                }
+                let Some(count) = away[id.index()].as_mut() else { return };
+                *count += 1;
+                // The venue answers with the book as it is a message later.
+                if *count == 2 {
+                    let mut answer = DepthBuf::with_capacity(1024);
+                    answer.head = depth.head;
+                    answer.head.kind = DepthKind::Snapshot;
+                    (answer.head.first_id, answer.head.prev_id) = (answer.head.last_id, None);
+                    answer.bids.extend(thinned.whole.book(id).levels(Side::Bid));
+                    answer.asks.extend(thinned.whole.book(id).levels(Side::Ask));
+                    thinned.stage.on_event(&FeedEvent::Depth(answer.as_ref()));
+                }
+                if thinned.stage.state(id) == BookState::Live {
+                    thinned.back_after.extend(away[id.index()].take());
+                }
+            })
+            .unwrap();
+        thinned
+    }
+}
+
+#[test]
 fn the_book_from_lobster_equals_each_row_of_its_order_book_file() {
     let Some(dir) = common::data_dir() else { return };
     let file = |part| dir.join(format!("OrderBook_HLS/data/AAPL_2012-06-21_34200000_57600000_{part}_10.csv"));

@@ -1,4 +1,4 @@
-//! cryptofeed's logs of Binance, in both of its layouts; a log of another venue is refused.
+//! cryptofeed's logs of Binance, Kraken and OKX, in both of its layouts; a log of another venue is refused.
 //!
 //! Text: `<url> <-> <time>` is a connection made, `<url> -> <time>: <body>` a REST answer, `<url> <- <time>: <text>`
 //! something sent, `<time>: <frame>` a frame received. JSON: one object a line, whose `t` says which of these it is and
@@ -10,23 +10,36 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::binance_json::{self, Messages};
 use super::dialect::{Dialect, Event, Listing, Said, seconds};
+use super::messages::{self, Messages};
 use crate::types::{DesyncReason, TimestampNs};
 use crate::wire::FeedNotice;
 
 /// Reads a log, of either layout.
 pub(super) struct Log {
-    messages: Messages,
-    /// Addresses connected to so far: a second connection to one of them says that the first was lost.
+    /// Of the venue that the log is of; `None` until it names one.
+    messages: Option<Messages>,
+    /// Connections so far: the same one made again says that it was lost.
     connected: Vec<String>,
 }
 
 /// A line, taken apart.
 enum Line<'a> {
-    Connect { address: &'a str, at: TimestampNs },
-    Answer { url: &'a str, at: TimestampNs, body: &'a str },
-    Frame { at: TimestampNs, frame: &'a str },
+    /// `name` tells connections to one address apart, where the layout does.
+    Connect {
+        address: &'a str,
+        name: &'a str,
+        at: TimestampNs,
+    },
+    Answer {
+        url: &'a str,
+        at: TimestampNs,
+        body: &'a str,
+    },
+    Frame {
+        at: TimestampNs,
+        frame: &'a str,
+    },
     Nothing,
 }
 
@@ -38,6 +51,8 @@ struct JsonLine<'a> {
     #[serde(borrow, default)]
     ts: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    conn: Cow<'a, str>,
+    #[serde(borrow, default)]
     url: Cow<'a, str>,
     #[serde(borrow, default)]
     addr: Cow<'a, str>,
@@ -47,21 +62,38 @@ struct JsonLine<'a> {
 
 impl Log {
     pub(super) fn new() -> Log {
-        Log { messages: Messages::new(), connected: Vec::new() }
+        Log { messages: None, connected: Vec::new() }
+    }
+
+    /// The log is of a venue that is named so, or has such an address.
+    fn name_venue(&mut self, name: &str) -> Result<(), String> {
+        let lower = name.to_ascii_lowercase();
+        let made = if lower.contains("binance") {
+            Messages::binance
+        } else if lower.contains("okx") {
+            Messages::okx
+        } else if lower.contains("kraken") {
+            Messages::kraken
+        } else {
+            return Err(format!(
+                "a log of {name}: of cryptofeed's logs only those of Binance, Kraken and OKX can be read"
+            ));
+        };
+        self.messages.get_or_insert_with(made);
+        Ok(())
     }
 
     fn carry_out(&mut self, line: &Line<'_>, listing: &mut Listing, said: &mut Said) -> Result<(), String> {
         match *line {
-            Line::Connect { address, at } => {
-                if !address.contains("binance") {
-                    return Err(format!("a log of {address}: of cryptofeed's logs only Binance's can be read"));
-                }
+            Line::Connect { address, name, at } => {
+                self.name_venue(address)?;
                 said.recv_ts = at;
-                if self.connected.iter().any(|known| known == address) {
+                let connection = format!("{name} {address}");
+                if self.connected.contains(&connection) {
                     let reason = DesyncReason::Disconnected;
                     said.events.push_back(Event::Notice(FeedNotice { instrument: None, reason, recv_ts: at }));
                 } else {
-                    self.connected.push(address.to_owned());
+                    self.connected.push(connection);
                 }
                 Ok(())
             }
@@ -70,12 +102,14 @@ impl Log {
                 said.recv_ts = at;
                 said.json.extend_from_slice(body.as_bytes());
                 let symbol = listing.id(symbol)?;
-                binance_json::snapshot(body.as_bytes(), at, Some(symbol), said)
+                messages::snapshot(body.as_bytes(), at, Some(symbol), said)
             }
             Line::Frame { at, frame } => {
                 said.recv_ts = at;
                 said.json.extend_from_slice(frame.as_bytes());
-                self.messages.frame(frame.as_bytes(), at, listing, said)
+                // A log that begins with a frame is of the venue that logs were first read of.
+                let messages = self.messages.get_or_insert_with(Messages::binance);
+                messages.frame(frame.as_bytes(), at, listing, said)
             }
             Line::Nothing => Ok(()),
         }
@@ -89,12 +123,12 @@ impl Dialect for Log {
             return self.carry_out(&text_line(text)?, listing, said);
         }
         let parsed: JsonLine<'_> = serde_json::from_str(text).map_err(|error| format!("no line of a log: {error}"))?;
-        if parsed.t == "header" && !parsed.exchange.starts_with("BINANCE") {
-            return Err(format!("a log of {}: of cryptofeed's logs only Binance's can be read", parsed.exchange));
+        if parsed.t == "header" {
+            self.name_venue(&parsed.exchange)?;
         }
         let time = || seconds(parsed.ts.map_or("", RawValue::get).as_bytes());
         let line = match parsed.t {
-            "connect" => Line::Connect { address: &parsed.addr, at: time()? },
+            "connect" => Line::Connect { address: &parsed.addr, name: &parsed.conn, at: time()? },
             "http" => Line::Answer { url: &parsed.url, at: time()?, body: &parsed.data },
             "recv" => Line::Frame { at: time()?, frame: &parsed.data },
             "header" | "send" => Line::Nothing,
@@ -109,7 +143,7 @@ fn text_line(text: &str) -> Result<Line<'_>, String> {
         return Ok(Line::Nothing);
     }
     if let Some((address, time)) = text.split_once(" <-> ") {
-        return Ok(Line::Connect { address, at: seconds(time.as_bytes())? });
+        return Ok(Line::Connect { address, name: "", at: seconds(time.as_bytes())? });
     }
     let (head, rest) = text.split_once(": ").ok_or("no `: ` after the time")?;
     if let Some((url, time)) = head.split_once(" -> ") {
@@ -173,8 +207,8 @@ mod tests {
     #[test]
     fn logs_of_other_venues_and_broken_lines_are_refused() {
         for (line, named) in [
-            (r#"{"t":"header","format":2,"exchange":"KRAKEN"}"#, "KRAKEN"),
-            ("wss://ws.kraken.com <-> 1617566590.37", "ws.kraken.com"),
+            (r#"{"t":"header","format":2,"exchange":"BYBIT"}"#, "BYBIT"),
+            ("wss://stream.bybit.com <-> 1617566590.37", "stream.bybit.com"),
             (r#"{"t":"magic"}"#, "magic"),
             ("1617566592", "after the time"),
             ("yesterday: {}", "yesterday"),

@@ -19,7 +19,7 @@ use crate::types::Date;
 pub enum Format {
     /// hftbacktest's raw lines: a receive time and the message.
     Hftbacktest,
-    /// cryptofeed's logs of Binance, as text or JSON.
+    /// cryptofeed's logs of Binance, Kraken and OKX, as text or JSON.
     Cryptofeed,
     /// Tardis' CSV: quotes, trades, incremental_book_L2.
     Tardis,

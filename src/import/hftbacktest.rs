@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::binance_json::{self, Messages};
 use super::dialect::{Dialect, Listing, Said};
+use super::messages::{self, Messages};
 use crate::types::TimestampNs;
 
 /// Reads raw lines.
@@ -16,7 +16,7 @@ pub(super) struct RawLines {
 
 impl RawLines {
     pub(super) fn new() -> RawLines {
-        RawLines { messages: Messages::new() }
+        RawLines { messages: Messages::binance() }
     }
 }
 
@@ -27,7 +27,7 @@ impl Dialect for RawLines {
         said.json.extend_from_slice(line.json);
         match line.body {
             Body::Frame => self.messages.frame(line.json, line.recv_ts, listing, said),
-            Body::Snapshot => binance_json::snapshot(line.json, line.recv_ts, None, said),
+            Body::Snapshot => messages::snapshot(line.json, line.recv_ts, None, said),
         }
     }
 }

@@ -8,7 +8,6 @@
 //! others. `format` tells which files are what, `pass` reads them side by side, `recording` infers the instruments.
 
 mod binance_csv;
-mod binance_json;
 mod cryptofeed;
 mod dialect;
 mod error;
@@ -17,6 +16,7 @@ mod hftbacktest;
 mod infer;
 mod lines;
 mod lobster;
+mod messages;
 mod pass;
 mod recording;
 mod tardis;
