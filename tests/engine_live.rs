@@ -2,16 +2,20 @@
 
 mod engine_support;
 
+use std::collections::BTreeMap;
+
 use engine_support::{
-    ACCOUNT, Wire, alone, config, ed25519_keys, foreign_order, keys, open_orders, own_orders, take_both_sides, until,
-    venue,
+    ACCOUNT, Tls, Wire, alone, btcusdt, config, ed25519_keys, foreign_order, keys, open_orders, own_orders,
+    take_both_sides, until, venue, venue_of,
 };
 use touchline::journal::JournalReader;
 use touchline::metrics::{Count, Gauge, Hop};
+use touchline::pipeline::market::MarketStage;
+use touchline::pipeline::sync::SyncRule;
 use touchline::run::engine::{self, EngineMode};
 use touchline::sim::TradesQuery;
-use touchline::types::{InstrumentId, Side};
-use touchline::wire::{QuoteEvent, Stream};
+use touchline::types::{BookState, Instrument, InstrumentId, InstrumentSpec, Level, Side, Symbol};
+use touchline::wire::{FeedEvent, QuoteEvent, Stream};
 
 fn two_sided(venue: &touchline::server::venue::VenueHandle) -> bool {
     let own = own_orders(venue);
@@ -186,4 +190,85 @@ fn a_dry_run_prints_quotes_and_sends_nothing() {
         assert_eq!(quote["symbol"], "BTCUSDT");
         assert!(quote["bid"]["qty"].is_string() && quote["ask"]["reason"].is_string(), "{line}");
     }
+}
+
+#[test]
+fn over_tls_everything_goes_to_whom_the_ca_file_vouches_for_and_to_nobody_else() {
+    let _alone = alone();
+    let venue = venue();
+    let folder = tempfile::tempdir().unwrap();
+    let port = venue.rest_url().rsplit(':').next().unwrap().parse().unwrap();
+    let tls = Tls::to(port);
+    let authority = concat!("venue.ca_file=", env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/ca.pem");
+    let urls = [
+        format!("venue.rest_url=https://127.0.0.1:{}", tls.port),
+        format!("venue.ws_url=wss://127.0.0.1:{}", tls.port),
+        format!("venue.ws_api_url=wss://127.0.0.1:{}/ws-api/v3", tls.port),
+    ];
+    let mut set: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let stranger =
+        engine::start(&config(&venue, folder.path(), &set), Some(&keys(&venue)), EngineMode::Live, "test", None);
+    assert!(stranger.is_err(), "without the file nobody vouches for the venue");
+    set.push(authority);
+    let engine =
+        engine::start(&config(&venue, folder.path(), &set), Some(&keys(&venue)), EngineMode::Live, "test", None)
+            .unwrap();
+    until("both sides rest on the venue", || two_sided(&venue));
+    let live = engine.live();
+    until("ticks are decided on", || live.board().count(Count::Ticks) > 20);
+    engine.stop();
+    let summary = engine.join();
+    assert_eq!((summary.failure, summary.open_orders_at_exit), (None, Some(0)));
+    let board = live.board();
+    assert_eq!((board.count(Count::Disconnects), board.count(Count::Malformed)), (0, 0));
+}
+
+#[test]
+fn a_recording_of_two_symbols_across_segments_replays_to_the_books_of_the_venue() {
+    let _alone = alone();
+    let ethusdt = {
+        let name = |text| Symbol::new(text).unwrap();
+        let spec = InstrumentSpec { symbol: name("ETHUSDT"), base: name("ETH"), ..btcusdt().spec };
+        Instrument::new(InstrumentId(1), spec)
+    };
+    let instruments = [btcusdt(), ethusdt];
+    let venue = venue_of(&instruments, 400.0);
+    let folder = tempfile::tempdir().unwrap();
+    let set = ["symbols=[BTCUSDT,ETHUSDT]", "journal.segment_mb=1"];
+    let engine = engine::start(&config(&venue, folder.path(), &set), None, EngineMode::Record, "test", None).unwrap();
+    // The venue's books at moments that nobody chose, by the number of their last update.
+    let mut books: BTreeMap<(InstrumentId, u64), [Vec<Level>; 2]> = BTreeMap::new();
+    let live = engine.live();
+    until("more than a segment holds was recorded", || {
+        for instrument in &instruments {
+            let depth = venue.with_venue(|venue| venue.depth(instrument.id, 20));
+            books.insert((instrument.id, depth.last_update_id), [depth.bids, depth.asks]);
+        }
+        live.board().count(Count::FeedRecords) > 15_000
+    });
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    engine.stop();
+    let summary = engine.join();
+    assert_eq!((summary.failure, summary.feed_dropped), (None, 0));
+    let segments = std::fs::read_dir(summary.journal.join("feed")).unwrap().count();
+    assert!(segments >= 2, "{segments} segments");
+    let mut stage = MarketStage::new(&instruments, SyncRule::Spot);
+    let mut compared = [0; 2];
+    let mut feed = JournalReader::open(&summary.journal).unwrap().stream(Stream::Feed).unwrap();
+    while let Some(record) = feed.next().unwrap() {
+        let Ok(event) = FeedEvent::decode(&record) else { continue };
+        stage.on_event(&event);
+        let FeedEvent::Depth(depth) = event else { continue };
+        let id = depth.head.instrument;
+        if stage.state(id) == BookState::Live
+            && let Some(sides) = books.remove(&(id, stage.update_id(id)))
+        {
+            for side in Side::BOTH {
+                let got: Vec<Level> = stage.book(id).levels(side).take(20).collect();
+                assert_eq!(got, sides[side.index()], "{side:?} of {id:?} at {}", stage.update_id(id));
+            }
+            compared[id.index()] += 1;
+        }
+    }
+    assert!(compared.iter().all(|count| *count >= 3), "{compared:?} books could be compared");
 }

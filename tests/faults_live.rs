@@ -7,13 +7,20 @@ mod engine_support;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use engine_support::{ACCOUNT, alone, btcusdt, config, keys, own_orders};
+use engine_support::{ACCOUNT, alone, btcusdt, config, keys, own_orders, until};
+use touchline::journal::JournalReader;
 use touchline::metrics::Count;
+use touchline::pipeline::market::MarketStage;
+use touchline::pipeline::sync::SyncRule;
 use touchline::run::engine::{self, EngineMode};
 use touchline::server::venue::{FrontConfig, Pace, VenueHandle, spawn, wall_now};
 use touchline::sim::faults::FaultPlan;
 use touchline::sim::{AccountConfig, MarketSource, SymbolConfig, SyntheticConfig, TradesQuery, VenueConfig};
-use touchline::types::{Instrument, InstrumentId, InstrumentSpec, Symbol};
+use touchline::types::{
+    Action, BookState, Command as OrderCommand, DesyncReason, DurationNs, Instrument, InstrumentId, InstrumentSpec,
+    Symbol, TimestampNs,
+};
+use touchline::wire::{DepthKind, FeedEvent, InputEvent, QuoteEvent, Stream};
 
 /// Sessions of a run in CI.
 const SESSIONS: u64 = 4;
@@ -142,4 +149,143 @@ fn a_session_over_sockets_with_faults_ends_exact_and_replays_in_another_process(
     for number in 0..sessions {
         session(number);
     }
+}
+
+/// Whether the long form was asked for.
+fn is_long() -> bool {
+    std::env::var_os("TOUCHLINE_LONG").is_some()
+}
+
+#[test]
+fn connections_that_are_renewed_before_they_end_lose_and_double_nothing() {
+    let _alone = alone();
+    let instruments = [btcusdt(), ethusdt()];
+    let venue = venue(&instruments, &["shutdown:every=320ms,for=150ms"], 1);
+    let folder = tempfile::tempdir().unwrap();
+    let settings = config(&venue, folder.path(), &["symbols=[BTCUSDT,ETHUSDT]"]);
+    let engine = engine::start(&settings, None, EngineMode::DryRun, "test", None).unwrap();
+    let live = engine.live();
+    let renewals = if is_long() { 100 } else { 12 };
+    until("the connection was renewed often enough", || live.board().count(Count::Renewals) >= renewals);
+    engine.stop();
+    let summary = engine.join();
+    assert_eq!(summary.failure, None);
+    let board = live.board();
+    let faults = (board.count(Count::Disconnects), board.count(Count::Desyncs), board.count(Count::SnapshotsWanted));
+    assert_eq!(faults, (0, 0, 2), "each book asked for its first snapshot and for no other");
+    let mut stage = MarketStage::new(&instruments, SyncRule::Spot);
+    let (mut last_trade, mut last_diff) = ([None; 2], [0; 2]);
+    let mut feed = JournalReader::open(&summary.journal).unwrap().stream(Stream::Feed).unwrap();
+    while let Some(record) = feed.next().unwrap() {
+        let Ok(event) = FeedEvent::decode(&record) else { continue };
+        stage.on_event(&event);
+        match event {
+            FeedEvent::Trade(trade) => {
+                let last = last_trade[trade.instrument.index()].replace(trade.id.0);
+                assert!(last.is_none_or(|last| last + 1 == trade.id.0), "{last:?} and then {}", trade.id.0);
+            }
+            FeedEvent::Depth(depth) if depth.head.kind == DepthKind::Diff => {
+                let last = std::mem::replace(&mut last_diff[depth.head.instrument.index()], depth.head.last_id);
+                assert!(depth.head.last_id > last, "{last} is told twice");
+            }
+            _ => {}
+        }
+    }
+    for instrument in &instruments {
+        assert_eq!((stage.counters(instrument.id).gaps, stage.state(instrument.id)), (0, BookState::Live));
+        assert!(last_trade[instrument.id.index()].is_some());
+    }
+}
+
+/// When something was received, and whether each book lived from then on, by the sequence number of its record.
+type States = Vec<(u64, TimestampNs, InstrumentId, bool)>;
+
+/// The books of a journal, and how long each loss of the market connection took from its last message to live books.
+fn losses(journal: &std::path::Path, instruments: &[Instrument]) -> (States, Vec<DurationNs>, Vec<TimestampNs>) {
+    let mut stage = MarketStage::new(instruments, SyncRule::Spot);
+    let mut feed = JournalReader::open(journal).unwrap().stream(Stream::Feed).unwrap();
+    let (mut states, mut spans, mut noticed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut heard, mut lost_at) = (TimestampNs::ZERO, None);
+    while let Some(record) = feed.next().unwrap() {
+        let Ok(event) = FeedEvent::decode(&record) else { continue };
+        let (seq, now) = (record.header.seq, record.header.ts);
+        stage.on_event(&event);
+        match event {
+            FeedEvent::Notice(notice) => {
+                if notice.reason == DesyncReason::Disconnected && lost_at.is_none() {
+                    lost_at = Some(heard);
+                    noticed.push(now);
+                }
+            }
+            _ => heard = now,
+        }
+        states.extend(instruments.iter().map(|one| (seq, now, one.id, stage.state(one.id) == BookState::Live)));
+        if instruments.iter().all(|one| stage.state(one.id) == BookState::Live)
+            && let Some(lost_at) = lost_at.take()
+        {
+            spans.push(now.since(lost_at));
+        }
+    }
+    (states, spans, noticed)
+}
+
+#[test]
+fn after_a_cut_at_any_byte_books_live_again_soon_and_nothing_is_quoted_before() {
+    let _alone = alone();
+    let instruments = [btcusdt()];
+    let (cuts, every) = if is_long() { (50, 2_000) } else { (8, 1_000) };
+    let each = format!("every={every}ms,bytes=20000");
+    let mut faults = vec![format!("reset:{each}"), format!("disconnect:{each}")];
+    // A dead peer costs three seconds of silence: the long form has some.
+    faults.extend(is_long().then(|| "half-open:every=15s,bytes=20000".to_owned()));
+    let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
+    let venue = venue(&instruments, &faults, 3);
+    let folder = tempfile::tempdir().unwrap();
+    let set = ["quoter.half_spread_ticks=2"];
+    let engine =
+        engine::start(&config(&venue, folder.path(), &set), Some(&keys(&venue)), EngineMode::Live, "test", None)
+            .unwrap();
+    let live = engine.live();
+    let deadline = Instant::now() + Duration::from_secs(300);
+    while live.board().count(Count::Disconnects) < cuts {
+        assert!(Instant::now() < deadline && !engine.is_finished());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(700));
+    engine.stop();
+    let summary = engine.join();
+    assert_eq!((summary.failure, summary.open_orders_at_exit), (None, Some(0)));
+
+    let (states, mut spans, noticed) = losses(&summary.journal, &instruments);
+    spans.sort_unstable();
+    let at = |share: f64| spans[((spans.len() - 1) as f64 * share).round() as usize];
+    let (p50, p99) = (at(0.5), at(0.99));
+    println!("{} losses; live again after {p50:?} (p50) and {p99:?} (p99)", spans.len());
+    assert!(spans.len() as u64 + 2 >= cuts / 2, "two cuts may meet one connection, and the last may be open");
+    assert!(p50 <= DurationNs::from_secs(1) && p99 <= DurationNs::from_secs(5), "{spans:?}");
+
+    // Of what the decision did, in its order: no order while the book it knew did not live, and cancels at once.
+    let mut quote = JournalReader::open(&summary.journal).unwrap().stream(Stream::Quote).unwrap();
+    let (mut is_live, mut placed, mut pulled) = (false, 0, Vec::new());
+    while let Some(record) = quote.next().unwrap() {
+        match QuoteEvent::decode(&record).unwrap() {
+            QuoteEvent::Input(InputEvent::Market { feed_seq }) => {
+                let at = states.binary_search_by_key(&feed_seq, |state| state.0).unwrap();
+                is_live = states[at].3;
+            }
+            QuoteEvent::Action(Action::Command(OrderCommand::Place(_))) => {
+                assert!(is_live, "an order was placed on a book that does not live");
+                placed += 1;
+            }
+            QuoteEvent::Action(Action::Command(OrderCommand::Cancel { .. })) if !is_live => {
+                let before = noticed.iter().rev().find(|at| **at <= record.header.ts);
+                pulled.extend(before.map(|at| record.header.ts.since(*at)));
+            }
+            _ => {}
+        }
+    }
+    let worst = pulled.iter().max().copied().unwrap_or(DurationNs::ZERO);
+    println!("{placed} orders placed; {} pulled, the last of them {worst:?} after the loss was noticed", pulled.len());
+    assert!(!pulled.is_empty() && placed > 4);
+    assert!(worst <= DurationNs::from_millis(100), "{pulled:?}");
 }

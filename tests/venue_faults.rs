@@ -79,6 +79,20 @@ fn public_messages_are_skipped_doubled_broken_and_oversized() {
     };
     assert!(broken.starts_with(r#"{"e":"depthUpdate""#), "{broken}");
 
+    set(&client, &["delay-market:p=0.3,for=250ms"]);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut newest = 0;
+    loop {
+        // What was broken by the fault before may still be under way.
+        let Ok(message) = serde_json::from_str::<Value>(&text(&mut socket)) else { continue };
+        let (_, end) = ids(&message);
+        if end < newest {
+            break;
+        }
+        newest = end;
+        assert!(Instant::now() < deadline, "nothing came late");
+    }
+
     set(&client, &["oversized:at=1us"]);
     // The client's own limit is above it, so the message is seen whole.
     let mut config = tungstenite::protocol::WebSocketConfig::default();
@@ -129,11 +143,85 @@ fn sockets_are_closed_reset_left_dead_and_shut_down() {
     socket.0.send(Message::Ping(Vec::new().into())).expect("it still takes what is sent");
 
     let mut socket = depth(&venue);
-    set(&client, &["shutdown:at=50ms"]);
+    set(&client, &["shutdown:at=50ms,for=400ms"]);
     let (error, texts) = end(&mut socket);
     assert!(matches!(error, Error::ConnectionClosed), "a closing frame: {error:?}");
-    assert!(texts.last().unwrap().contains("serverShutdown"));
+    let told = texts.iter().position(|text| text.contains("serverShutdown")).unwrap();
+    assert!(texts.len() > told + 2, "market data goes on for 400 ms");
     assert_eq!(happened(&client, 0), 1);
+}
+
+#[test]
+fn connections_end_after_their_day_and_when_their_pongs_are_lost() {
+    let venue = venue(synthetic());
+    let client = Client::new(&venue, 0);
+    let close = |socket: &mut Socket| {
+        let mut pings = 0;
+        loop {
+            match socket.0.read().unwrap() {
+                Message::Close(frame) => return (u16::from(frame.unwrap().code), pings),
+                Message::Ping(_) => pings += 1,
+                _ => {}
+            }
+        }
+    };
+    let mut socket = depth(&venue);
+    set(&client, &["day-cut:at=50ms"]);
+    assert_eq!(close(&mut socket), (1001, 0));
+
+    let mut socket = depth(&venue);
+    let began = Instant::now();
+    set(&client, &["missed-pong:at=50ms,for=300ms"]);
+    // The client's library answers the ping; the venue does not hear it.
+    assert_eq!(close(&mut socket), (1008, 1));
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert_eq!(happened(&client, 0), 1);
+}
+
+/// Bytes of a frame that broke off at the end of what a server has sent.
+fn broken_tail(mut bytes: &[u8]) -> usize {
+    loop {
+        let head = match bytes {
+            [_, length @ 0..=125, ..] => 2 + usize::from(*length),
+            [_, 126, a, b, ..] => 4 + usize::from(u16::from_be_bytes([*a, *b])),
+            _ => return bytes.len(),
+        };
+        match bytes.get(head..) {
+            Some(rest) => bytes = rest,
+            None => return bytes.len(),
+        }
+    }
+}
+
+#[test]
+fn sockets_end_in_the_middle_of_a_frame() {
+    use std::io::{ErrorKind, Read, Write};
+    let venue = venue(synthetic());
+    let client = Client::new(&venue, 0);
+    for (spec, kind) in [
+        ("disconnect:at=50ms,bytes=3000", None),
+        ("reset:at=50ms,bytes=3000", Some(ErrorKind::ConnectionReset)),
+        ("half-open:at=50ms,bytes=3000", Some(ErrorKind::WouldBlock)),
+    ] {
+        let mut socket = std::net::TcpStream::connect(venue.ws_url().trim_start_matches("ws://")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let request = "GET /ws/btcusdt@depth@100ms/btcusdt@bookTicker HTTP/1.1\r\nhost: venue\r\nconnection: Upgrade\r\n\
+                       upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        socket.write_all(request.as_bytes()).unwrap();
+        set(&client, &[spec]);
+        let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+        let ended = loop {
+            match socket.read(&mut part) {
+                Ok(0) => break None,
+                Ok(count) => bytes.extend_from_slice(&part[..count]),
+                Err(error) => break Some(error.kind()),
+            }
+        };
+        assert_eq!(ended, kind, "{spec}");
+        let body = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        assert!(broken_tail(&bytes[body..]) > 0, "{spec}: all frames are whole");
+        assert_eq!(happened(&client, 0), 1);
+    }
 }
 
 /// Where our order of that name stands at the venue; `None` when there is none.

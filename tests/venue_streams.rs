@@ -157,3 +157,60 @@ fn the_end_of_the_venue_is_announced() {
     assert_eq!(api.read()["event"]["e"], "serverShutdown");
     assert!(matches!(raw.0.read(), Ok(Message::Close(_))));
 }
+
+#[test]
+fn usdm_market_data_is_chained_by_pu_and_read_by_our_own_decoder() {
+    use touchline::pipeline::market::MarketStage;
+    use touchline::pipeline::sync::SyncRule;
+    use touchline::types::{BookState, Level, Side, TimestampNs};
+    use touchline::venue::binance::decode::{Decoder, decode_snapshot};
+    use touchline::wire::{DepthBuf, FeedEvent};
+
+    let venue = venue(synthetic());
+    let client = Client::new(&venue, 0);
+    let instrument = venue.with_venue(|venue| venue.config().symbols[0].instrument);
+    let streams = "btcusdt@depth@100ms/btcusdt@trade/btcusdt@bookTicker";
+    let mut socket = Socket::open(&format!("{}/usdm/stream?streams={streams}", venue.ws_url()));
+    let refused = socket.ask(r#"{"method":"SUBSCRIBE","params":["btcusdt@depth5"],"id":1}"#);
+    assert!(refused["error"]["msg"].as_str().unwrap().contains("btcusdt@depth5"), "{refused}");
+
+    let mut decoder = Decoder::new(&[instrument]);
+    let mut stage = MarketStage::new(&[instrument], SyncRule::UsdM);
+    let mut depth = DepthBuf::with_capacity(1000);
+    let (mut last_u, mut seen, mut compared) = (None, [false; 2], 0);
+    while compared < 3 || seen != [true; 2] {
+        let frame = socket.read();
+        let data = &frame["data"];
+        match data["e"].as_str().unwrap() {
+            "depthUpdate" => {
+                assert!(last_u.is_none_or(|last| data["pu"].as_u64() == Some(last)), "{data} after {last_u:?}");
+                last_u = data["u"].as_u64();
+            }
+            "trade" => seen[0] = data["X"] == "MARKET",
+            "bookTicker" => seen[1] = data["T"].is_u64(),
+            other => panic!("{other}"),
+        }
+        let text = frame.to_string();
+        let decoded = decoder.decode(text.as_bytes(), TimestampNs::from_nanos(1), &mut depth).unwrap();
+        if let Some(event) = decoded.event(&depth) {
+            stage.on_event(&event);
+        }
+        if stage.sync(instrument.id).needs_snapshot() && last_u.is_some() {
+            let answer = client.public("/fapi/v1/depth", "symbol=BTCUSDT&limit=1000").body;
+            assert!(answer["E"].is_u64() && answer["T"].is_u64());
+            let text = answer.to_string();
+            decode_snapshot(text.as_bytes(), &instrument, TimestampNs::from_nanos(1), &mut depth).unwrap();
+            stage.on_event(&FeedEvent::Depth(depth.as_ref()));
+        }
+        // Compared when the venue's book is at just this update, which happens now and then.
+        let now = venue.with_venue(|venue| venue.depth(instrument.id, 20));
+        if stage.state(instrument.id) == BookState::Live && stage.update_id(instrument.id) == now.last_update_id {
+            for (side, want) in [(Side::Bid, &now.bids), (Side::Ask, &now.asks)] {
+                let got: Vec<Level> = stage.book(instrument.id).levels(side).take(20).collect();
+                assert_eq!(&got, want, "{side:?}");
+            }
+            compared += 1;
+        }
+    }
+    assert_eq!(stage.counters(instrument.id).gaps, 0);
+}

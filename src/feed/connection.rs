@@ -84,7 +84,7 @@ enum State {
     Resolving { lookup: Lookup, since: Instant },
     Connecting { socket: TcpStream, since: Instant },
     Shaking { mid: Box<MidHandshake<ClientHandshake<Stream>>>, since: Instant },
-    Open { socket: Box<WebSocket<Stream>>, heard: Instant, polls: u32 },
+    Open { socket: Box<WebSocket<Stream>>, heard: Instant, probed: Instant, polls: u32 },
 }
 
 /// A connection that keeps coming back.
@@ -108,11 +108,15 @@ pub struct Connection {
 const STEP_LIMIT: Duration = Duration::from_secs(5);
 // The largest legal message is a 5000-level snapshot of some 300 kB; 16 MiB bounds what a faulty peer can make us hold.
 const MESSAGE_LIMIT: usize = 16 << 20;
+// A peer that says nothing is asked after a third of the silence allowed: whoever lives answers a ping, so that a short
+// silence can be told from a quiet market.
+const PROBES_A_SILENCE: u32 = 3;
 // Reading the clock at every empty poll would cost as much as the poll: every 1024th is soon enough for silence.
 const POLLS_A_CLOCK: u32 = 1024;
 
 impl Connection {
-    /// A connection to `url` that starts with its first poll. `silence` is how long a live peer may say nothing at all.
+    /// A connection to `url` that starts with its first poll. `silence` is how long a live peer may say nothing at all;
+    /// it is asked with pings before that is over.
     ///
     /// # Errors
     /// When the url is none, or the system gives no poll.
@@ -170,7 +174,7 @@ impl Connection {
 
     /// Takes one step.
     pub fn poll(&mut self) -> Event {
-        if let State::Open { socket, heard, polls } = &mut self.state {
+        if let State::Open { socket, heard, probed, polls } = &mut self.state {
             match socket.read() {
                 Ok(Message::Text(text)) => {
                     *heard = Instant::now();
@@ -190,8 +194,17 @@ impl Connection {
                 }
                 Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     *polls = polls.wrapping_add(1);
-                    if polls.is_multiple_of(POLLS_A_CLOCK) && heard.elapsed() > self.silence {
+                    if !polls.is_multiple_of(POLLS_A_CLOCK) {
+                        return Event::Idle;
+                    }
+                    if heard.elapsed() > self.silence {
                         return self.lose(Loss::Silent);
+                    }
+                    let pause = self.silence / PROBES_A_SILENCE;
+                    if heard.elapsed() > pause && probed.elapsed() > pause {
+                        *probed = Instant::now();
+                        // A ping that the socket does not take is missed like its answer.
+                        let _ = socket.send(Message::Ping(Vec::new().into()));
                     }
                     return Event::Idle;
                 }
@@ -283,7 +296,8 @@ impl Connection {
     ) -> Event {
         match result {
             Ok(socket) => {
-                self.state = State::Open { socket: Box::new(socket), heard: Instant::now(), polls: 0 };
+                let now = Instant::now();
+                self.state = State::Open { socket: Box::new(socket), heard: now, probed: now, polls: 0 };
                 self.backoff.reset();
                 Event::Opened
             }
@@ -335,6 +349,10 @@ impl Connection {
         };
         // An interrupted or failed wait only means that the next poll comes early.
         let _ = self.poll.poll(&mut self.events, Some(limit));
+        // Beside a wait the clock costs nothing: the next poll looks at it.
+        if let State::Open { polls, .. } = &mut self.state {
+            *polls = u32::MAX;
+        }
     }
 }
 
@@ -419,6 +437,31 @@ mod tests {
             until(&mut client, |event| matches!(event, Event::Lost(_)).then_some(()));
         }
         server.join().unwrap();
+    }
+
+    #[test]
+    fn a_quiet_peer_that_answers_pings_is_kept_and_a_dead_one_is_lost() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+            // Reading answers pings. After five of them it stays open and does nothing any more.
+            let mut pings = 0;
+            while pings < 5 {
+                pings += u32::from(matches!(socket.read().unwrap(), Message::Ping(_)));
+            }
+            (socket, Instant::now())
+        });
+        let tls = super::super::client_config(None).unwrap();
+        let silence = Duration::from_millis(150);
+        let mut client = Connection::new(&format!("ws://127.0.0.1:{port}/"), tls, Clock::new(), silence, 1).unwrap();
+        let loss = until(&mut client, |event| match event {
+            Event::Lost(loss) => Some(loss),
+            _ => None,
+        });
+        assert_eq!(loss, Loss::Silent);
+        let (_, died_at) = server.join().unwrap();
+        assert!(died_at.elapsed() < Duration::from_secs(2), "long after it died");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod connection;
+mod relay;
 mod resolve;
 mod socket;
 mod stream;
@@ -12,6 +13,7 @@ mod tls;
 
 pub use backoff::Backoff;
 pub use connection::{Connection, Event, Loss, Wait};
+pub use relay::{Relay, RelayEvent, RelayPlan};
 pub use stream::StampedStream;
 pub use tls::{TlsError, client_config};
 

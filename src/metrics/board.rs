@@ -41,6 +41,8 @@ cells! {
         FeedDropped = "feed_dropped",
         /// Feed: connections lost, market data and user data together.
         Disconnects = "feed_disconnects",
+        /// Feed: market-data connections replaced by another one before they ended.
+        Renewals = "feed_renewals",
         /// Feed: events of the user-data stream.
         UserEvents = "feed_user_events",
         /// Book: updates handed to the decision.
@@ -49,6 +51,8 @@ cells! {
         Desyncs = "book_desyncs",
         /// Book: snapshots asked for.
         SnapshotsWanted = "book_snapshots_wanted",
+        /// Snapshot: depth answers that took longer than 300 ms.
+        SnapshotsLate = "book_snapshots_late",
         /// Quote: market updates decided on.
         Ticks = "ticks",
         /// Quote: inputs of any kind decided on.
@@ -113,6 +117,8 @@ cells! {
         VenueClockOffsetNs = "venue_clock_offset_ns",
         /// The venue's count of used request weight in its running minute.
         UsedWeight = "venue_used_weight",
+        /// The last round trip for a book's snapshot, in nanoseconds.
+        DepthRoundTripNs = "venue_depth_round_trip_ns",
         /// The last inline round trip, in nanoseconds.
         InlineRoundTripNs = "gateway_inline_round_trip_ns",
         /// The last round trip of the overflow worker, in nanoseconds.

@@ -8,7 +8,7 @@ use crate::book::ArenaBook;
 use crate::types::{BookState, BookView, DurationNs, Instrument, InstrumentId, MarketUpdate, Side, TimestampNs};
 use crate::wire::{FeedEvent, FeedNotice};
 
-/// Wait after the first request for a snapshot; it doubles with each further one.
+/// Wait after the first request for a snapshot; it doubles with each further one that brings no live book.
 const BACK_OFF_MIN: DurationNs = DurationNs::from_millis(1000);
 
 /// The longest wait between two requests: a 5000-level snapshot costs 250 of the 6000 weight that a minute has.
@@ -18,16 +18,16 @@ const BACK_OFF_MAX: DurationNs = DurationNs::from_secs(8);
 /// same.
 const DIFF_WAIT: DurationNs = DurationNs::from_secs(1);
 
-/// A book that stayed live for so long is asked for at once when it is lost; one that flaps keeps its back-off.
-const CALM: DurationNs = DurationNs::from_secs(30);
+/// Requests for snapshots of all instruments together that may come at once, and the time in which one more is earned.
+/// A hundred in a minute cost 5000 of its 6000 weight, at 50 for 1000 levels.
+const BURST: u32 = 40;
+const EARNED_IN: DurationNs = DurationNs::from_secs(1);
 
 /// When the snapshot of one instrument may be asked for. It decides about requests only, never about a book.
 #[derive(Clone, Copy, Debug, Default)]
 struct Asking {
     /// When the need was first seen; `None` while there is none.
     needed_since: Option<TimestampNs>,
-    /// When the book was first seen without need.
-    calm_since: Option<TimestampNs>,
     /// Not before this.
     next_at: TimestampNs,
     /// The wait after the next request.
@@ -35,26 +35,48 @@ struct Asking {
 }
 
 impl Asking {
-    /// Whether to ask now.
-    fn poll(&mut self, now: TimestampNs, sync: &BookSync) -> bool {
+    /// Whether it is time to ask.
+    fn is_due(&mut self, now: TimestampNs, sync: &BookSync) -> bool {
         if !sync.needs_snapshot() {
             self.needed_since = None;
-            self.calm_since.get_or_insert(now);
+            if sync.state() == BookState::Live {
+                // It has worked: when the book is lost again, it is asked for as if for the first time.
+                self.back_off = DurationNs::ZERO;
+            }
             return false;
-        }
-        if let Some(calm_since) = self.calm_since.take()
-            && now.since(calm_since) >= CALM
-        {
-            *self = Asking::default();
         }
         let needed_since = *self.needed_since.get_or_insert(now);
         let can_join = sync.has_backlog() || now.since(needed_since) >= DIFF_WAIT;
-        if !can_join || now < self.next_at {
-            return false;
-        }
+        can_join && now >= self.next_at
+    }
+
+    /// It is asked.
+    fn note(&mut self, now: TimestampNs) {
         self.back_off = BACK_OFF_MAX.min(BACK_OFF_MIN.max(DurationNs::from_nanos(self.back_off.nanos() * 2)));
         self.next_at = now.plus(self.back_off);
-        true
+    }
+}
+
+/// What all instruments together may still ask for.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    left: u32,
+    /// When the next request is earned; meaningless while none was spent.
+    earned_at: TimestampNs,
+}
+
+impl Allowance {
+    fn spend(&mut self, now: TimestampNs) -> bool {
+        while self.left < BURST && self.earned_at <= now {
+            self.left += 1;
+            self.earned_at = self.earned_at.plus(EARNED_IN);
+        }
+        if self.left == BURST {
+            self.earned_at = now.plus(EARNED_IN);
+        }
+        let has_one = self.left > 0;
+        self.left -= u32::from(has_one);
+        has_one
     }
 }
 
@@ -63,6 +85,7 @@ impl Asking {
 pub struct MarketStage {
     books: Vec<BookSync>,
     asking: Vec<Asking>,
+    allowance: Allowance,
     /// Where the search for an instrument in need goes on, so that none starves.
     ask_next: usize,
 }
@@ -73,6 +96,7 @@ impl MarketStage {
         MarketStage {
             books: instruments.iter().map(|_| BookSync::new(rule)).collect(),
             asking: vec![Asking::default(); instruments.len()],
+            allowance: Allowance { left: BURST, earned_at: TimestampNs::ZERO },
             ask_next: 0,
         }
     }
@@ -128,12 +152,17 @@ impl MarketStage {
     }
 
     /// The instrument whose snapshot should be asked for now, if any: each at most once per back-off, which doubles up
-    /// to its cap and never ends. Asking changes no book: a replay need not ask.
+    /// to its cap until the book lives and never ends, and all together within what the venue allows. Asking changes no
+    /// book: a replay need not ask.
     pub fn snapshot_wanted(&mut self, now: TimestampNs) -> Option<InstrumentId> {
         let count = self.books.len();
         for step in 0..count {
             let index = (self.ask_next + step) % count;
-            if self.asking[index].poll(now, &self.books[index]) {
+            if self.asking[index].is_due(now, &self.books[index]) {
+                if !self.allowance.spend(now) {
+                    return None;
+                }
+                self.asking[index].note(now);
                 self.ask_next = index + 1;
                 return u16::try_from(index).ok().map(InstrumentId);
             }

@@ -15,7 +15,7 @@ use crate::types::{
 };
 use crate::wire::{DepthBuf, DepthKind, FeedEvent, FeedNotice};
 
-fn instruments(count: u16) -> Vec<Instrument> {
+pub(super) fn instruments(count: u16) -> Vec<Instrument> {
     let spec = InstrumentSpec {
         symbol: Symbol::new("BTCUSDT").unwrap(),
         base: Symbol::new("BTC").unwrap(),
@@ -27,7 +27,7 @@ fn instruments(count: u16) -> Vec<Instrument> {
     (0..count).map(|id| Instrument::new(InstrumentId(id), spec)).collect()
 }
 
-fn level(price: i64, qty: i64) -> Level {
+pub(super) fn level(price: i64, qty: i64) -> Level {
     Level { price: Price::from_ticks(price), qty: Qty::from_lots(qty) }
 }
 
@@ -50,7 +50,7 @@ fn snapshot(last_id: u64) -> DepthBuf {
     depth
 }
 
-fn send(stage: &mut MarketStage, depth: &DepthBuf) -> Option<MarketUpdate> {
+pub(super) fn send(stage: &mut MarketStage, depth: &DepthBuf) -> Option<MarketUpdate> {
     stage.on_event(&FeedEvent::Depth(depth.as_ref()))
 }
 
@@ -214,6 +214,29 @@ fn snapshots_are_asked_for_with_a_capped_back_off_that_never_ends() {
     let mut quiet = MarketStage::new(&instruments(1), SyncRule::Spot);
     let asked: Vec<u64> = (0..1500).filter(|&ms| quiet.snapshot_wanted(at(ms)).is_some()).collect();
     assert_eq!(asked, [1000]);
+}
+
+#[test]
+fn a_book_that_lives_is_asked_for_at_once_again_and_all_together_keep_within_the_weight() {
+    let at = TimestampNs::from_millis;
+    let mut stage = live_stage(1);
+    for (round, lost_at) in [2_000_u64, 3_100, 4_200, 5_300].into_iter().enumerate() {
+        let first = 100 * (1 + round as u64);
+        send(&mut stage, &diff(first, first, None));
+        assert_eq!(stage.snapshot_wanted(at(lost_at)), Some(ID), "round {round}");
+        assert_eq!(state_of(send(&mut stage, &snapshot(first))), Some(LIVE));
+        assert_eq!(stage.snapshot_wanted(at(lost_at)), None);
+    }
+    // Two hundred books of which none ever lives: in no minute more than a hundred requests.
+    let mut many = MarketStage::new(&instruments(200), SyncRule::Spot);
+    let mut asked = Vec::new();
+    for ms in (0..200_000).step_by(20) {
+        while many.snapshot_wanted(at(ms)).is_some() {
+            asked.push(ms);
+        }
+    }
+    let most = asked.iter().map(|from| asked.iter().filter(|ms| (*from..from + 60_000).contains(*ms)).count()).max();
+    assert!((95..=101).contains(&most.unwrap()), "{most:?}");
 }
 
 #[test]

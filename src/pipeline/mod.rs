@@ -15,6 +15,8 @@ pub mod features;
 mod lane;
 pub mod market;
 #[cfg(test)]
+mod market_soak_tests;
+#[cfg(test)]
 mod market_tests;
 pub mod orders;
 mod place;

@@ -334,6 +334,7 @@ impl Session<'_> {
                 }
                 Ok(Some(MarketFate::Broken)) => self.put(at, Event::Notice(Some(symbol), DesyncReason::Malformed)),
                 Ok(Some(MarketFate::Told)) => self.put(at, Event::Feed(event)),
+                Ok(Some(MarketFate::Late(late))) => self.put(at.plus(late), Event::Feed(event)),
                 Ok(_) => {}
                 Err(outage) => self.lose_market(outage),
             }

@@ -16,7 +16,8 @@ use super::Tile;
 use super::doorbell::Doorbell;
 use super::fate::{Fate, Fault};
 use super::message::{Reconcile, UserInput};
-use crate::feed::{Connection, Event, Loss};
+use super::told::Told;
+use crate::feed::{Connection, Event, Loss, Relay, RelayEvent};
 use crate::gateway::{VenueClock, wall_now};
 use crate::journal::JournalWriter;
 use crate::metrics::{Board, Count, Gauge};
@@ -201,7 +202,7 @@ struct UserState {
 #[expect(clippy::large_enum_variant, reason = "one of them, made once")]
 pub enum Market {
     /// The venue's stream.
-    Venue(Connection),
+    Venue(Relay),
     /// `redis_feed`: events that another process has decoded.
     Redis(UnitReceiver),
 }
@@ -242,6 +243,7 @@ pub struct FeedTile {
     board: Arc<Board>,
     clock: Clock,
     market_up: bool,
+    told: Told,
     /// The last step took market data and looked at nothing else.
     others_are_due: bool,
 }
@@ -253,6 +255,7 @@ impl FeedTile {
             market: parts.market,
             decoder: parts.decoder,
             depth: DepthBuf::with_capacity(LEVELS),
+            told: Told::new(parts.instruments.len()),
             outlet: parts.outlet,
             instruments: parts.instruments,
             snapshots: parts.snapshots,
@@ -275,8 +278,8 @@ impl FeedTile {
     /// Takes one message. On a fused thread its consequences come before a look at what else there is, which is a system
     /// call or two even when there is nothing.
     fn poll_market(&mut self) -> usize {
-        let connection = match &mut self.market {
-            Market::Venue(connection) => connection,
+        let relay = match &mut self.market {
+            Market::Venue(relay) => relay,
             Market::Redis(link) => {
                 let Some((read_tsc, record)) = link.recv_stamped() else { return 0 };
                 self.board.bump(Count::Frames, 1);
@@ -293,16 +296,22 @@ impl FeedTile {
                 return 1;
             }
         };
-        match connection.poll() {
-            Event::Idle => return 0,
-            Event::Progress => {}
-            Event::Opened => {
+        match relay.poll() {
+            RelayEvent::Of(Event::Idle) => return 0,
+            RelayEvent::Of(Event::Progress) => {}
+            RelayEvent::Of(Event::Opened) => {
                 self.market_up = true;
+                self.told.forget();
                 self.board.set(Gauge::MarketUp, 1);
                 info!("market data connected");
             }
-            Event::Text { text, read_tsc } => self.on_frame(text.as_bytes(), read_tsc),
-            Event::Lost(loss) => self.on_market_lost(&loss),
+            RelayEvent::Of(Event::Text { text, read_tsc }) => self.on_frame(text.as_bytes(), read_tsc),
+            RelayEvent::Of(Event::Lost(loss)) => self.on_market_lost(&loss),
+            RelayEvent::Changed => {
+                self.told.change();
+                self.board.bump(Count::Renewals, 1);
+                info!("market data goes on over a new connection");
+            }
         }
         self.outlet.note_depth();
         1
@@ -313,16 +322,16 @@ impl FeedTile {
         self.board.bump(Count::Frames, 1);
         match self.decoder.decode(frame, recv_ts, &mut self.depth) {
             Ok(Decoded::ServerShutdown) => {
-                // The venue says that it goes: coming back early costs one resync, being cut costs the same later.
-                if let Market::Venue(connection) = &mut self.market
-                    && let Event::Lost(loss) = connection.drop_now(Loss::Closed)
-                {
-                    self.on_market_lost(&loss);
+                // What is still said on the old connection is heard until the new one is open.
+                if let Market::Venue(relay) = &mut self.market {
+                    relay.renew();
                 }
             }
             Ok(Decoded::ControlError { code }) => warn!(code, "the venue refused a stream"),
             Ok(decoded) => {
-                if let Some(event) = decoded.event(&self.depth) {
+                if let Some(event) = decoded.event(&self.depth)
+                    && !self.told.is_repeated(&event)
+                {
                     let instrument = instrument_of(&event);
                     self.outlet.emit(&event, instrument, recv_ts, stamp::pack(read_tsc, self.clock.raw()));
                 }
@@ -522,8 +531,8 @@ impl Tile for FeedTile {
     fn wait(&mut self, limit: Duration) -> bool {
         // The user-data socket and the snapshots are looked at after a millisecond at the latest.
         match &mut self.market {
-            Market::Venue(connection) => {
-                connection.park(limit.min(Duration::from_millis(1)));
+            Market::Venue(relay) => {
+                relay.park(limit.min(Duration::from_millis(1)));
                 true
             }
             // The source rings.

@@ -24,6 +24,7 @@ pub mod redis_source;
 pub mod rehearsal;
 pub mod runner;
 pub mod snapshot;
+mod told;
 
 use std::time::Duration;
 

@@ -1,6 +1,10 @@
-//! The snapshot tile: REST depth for books that have to join their stream. Cold; it blocks on the venue.
+//! The snapshot tile: REST depth for books that have to join their stream. Cold.
+//!
+//! Each request is a short-lived thread with a client of its own, so that a slow answer for one book delays no other.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rtrb::{Consumer, Producer, PushError};
 use tracing::warn;
@@ -9,63 +13,136 @@ use super::Tile;
 use super::fate::Fate;
 use super::message::SnapshotRequest;
 use crate::gateway::{Http, Limiter, VenueClock, wall_now};
+use crate::metrics::{Board, Count, Gauge};
 use crate::topology::tile;
 use crate::types::{DEPTH_LEVELS_MAX, Instrument, TimestampNs};
 use crate::venue::binance::decode::decode_snapshot;
 use crate::venue::binance::rest::{Reply, path};
 use crate::wire::DepthBuf;
 
+/// Requests that may be under way at once.
+pub const AT_ONCE: usize = 4;
 /// Levels a side: 1000 cost a fifth of the weight of 5000 and reach 1 % and more from the touch of any liquid symbol.
 const SNAPSHOT_LEVELS: usize = 1000;
 const SNAPSHOT_WEIGHT: u64 = 50;
+/// An answer that takes longer is counted and told: until it comes, a book does not live.
+const LATE: Duration = Duration::from_millis(300);
+
+/// What a request ends with: the client, its buffer, how long it took and whether the buffer holds a snapshot.
+struct Answer {
+    http: Http,
+    depth: Box<DepthBuf>,
+    took: Duration,
+    is_whole: bool,
+    symbol: Instrument,
+}
 
 /// See the module.
 pub struct SnapshotTile {
     requests: Consumer<SnapshotRequest>,
     feed: Producer<Box<DepthBuf>>,
     returns: Consumer<Box<DepthBuf>>,
-    http: Http,
+    clients: Vec<Http>,
+    under_way: Vec<JoinHandle<Answer>>,
     instruments: Vec<Instrument>,
     limiter: Limiter,
     clock: VenueClock,
     held: Option<Box<DepthBuf>>,
+    board: Arc<Board>,
     fate: Arc<Fate>,
 }
 
 impl SnapshotTile {
-    /// A tile before its first request.
+    /// A tile before its first request; as many requests as there are `clients` may be under way at once.
     #[allow(clippy::too_many_arguments, reason = "each is one end of a link or a shared part, named where it is made")]
     pub fn new(
         requests: Consumer<SnapshotRequest>,
         feed: Producer<Box<DepthBuf>>,
         returns: Consumer<Box<DepthBuf>>,
-        http: Http,
+        clients: Vec<Http>,
         instruments: &[Instrument],
         limiter: Limiter,
         clock: VenueClock,
+        board: Arc<Board>,
         fate: Arc<Fate>,
     ) -> SnapshotTile {
-        let instruments = instruments.to_vec();
-        SnapshotTile { requests, feed, returns, http, instruments, limiter, clock, held: None, fate }
+        let (instruments, under_way) = (instruments.to_vec(), Vec::with_capacity(clients.len()));
+        SnapshotTile {
+            requests,
+            feed,
+            returns,
+            clients,
+            under_way,
+            instruments,
+            limiter,
+            clock,
+            held: None,
+            board,
+            fate,
+        }
     }
 
-    fn fetch(&mut self, instrument: &Instrument) -> Option<Box<DepthBuf>> {
+    /// Asks the next question, if there is one and somebody to ask it.
+    fn ask(&mut self) -> usize {
+        if self.clients.is_empty() {
+            return 0;
+        }
+        let Ok(id) = self.requests.pop() else { return 0 };
+        let Some(http) = self.clients.pop() else { return 0 };
+        let symbol = self.instruments[id.index()];
         let venue_now = TimestampNs::from_millis(self.clock.venue_millis(wall_now()));
         self.limiter.spend(venue_now, SNAPSHOT_WEIGHT);
-        let query = format!("{}?symbol={}&limit={SNAPSHOT_LEVELS}", path::DEPTH, instrument.symbol());
-        let mut depth = self.returns.pop().unwrap_or_else(|_| Box::new(DepthBuf::with_capacity(DEPTH_LEVELS_MAX / 2)));
-        match self.http.get(&query) {
-            Reply::Answer { status: 200, body } => match decode_snapshot(body, instrument, wall_now(), &mut depth) {
-                Ok(()) => return Some(depth),
-                Err(error) => warn!(symbol = instrument.symbol(), %error, "the snapshot cannot be read"),
-            },
-            Reply::Answer { status, .. } => warn!(symbol = instrument.symbol(), status, "the snapshot was refused"),
-            Reply::NotSent | Reply::Lost => {
-                warn!(symbol = instrument.symbol(), why = self.http.failure(), "no snapshot");
-            }
+        let depth = self.returns.pop().unwrap_or_else(|_| Box::new(DepthBuf::with_capacity(DEPTH_LEVELS_MAX / 2)));
+        let started =
+            std::thread::Builder::new().name("depth_request".to_owned()).spawn(move || fetch(http, symbol, depth));
+        match started {
+            Ok(asked) => self.under_way.push(asked),
+            // Without an answer the book asks again after its own back-off; this client went with the thread.
+            Err(error) => warn!(symbol = symbol.symbol(), %error, "no thread for a snapshot"),
         }
-        None
+        1
     }
+
+    /// Takes an answer that has come, if any has.
+    fn take_answer(&mut self) -> usize {
+        let Some(at) = self.under_way.iter().position(JoinHandle::is_finished) else { return 0 };
+        // A panic in there is a bug like one in here.
+        let answer = self.under_way.swap_remove(at).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.clients.push(answer.http);
+        self.board.set(Gauge::DepthRoundTripNs, i64::try_from(answer.took.as_nanos()).unwrap_or(i64::MAX));
+        if answer.took > LATE {
+            self.board.bump(Count::SnapshotsLate, 1);
+            warn!(symbol = answer.symbol.symbol(), took = ?answer.took, "the snapshot was slow");
+        }
+        if answer.is_whole {
+            self.held = Some(answer.depth);
+        }
+        1
+    }
+}
+
+/// One request, on a thread of its own.
+fn fetch(mut http: Http, symbol: Instrument, mut depth: Box<DepthBuf>) -> Answer {
+    let query = format!("{}?symbol={}&limit={SNAPSHOT_LEVELS}", path::DEPTH, symbol.symbol());
+    let began = Instant::now();
+    let is_whole = match http.get(&query) {
+        Reply::Answer { status: 200, body } => match decode_snapshot(body, &symbol, wall_now(), &mut depth) {
+            Ok(()) => true,
+            Err(error) => {
+                warn!(symbol = symbol.symbol(), %error, "the snapshot cannot be read");
+                false
+            }
+        },
+        Reply::Answer { status, .. } => {
+            warn!(symbol = symbol.symbol(), status, "the snapshot was refused");
+            false
+        }
+        Reply::NotSent | Reply::Lost => {
+            warn!(symbol = symbol.symbol(), why = http.failure(), "no snapshot");
+            false
+        }
+    };
+    Answer { http, depth, took: began.elapsed(), is_whole, symbol }
 }
 
 impl Tile for SnapshotTile {
@@ -80,14 +157,93 @@ impl Tile for SnapshotTile {
             self.held = Some(depth);
             return 0;
         }
-        let Ok(id) = self.requests.pop() else { return 0 };
-        let instrument = self.instruments[id.index()];
-        // Without an answer the book asks again after its own back-off.
-        self.held = self.fetch(&instrument);
-        1
+        self.take_answer() + self.ask()
     }
 
     fn is_done(&self) -> bool {
         self.fate.must_end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use rtrb::RingBuffer;
+
+    use crate::types::InstrumentId;
+    use crate::venue::binance::rest::RateLimits;
+
+    #[test]
+    fn a_slow_answer_for_one_book_delays_no_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let server = std::thread::spawn(move || {
+            let mut slow = None;
+            for socket in listener.incoming().take(3) {
+                let mut socket = socket.unwrap();
+                let mut request = [0; 1024];
+                let count = socket.read(&mut request).unwrap();
+                let text = String::from_utf8_lossy(&request[..count]).into_owned();
+                let answer = |mut socket: std::net::TcpStream, id: u32| {
+                    let body = format!(r#"{{"lastUpdateId":{id},"bids":[["5.00","1"]],"asks":[["6.00","1"]]}}"#);
+                    let head =
+                        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
+                };
+                if text.contains("BTCUSDT") {
+                    slow = Some(socket)
+                } else {
+                    answer(socket, 7)
+                }
+                if slow.is_some() && released.try_recv().is_ok() {
+                    answer(slow.take().unwrap(), 8);
+                    return;
+                }
+            }
+        });
+        let instruments = [Instrument::btcusdt(), {
+            let mut other = Instrument::btcusdt();
+            other.id = InstrumentId(1);
+            other.spec.symbol = crate::types::Symbol::new("ETHUSDT").unwrap();
+            other
+        }];
+        let (mut requests, asked) = RingBuffer::new(8);
+        let (feed, mut answers) = RingBuffer::new(8);
+        let (_, returns) = RingBuffer::new(8);
+        let clients = (0..2).map(|_| Http::new(&base, None, None, Duration::from_secs(20)).unwrap()).collect();
+        let limits = RateLimits { weight_per_minute: 6000, orders_per_10s: 100, orders_per_day: 1000 };
+        let board = Arc::new(Board::new(&[], &[]));
+        let (clock, fate) = (VenueClock::default(), Arc::new(Fate::default()));
+        let limiter = Limiter::new(limits);
+        let mut tile =
+            SnapshotTile::new(asked, feed, returns, clients, &instruments, limiter, clock, Arc::clone(&board), fate);
+        let mut next = |tile: &mut SnapshotTile| {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            loop {
+                tile.step();
+                match answers.pop() {
+                    Ok(depth) => return depth.head.last_id,
+                    Err(_) => assert!(Instant::now() < deadline, "no answer"),
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        requests.push(InstrumentId(0)).unwrap();
+        requests.push(InstrumentId(1)).unwrap();
+        assert_eq!(next(&mut tile), 7, "the other book's came first");
+        assert!(board.gauge(Gauge::DepthRoundTripNs) > 0);
+        // The slow one is longer under way than an answer may be; one more request lets the server go on.
+        std::thread::sleep(LATE);
+        release.send(()).unwrap();
+        requests.push(InstrumentId(1)).unwrap();
+        let mut rest = [next(&mut tile), next(&mut tile)];
+        rest.sort_unstable();
+        assert_eq!(rest, [7, 8]);
+        assert_eq!(board.count(Count::SnapshotsLate), 1);
+        server.join().unwrap();
     }
 }

@@ -63,6 +63,16 @@ pub fn venue() -> VenueHandle {
     spawn(FrontConfig { port: 0, pace: Pace::Wall, venue: config, sources: vec![source] }).unwrap()
 }
 
+/// A venue of several symbols with a busy market and no account.
+pub fn venue_of(instruments: &[Instrument], aggressors_per_s: f64) -> VenueHandle {
+    let mut config = VenueConfig::new(wall_now());
+    config.symbols = instruments.iter().map(|one| SymbolConfig::new(*one)).collect();
+    let source =
+        |seed| MarketSource::Synthetic(SyntheticConfig { seed, aggressors_per_s, ..SyntheticConfig::default() });
+    let sources = (1..=instruments.len() as u64).map(source).collect();
+    spawn(FrontConfig { port: 0, pace: Pace::Wall, venue: config, sources }).unwrap()
+}
+
 pub fn keys(venue: &VenueHandle) -> ApiKeys {
     let keys = &venue.keys()[0];
     ApiKeys { key: keys.api_key.clone().into(), secret: keys.api_secret.clone() }
@@ -155,6 +165,59 @@ impl Wire {
 
     pub fn mend(&self) {
         self.whole.store(true, Ordering::Release);
+    }
+}
+
+/// Speaks TLS on a port of its own, by the certificate of the test data, and plainly to a venue behind it.
+pub struct Tls {
+    pub port: u16,
+}
+
+impl Tls {
+    pub fn to(target: u16) -> Tls {
+        use rustls::pki_types::pem::PemObject;
+        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+        let chain = CertificateDer::from_pem_slice(include_bytes!("../data/tls/server.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../data/tls/server.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", target))) else { return };
+                let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+                std::thread::spawn(move || carry_tls(rustls::StreamOwned::new(connection, client), server));
+            }
+        });
+        Tls { port }
+    }
+}
+
+/// Carries both ways until either side ends: a client that does not trust the certificate ends the handshake.
+fn carry_tls(mut client: rustls::StreamOwned<rustls::ServerConnection, TcpStream>, mut server: TcpStream) {
+    let patience = Some(Duration::from_millis(1));
+    client.sock.set_read_timeout(patience).unwrap();
+    server.set_read_timeout(patience).unwrap();
+    let mut part = [0; 16 * 1024];
+    let is_quiet = |error: &std::io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    loop {
+        match client.read(&mut part) {
+            Ok(read) if read > 0 && server.write_all(&part[..read]).is_ok() => {}
+            Err(error) if is_quiet(&error) => {}
+            _ => return,
+        }
+        match server.read(&mut part) {
+            Ok(read) if read > 0 && client.write_all(&part[..read]).is_ok() => {}
+            Err(error) if is_quiet(&error) => {}
+            _ => return,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use super::venue::{Venue, bad_client};
 use super::{EngineMode, Live, Shared};
 use crate::config::{Config, Idle as IdleKey, PlanKind as PlanKey};
-use crate::feed::{Connection, client_config, combined_stream_url};
+use crate::feed::{Connection, Relay, RelayPlan, client_config, combined_stream_url};
 use crate::gateway::{AccountClient, Gateway, GatewayConfig, Http, wall_now};
 use crate::journal::retention::{self, Retention};
 use crate::journal::{Journal, JournalConfig, JournalWriter, Keeper, SessionInfo};
@@ -38,7 +38,7 @@ use crate::tiles::quote::{Lane, QuoteParts, QuoteTile, WarmSlot, digest_slot, wa
 use crate::tiles::redis_source::RedisSourceTile;
 use crate::tiles::rehearsal::{RehearsalTile, Understudy};
 use crate::tiles::runner::{Runner, spawn};
-use crate::tiles::snapshot::SnapshotTile;
+use crate::tiles::snapshot::{AT_ONCE, SnapshotTile};
 use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
 use crate::types::{Instrument, SessionId};
 use crate::venue::binance::decode::Decoder;
@@ -47,8 +47,8 @@ use crate::wire::unit_link;
 /// Streams that decisions need, and one more that only recordings keep.
 const STREAMS: [&str; 3] = ["depth@100ms", "trade", "bookTicker"];
 const RECORDED_STREAMS: [&str; 4] = ["depth@100ms", "trade", "bookTicker", "aggTrade"];
-/// The venue pings every 20 s; three missed pings and a margin mean that nobody is there.
-const SILENCE: Duration = Duration::from_secs(65);
+/// A venue that answers no ping for so long is gone, whether its socket says so or not.
+const SILENCE: Duration = Duration::from_secs(3);
 /// The longest that a silent venue may hold a fused runner, once: then requests go to the overflow worker.
 const INLINE_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -257,17 +257,22 @@ pub fn assemble(
     let pipeline =
         Pipeline::with_warm(session, &venue.instruments, &decisions, warm.as_ref()).map_err(Failure::of_decisions)?;
     let mut writers = journal(config, mode, name, session, &venue, &decisions, warm.as_ref(), lanes)?;
-    let connect = |url: &str, seed: u64| {
-        let made = Connection::new(url, Arc::clone(&tls), clock.clone(), SILENCE, seed);
-        made.map(|connection| connection.with_busy_poll(config.topology.busy_poll_us)).map_err(|error| {
-            Failure::new(
-                "E_RUN_014",
-                exit::CONFIG,
-                "the venue's connection settings cannot be used",
-                error.to_string(),
-                "check venue.ws_url and venue.ws_api_url",
-            )
-        })
+    let busy_poll_us = config.topology.busy_poll_us;
+    let connector = |url: String| {
+        let (tls, clock) = (Arc::clone(&tls), clock.clone());
+        move |seed: u64| {
+            Connection::new(&url, Arc::clone(&tls), clock.clone(), SILENCE, seed)
+                .map(|connection| connection.with_busy_poll(busy_poll_us))
+        }
+    };
+    let unusable = |error: std::io::Error| {
+        Failure::new(
+            "E_RUN_014",
+            exit::CONFIG,
+            "the venue's connection settings cannot be used",
+            error.to_string(),
+            "check venue.ws_url and venue.ws_api_url",
+        )
     };
 
     let mut tiles: BTreeMap<&'static str, Box<dyn Tile>> = BTreeMap::new();
@@ -301,7 +306,7 @@ pub fn assemble(
     let streams: &[&str] = if mode == EngineMode::Record { &RECORDED_STREAMS } else { &STREAMS };
     let user = match gateways {
         Some(gateways) => Some(UserFeed {
-            connection: connect(&venue.endpoints.ws_api_url, session.0 ^ 1)?,
+            connection: connector(venue.endpoints.ws_api_url.clone())(session.0 ^ 1).map_err(unusable)?,
             quote: feed_quote,
             account: feed_account,
             account_bell: bells.of(tile::ACCOUNT),
@@ -327,7 +332,12 @@ pub fn assemble(
         (Market::Redis(feed_redis), Some(redis_feed))
     } else {
         let url = combined_stream_url(&venue.endpoints.ws_url, &config.symbols, streams);
-        (Market::Venue(connect(&url, session.0)?), None)
+        let (connect, mut seed) = (connector(url), session.0);
+        let relay = Relay::new(RelayPlan::USUAL, move || {
+            seed = seed.wrapping_add(2);
+            connect(seed)
+        });
+        (Market::Venue(relay.map_err(unusable)?), None)
     };
     tiles.insert(
         tile::FEED,
@@ -373,16 +383,17 @@ pub fn assemble(
             tiles.insert(tile::REDIS_SOURCE, Box::new(made));
         }
         None => {
-            let http = Http::new(&venue.endpoints.rest_url, None, venue.ca_file.as_deref(), venue.patience)
-                .map_err(bad_client)?;
+            let client = |_| Http::new(&venue.endpoints.rest_url, None, venue.ca_file.as_deref(), venue.patience);
+            let clients = (0..AT_ONCE).map(client).collect::<Result<_, _>>().map_err(bad_client)?;
             let made = SnapshotTile::new(
                 snapshot_requests,
                 snapshot_feed,
                 snapshot_returns,
-                http,
+                clients,
                 &venue.instruments,
                 venue.limiter.clone(),
                 venue.clock.clone(),
+                Arc::clone(&board),
                 Arc::clone(&fate),
             );
             tiles.insert(tile::SNAPSHOT, Box::new(made));

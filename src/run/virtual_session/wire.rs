@@ -5,15 +5,15 @@
 //! as the engine's feed and account tiles do it: the books hear of it, the user stream comes back with a back-fill.
 
 use crate::gateway::missed_reports;
-use crate::sim::faults::{Cut, EventFate, Faults, MarketFate, Road};
+use crate::sim::faults::{Cut, Ending, EventFate, Faults, MarketFate, Road};
 use crate::sim::{AccountId, TradesQuery, Venue, status_of, trade_row};
 use crate::types::{Balance, DurationNs, Input, Instrument, InstrumentId, TimestampNs, VenueOrderId};
 use crate::venue::binance::rest::{OrderRow, TradeRow};
 
 /// From a loss to the connection that follows it: the engine's first pause and a handshake.
 const RECONNECT: DurationNs = DurationNs::from_millis(120);
-/// Silence after which the engine takes a connection for dead.
-const SILENCE: DurationNs = DurationNs::from_secs(60);
+/// Silence after which the engine takes a connection of public streams for dead.
+const SILENCE: DurationNs = DurationNs::from_secs(3);
 /// A fill may be older than the loss that hid it: a dead peer is noticed late.
 const LOOK_BACK: DurationNs = DurationNs::from_secs(120);
 /// Orders and trades asked for after a loss: the most that the venue lists at once.
@@ -49,21 +49,21 @@ impl Wire {
 
     /// Whether the market-data connection is lost now.
     pub fn market_cut(&mut self, now: TimestampNs) -> Option<Outage> {
-        let cut = self.faults.cut(now, Road::Market)?;
-        // A connection that is not there yet cannot be cut.
-        (now >= self.market_back_at).then(|| self.lose_market(now, cut))
+        let ending = self.faults.cut(now, Road::Market)?;
+        // A connection that is not there yet cannot be cut, and one that ends with a warning is replaced before it does.
+        (now >= self.market_back_at && ending.cut != Cut::Shutdown).then(|| self.lose_market(now, ending))
     }
 
-    fn lose_market(&mut self, now: TimestampNs, cut: Cut) -> Outage {
-        let outage = outage(now, cut);
+    fn lose_market(&mut self, now: TimestampNs, ending: Ending) -> Outage {
+        let outage = outage(now, ending);
         self.market_back_at = outage.back_at;
         outage
     }
 
     /// Whether the user-data connection is lost now. Until [`reopen`](Self::reopen) nothing of it arrives.
     pub fn user_cut(&mut self, now: TimestampNs) -> Option<Outage> {
-        let cut = self.faults.cut(now, Road::User)?;
-        std::mem::take(&mut self.user_is_up).then(|| outage(now, cut))
+        let ending = self.faults.cut(now, Road::User)?;
+        std::mem::take(&mut self.user_is_up).then(|| outage(now, ending))
     }
 
     /// The user-data connection is open again: a new life of it.
@@ -85,7 +85,9 @@ impl Wire {
             return Ok(None);
         }
         match self.faults.on_market(now, symbol, is_depth) {
-            MarketFate::Oversized => Err(self.lose_market(now, Cut::Close)),
+            MarketFate::Oversized => {
+                Err(self.lose_market(now, Ending { cut: Cut::Close, bytes: 0, span: DurationNs::ZERO }))
+            }
             fate => Ok(Some(fate)),
         }
     }
@@ -140,10 +142,11 @@ impl Wire {
     }
 }
 
-fn outage(now: TimestampNs, cut: Cut) -> Outage {
-    let noticed_at = match cut {
+fn outage(now: TimestampNs, ending: Ending) -> Outage {
+    let noticed_at = match ending.cut {
         Cut::HalfOpen => now.plus(SILENCE),
-        Cut::Close | Cut::Reset | Cut::Shutdown => now,
+        Cut::PongsLost => now.plus(ending.span),
+        Cut::Close | Cut::Reset | Cut::Shutdown | Cut::DayOver => now,
     };
     Outage { noticed_at, back_at: noticed_at.plus(RECONNECT) }
 }

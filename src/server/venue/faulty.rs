@@ -11,7 +11,7 @@ use super::json::{Object, push_list};
 use super::operation::Operation;
 use super::refusal::Refusal;
 use crate::sim::faults::{AnswerFate, FaultPlan, FaultSpec, Faults, Request};
-use crate::sim::{AccountId, UserEvent};
+use crate::sim::{AccountId, UserEvent, VenueMarketEvent};
 use crate::types::{DurationNs, Instrument, TimestampNs};
 
 /// What comes late.
@@ -21,6 +21,10 @@ pub enum Late {
     Event(AccountId, UserEvent),
     /// An answer over the WebSocket API.
     Answer(ListenerId, String),
+    /// A message of a public stream.
+    Market(VenueMarketEvent),
+    /// The end of connections that were told of it.
+    End(Vec<ListenerId>),
 }
 
 /// What comes late, until it does.

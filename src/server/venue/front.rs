@@ -222,8 +222,11 @@ impl Front {
     pub fn publish(&mut self) {
         let now = self.now();
         for road in [Road::Market, Road::User] {
-            if let Some(cut) = self.misfortune.faults.cut(now, road) {
-                self.hub.fail(road, cut, now);
+            if let Some(ending) = self.misfortune.faults.cut(now, road) {
+                let told = self.hub.fail(road, ending, now);
+                if !told.is_empty() {
+                    self.misfortune.hold(now, ending.span, Late::End(told));
+                }
             }
         }
         let mut market = std::mem::take(&mut self.market_scratch);
@@ -239,7 +242,7 @@ impl Front {
             self.keep(&event, fate);
             self.hub.spoil(Some(fate).filter(|fate| matches!(fate, MarketFate::Broken | MarketFate::Oversized)));
             let times = match fate {
-                MarketFate::Skipped => 0,
+                MarketFate::Skipped | MarketFate::Late(_) => 0,
                 MarketFate::Twice => 2,
                 _ => 1,
             };
@@ -247,6 +250,9 @@ impl Front {
                 self.publish_market(&event);
             }
             self.hub.spoil(None);
+            if let MarketFate::Late(late) = fate {
+                self.misfortune.hold(now, late, Late::Market(event));
+            }
         }
         self.market_scratch = market;
 
@@ -268,6 +274,9 @@ impl Front {
             match late {
                 Late::Event(account, event) => self.publish_user(account, &event),
                 Late::Answer(listener, answer) => self.hub.tell(listener, answer),
+                Late::Market(event) => self.publish_market(&event),
+                // Their queues run out and then say goodbye.
+                Late::End(listeners) => listeners.into_iter().for_each(|listener| self.hub.leave(listener)),
             }
         }
         self.publish_candles();
@@ -314,24 +323,24 @@ impl Front {
         let symbol = instrument.symbol();
         match event {
             VenueMarketEvent::Trade(trade) => {
-                self.hub.publish(named(StreamKind::Trade), symbol, |out, unit| {
-                    push_trade_event(out, &instrument, trade, unit);
+                self.hub.publish(named(StreamKind::Trade), symbol, |out, unit, product| {
+                    push_trade_event(out, &instrument, trade, unit, product);
                 });
             }
             VenueMarketEvent::AggTrade(trade) => {
-                self.hub.publish(named(StreamKind::AggTrade), symbol, |out, unit| {
+                self.hub.publish(named(StreamKind::AggTrade), symbol, |out, unit, _| {
                     push_agg_trade_event(out, &instrument, trade, unit);
                 });
             }
             VenueMarketEvent::BookTicker(touch) => {
-                self.hub.publish(named(StreamKind::BookTicker), symbol, |out, _| {
-                    push_book_ticker_event(out, &instrument, touch);
+                self.hub.publish(named(StreamKind::BookTicker), symbol, |out, unit, product| {
+                    push_book_ticker_event(out, &instrument, touch, unit, product);
                 });
             }
             VenueMarketEvent::DepthDiff { event_ts, first_id, last_id, bids, asks, .. } => {
                 let update = DepthUpdate { event_ts: *event_ts, first_id: *first_id, last_id: *last_id, bids, asks };
-                self.hub.publish(named(StreamKind::DepthFast), symbol, |out, unit| {
-                    push_depth_update(out, &instrument, &update, unit);
+                self.hub.publish(named(StreamKind::DepthFast), symbol, |out, unit, product| {
+                    push_depth_update(out, &instrument, &update, unit, product);
                 });
                 self.publish_partial_depth(&instrument, *event_ts);
             }
@@ -354,7 +363,9 @@ impl Front {
             asks: &joined.asks,
         };
         let name = StreamName { symbol: instrument.id, kind: StreamKind::DepthSlow };
-        self.hub.publish(name, instrument.symbol(), |out, unit| push_depth_update(out, instrument, &update, unit));
+        self.hub.publish(name, instrument.symbol(), |out, unit, product| {
+            push_depth_update(out, instrument, &update, unit, product);
+        });
     }
 
     fn publish_partial_depth(&mut self, instrument: &Instrument, event_ts: TimestampNs) {
@@ -368,7 +379,7 @@ impl Front {
                 let due = second_turned || matches!(kind, StreamKind::PartialFast(_));
                 if due && self.hub.wants(name) {
                     let book = self.venue.depth(instrument.id, usize::from(levels));
-                    self.hub.publish(name, instrument.symbol(), |out, _| push_depth(out, instrument, &book));
+                    self.hub.publish(name, instrument.symbol(), |out, _, _| push_depth(out, instrument, &book));
                 }
             }
         }
@@ -389,7 +400,7 @@ impl Front {
             let ended = state.candles.closed().filter(|_| turned).map(|candle| (candle, true));
             let current = state.candles.current().map(|candle| (candle, false));
             for (candle, is_closed) in ended.into_iter().chain(current) {
-                self.hub.publish(name, instrument.symbol(), |out, unit| {
+                self.hub.publish(name, instrument.symbol(), |out, unit, _| {
                     push_candle_event(out, instrument, now, candle, is_closed, unit);
                 });
             }

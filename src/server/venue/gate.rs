@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
@@ -16,6 +16,8 @@ use axum::serve::{IncomingStream, Listener};
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::sim::faults::Cut;
 
 // Zero is a connection that works.
 const CLOSED: u8 = 1;
@@ -25,6 +27,9 @@ const DEAD: u8 = 3;
 #[derive(Debug, Default)]
 struct State {
     mode: AtomicU8,
+    /// What the mode becomes once `left` bytes have been written; zero for nothing.
+    armed: AtomicU8,
+    left: AtomicU64,
     reader: AtomicWaker,
 }
 
@@ -38,14 +43,38 @@ impl Switch {
         self.set(CLOSED);
     }
 
-    /// Ends it with a RST.
-    pub fn reset(&self) {
-        self.set(RESET);
+    /// Ends it as a fault does, after so many further bytes.
+    pub fn fail(&self, cut: Cut, bytes: u64) {
+        let mode = match cut {
+            Cut::Reset => RESET,
+            // What is written goes nowhere from then on, and nothing is read.
+            Cut::HalfOpen => DEAD,
+            _ => CLOSED,
+        };
+        if bytes == 0 {
+            self.set(mode);
+        } else {
+            self.0.left.store(bytes, Ordering::Relaxed);
+            // Release here, Acquire in `passes`: whoever sees it armed sees how many bytes are left.
+            self.0.armed.store(mode, Ordering::Release);
+        }
     }
 
-    /// Leaves it open: what is written goes nowhere, and nothing is read.
-    pub fn deaden(&self) {
-        self.set(DEAD);
+    /// How many of these bytes may be written before the mode turns.
+    fn passes(&self, bytes: usize) -> usize {
+        if self.0.armed.load(Ordering::Acquire) == 0 {
+            return bytes;
+        }
+        usize::try_from(self.0.left.load(Ordering::Relaxed)).map_or(bytes, |left| left.min(bytes))
+    }
+
+    /// So many bytes were written; the mode turns when they were the last that may pass.
+    fn passed(&self, bytes: usize) {
+        let armed = self.0.armed.load(Ordering::Acquire);
+        if armed != 0 && self.0.left.fetch_sub(bytes as u64, Ordering::Relaxed) == bytes as u64 {
+            self.0.armed.store(0, Ordering::Relaxed);
+            self.set(armed);
+        }
     }
 
     fn set(&self, mode: u8) {
@@ -103,7 +132,12 @@ impl AsyncWrite for Gate {
         if self.switch.mode() == DEAD {
             return Poll::Ready(Ok(bytes.len()));
         }
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let bytes = &bytes[..self.switch.passes(bytes.len())];
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(count)) = written {
+            self.switch.passed(count);
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,17 +5,19 @@
 //! stream that goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{Notify, mpsc};
 
 use super::gate::Switch;
 use super::json::{Object, TimeUnit};
+use super::render_market::Product;
 use super::stream_name::StreamName;
 use crate::sim::AccountId;
-use crate::sim::faults::{self, MarketFate};
-use crate::types::TimestampNs;
+use crate::sim::faults::{self, Ending, MarketFate};
+use crate::types::{DurationNs, TimestampNs};
 
 /// Messages that may wait for one listener. 8192 hold several seconds of a busy market.
 pub const QUEUE_MESSAGES: usize = 8_192;
@@ -34,6 +36,29 @@ pub struct Inbox {
     pub messages: mpsc::Receiver<Utf8Bytes>,
     /// Rings when the connection must end without delay.
     pub cut: Arc<Cut>,
+    /// Rings when pongs are not to be heard any more.
+    pub deafness: Arc<Deafness>,
+}
+
+/// Tells a connection's task that it no longer hears pongs.
+#[derive(Debug, Default)]
+pub struct Deafness {
+    within_ns: AtomicU64,
+    bell: Notify,
+}
+
+impl Deafness {
+    fn begin(&self, within: DurationNs) {
+        // The bell's own lock orders it before the wake.
+        self.within_ns.store(within.nanos(), Ordering::Relaxed);
+        self.bell.notify_one();
+    }
+
+    /// Returns once pongs are not heard any more, with how long a ping may then stay unanswered.
+    pub async fn begins(&self) -> Duration {
+        self.bell.notified().await;
+        Duration::from_nanos(self.within_ns.load(Ordering::Relaxed))
+    }
 }
 
 /// Tells a connection's task that it was cut, even while it waits for a client that does not read.
@@ -84,11 +109,14 @@ pub struct Listener {
     id: ListenerId,
     queue: mpsc::Sender<Utf8Bytes>,
     cut: Arc<Cut>,
+    deafness: Arc<Deafness>,
     switch: Switch,
     /// Which road it came by.
     pub road: Road,
     /// Unit of every time it is told.
     pub unit: TimeUnit,
+    /// Whose market data it is told.
+    pub product: Product,
     /// Whether stream events are wrapped with their stream's name.
     pub combined: bool,
     /// Public streams, sorted.
@@ -110,7 +138,7 @@ impl Hub {
     /// Adds a connection; `switch` is its socket's.
     pub fn join(&mut self, road: Road, unit: TimeUnit, combined: bool, switch: Switch) -> (ListenerId, Inbox) {
         let (queue, messages) = mpsc::channel(QUEUE_MESSAGES);
-        let cut = Arc::new(Cut::default());
+        let (cut, deafness) = (Arc::new(Cut::default()), Arc::new(Deafness::default()));
         self.last_id += 1;
         let id = ListenerId(self.last_id);
         let (streams, subscriptions) = (Vec::new(), Vec::new());
@@ -118,14 +146,16 @@ impl Hub {
             id,
             queue,
             cut: Arc::clone(&cut),
+            deafness: Arc::clone(&deafness),
             switch,
             road,
             unit,
+            product: Product::Spot,
             combined,
             streams,
             subscriptions,
         });
-        (id, Inbox { messages, cut })
+        (id, Inbox { messages, cut, deafness })
     }
 
     /// Removes a connection that has ended.
@@ -163,22 +193,26 @@ impl Hub {
         self.listeners.iter().map(|listener| QUEUE_MESSAGES - listener.queue.capacity()).max().unwrap_or(0)
     }
 
-    /// Tells an event of a public stream to everyone who subscribed; `render` writes it in the unit asked for.
-    pub fn publish(&mut self, name: StreamName, symbol: &str, render: impl Fn(&mut String, TimeUnit)) {
-        let mut shapes: [Option<Utf8Bytes>; 4] = [const { None }; 4];
+    /// Tells an event of a public stream to everyone who subscribed; `render` writes it in the unit and for the product
+    /// asked for.
+    pub fn publish(&mut self, name: StreamName, symbol: &str, render: impl Fn(&mut String, TimeUnit, Product)) {
+        let mut shapes: [Option<Utf8Bytes>; 8] = [const { None }; 8];
         for at in (0..self.listeners.len()).rev() {
             let listener = &self.listeners[at];
             if listener.streams.binary_search(&name).is_err() {
                 continue;
             }
-            let shape = listener.unit as usize * 2 + usize::from(listener.combined);
+            let shape = listener.product as usize * 4 + listener.unit as usize * 2 + usize::from(listener.combined);
             let message = shapes[shape].get_or_insert_with(|| {
                 let mut out = String::with_capacity(512);
                 if listener.combined {
                     let stream = name.text(symbol);
-                    Object::open(&mut out).text("stream", &stream).with("data", |out| render(out, listener.unit)).end();
+                    Object::open(&mut out)
+                        .text("stream", &stream)
+                        .with("data", |out| render(out, listener.unit, listener.product))
+                        .end();
                 } else {
-                    render(&mut out, listener.unit);
+                    render(&mut out, listener.unit, listener.product);
                 }
                 spoil(&mut out, self.spoiled);
                 out.into()
@@ -212,8 +246,9 @@ impl Hub {
         self.listeners.iter().any(|listener| listener.subscriptions.iter().any(|one| one.account == account))
     }
 
-    /// Ends every connection of a road as a fault does.
-    pub fn fail(&mut self, road: faults::Road, cut: faults::Cut, now: TimestampNs) {
+    /// Ends every connection of a road as a fault does. Returns those that have only been told that they will end.
+    pub fn fail(&mut self, road: faults::Road, ending: Ending, now: TimestampNs) -> Vec<ListenerId> {
+        let mut told = Vec::new();
         for at in (0..self.listeners.len()).rev() {
             let listener = &self.listeners[at];
             let meant = match road {
@@ -223,19 +258,24 @@ impl Hub {
             if !meant {
                 continue;
             }
-            match cut {
-                faults::Cut::Close => self.listeners.swap_remove(at).cut.ring(),
-                faults::Cut::Reset => self.listeners.swap_remove(at).switch.reset(),
-                // It stays among the listeners: the venue does not know that nobody hears it.
-                faults::Cut::HalfOpen => listener.switch.deaden(),
+            match ending.cut {
+                faults::Cut::Close if ending.bytes == 0 => self.listeners.swap_remove(at).cut.ring(),
+                // It stays among the listeners, so that there are bytes to break off in, and because the venue does not
+                // know when nobody hears it; a connection that ends takes itself away.
+                faults::Cut::Close | faults::Cut::Reset | faults::Cut::HalfOpen => {
+                    listener.switch.fail(ending.cut, ending.bytes);
+                }
                 faults::Cut::Shutdown => {
+                    told.push(listener.id);
                     let farewell = farewell(listener, now);
                     self.send(at, farewell.into());
-                    // Its queue runs out and then says goodbye.
-                    self.listeners.swap_remove(at);
                 }
+                // Its queue runs out and then says goodbye.
+                faults::Cut::DayOver => drop(self.listeners.swap_remove(at)),
+                faults::Cut::PongsLost => listener.deafness.begin(ending.span),
             }
         }
+        told
     }
 
     /// Tells one connection something.
@@ -318,7 +358,7 @@ mod tests {
             hub.listener(id).unwrap().subscribe(TRADES);
         }
         for n in 0..QUEUE_MESSAGES + 1 {
-            hub.publish(TRADES, "BTCUSDT", |out, _| out.push_str(&n.to_string()));
+            hub.publish(TRADES, "BTCUSDT", |out, _, _| out.push_str(&n.to_string()));
             assert_eq!(
                 fast_inbox.messages.try_recv().unwrap().as_str(),
                 format!(r#"{{"stream":"btcusdt@trade","data":{n}}}"#)
@@ -338,13 +378,13 @@ mod tests {
     fn events_reach_only_those_who_asked() {
         let mut hub = Hub::default();
         let (reader, mut inbox) = hub.join(Road::Streams, TimeUnit::Micros, false, Switch::default());
-        hub.publish(TRADES, "BTCUSDT", |out, _| out.push('x'));
+        hub.publish(TRADES, "BTCUSDT", |out, _, _| out.push('x'));
         assert!(inbox.messages.try_recv().is_err());
         let listener = hub.listener(reader).unwrap();
         listener.subscribe(TRADES);
         listener.subscribe(TRADES);
         listener.subscriptions.push(Subscription { id: 4, account: AccountId(7), by_logon: false });
-        hub.publish(TRADES, "BTCUSDT", |out, unit| out.push_str(&format!("{unit:?}")));
+        hub.publish(TRADES, "BTCUSDT", |out, unit, _| out.push_str(&format!("{unit:?}")));
         assert_eq!(inbox.messages.try_recv().unwrap().as_str(), "Micros");
         assert!(inbox.messages.try_recv().is_err());
         hub.publish_user(AccountId(8), |out, _| out.push_str("{}"));

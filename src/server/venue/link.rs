@@ -28,6 +28,8 @@ pub struct LinkLimits {
     pub messages_per_s: Option<u32>,
     /// How long one write may take.
     pub send_within: Duration,
+    /// How long the connection may live.
+    pub lives_for: Duration,
 }
 
 impl LinkLimits {
@@ -39,6 +41,7 @@ impl LinkLimits {
         pong_within: Duration::from_secs(60),
         messages_per_s: None,
         send_within: Duration::from_secs(10),
+        lives_for: Duration::from_secs(24 * 3600),
     };
 }
 
@@ -52,7 +55,9 @@ pub async fn serve(
     let mut pings = interval_at(Instant::now() + limits.ping_every, limits.ping_every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut unanswered = Unanswered::default();
+    let mut pong_within = limits.pong_within;
     let mut inbound = Inbound::default();
+    let ends_at = Instant::now() + limits.lives_for;
     loop {
         tokio::select! {
             biased;
@@ -96,7 +101,15 @@ pub async fn serve(
                     return;
                 }
             }
-            () = sleep_until(unanswered.since + limits.pong_within), if unanswered.is_waiting() => {
+            within = inbox.deafness.begins() => {
+                (pong_within, unanswered.deaf) = (within, true);
+                pings.reset_immediately();
+            }
+            () = sleep_until(ends_at) => {
+                close(&mut socket, GOING_AWAY, "connection too old").await;
+                return;
+            }
+            () = sleep_until(unanswered.since + pong_within), if unanswered.is_waiting() => {
                 close(&mut socket, POLICY, "Pong timeout").await;
                 return;
             }
@@ -115,7 +128,7 @@ async fn write(socket: &mut WebSocket, cut: &Cut, within: Duration, message: Mes
 
 /// Writes a queued event and those behind it, flushing once.
 async fn write_events(socket: &mut WebSocket, inbox: &mut Inbox, within: Duration, first: Message) -> bool {
-    let Inbox { messages, cut } = inbox;
+    let Inbox { messages, cut, .. } = inbox;
     let batch = async {
         socket.feed(first).await?;
         for _ in 1..BATCH {
@@ -141,11 +154,13 @@ async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
 struct Unanswered {
     payloads: VecDeque<Vec<u8>>,
     since: Instant,
+    /// Pongs are not heard: a fault.
+    deaf: bool,
 }
 
 impl Default for Unanswered {
     fn default() -> Unanswered {
-        Unanswered { payloads: VecDeque::new(), since: Instant::now() }
+        Unanswered { payloads: VecDeque::new(), since: Instant::now(), deaf: false }
     }
 }
 
@@ -159,7 +174,7 @@ impl Unanswered {
 
     /// Only a pong that copies a ping's payload keeps the connection alive.
     fn answer(&mut self, payload: &[u8]) {
-        if self.payloads.iter().any(|asked| asked == payload) {
+        if !self.deaf && self.payloads.iter().any(|asked| asked == payload) {
             self.payloads.clear();
         }
     }

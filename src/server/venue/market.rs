@@ -7,7 +7,7 @@ use super::json::{Object, TimeUnit, push_list, push_text};
 use super::operation::Operation;
 use super::params::Params;
 use super::refusal::Refusal;
-use super::render_market::{push_agg_trade, push_book_ticker, push_candle, push_depth, push_trade};
+use super::render_market::{push_agg_trade, push_book_ticker, push_candle, push_depth, push_trade, push_usdm_depth};
 use super::weight::WEIGHT_LIMIT;
 use crate::sim::{OrderLimit, StpMode, SymbolConfig, VenueReject};
 use crate::types::{InstrumentId, Price};
@@ -30,6 +30,13 @@ impl Front {
                 let limit = params.limit(100, 5_000)?;
                 self.venue.advance(self.now());
                 push_depth(&mut out, self.instrument(symbol), &self.venue.depth(symbol, limit));
+            }
+            Operation::UsdMDepth => {
+                let symbol = self.symbol(params)?;
+                let limit = params.limit(500, 1_000)?;
+                let now = self.now();
+                self.venue.advance(now);
+                push_usdm_depth(&mut out, self.instrument(symbol), &self.venue.depth(symbol, limit), now);
             }
             Operation::Trades => {
                 let symbol = self.symbol(params)?;

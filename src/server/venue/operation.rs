@@ -15,6 +15,8 @@ pub enum Operation {
     ExchangeInfo,
     /// The book.
     Depth,
+    /// The book as USD-M answers it.
+    UsdMDepth,
     /// Recent trades.
     Trades,
     /// Recent aggregate trades.
@@ -59,6 +61,9 @@ impl Operation {
         use Operation::*;
         if (method, path) == ("GET", "/sapi/v1/asset/tradeFee") {
             return Some(TradeFee);
+        }
+        if (method, path) == ("GET", "/fapi/v1/depth") {
+            return Some(UsdMDepth);
         }
         Some(match (method, path.strip_prefix("/api/v3/")?) {
             ("GET", "ping") => Ping,
@@ -118,7 +123,7 @@ impl Operation {
     /// Whether it needs a key and a signature.
     pub fn is_signed(self) -> bool {
         use Operation::*;
-        !matches!(self, Ping | Time | ExchangeInfo | Depth | Trades | AggTrades | Klines | BookTicker)
+        !matches!(self, Ping | Time | ExchangeInfo | Depth | UsdMDepth | Trades | AggTrades | Klines | BookTicker)
     }
 
     /// Whether its answer tells the unfilled order counts.
@@ -144,6 +149,12 @@ impl Operation {
                 Ok(Some(limit)) if limit > 1000 => 250,
                 Ok(Some(limit)) if limit > 500 => 50,
                 Ok(Some(limit)) if limit > 100 => 25,
+                _ => 5,
+            },
+            UsdMDepth => match params.whole("limit") {
+                Ok(Some(limit)) if limit > 500 => 20,
+                Ok(Some(limit)) if limit > 100 => 10,
+                Ok(Some(limit)) if limit <= 50 => 2,
                 _ => 5,
             },
             OpenOrders => {

@@ -25,6 +25,27 @@ pub fn push_depth(out: &mut String, instrument: &Instrument, book: &DepthSnapsho
         .end();
 }
 
+/// The answer of USD-M's `depth`, which also says when.
+pub fn push_usdm_depth(out: &mut String, instrument: &Instrument, book: &DepthSnapshot, at: TimestampNs) {
+    Object::open(out)
+        .plain("lastUpdateId", book.last_update_id)
+        .plain("E", at.millis())
+        .plain("T", at.millis())
+        .with("bids", |out| push_levels(out, instrument, &book.bids))
+        .with("asks", |out| push_levels(out, instrument, &book.asks))
+        .end();
+}
+
+/// Whose market data a connection is told: Binance's two products differ in a few fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Product {
+    /// Spot.
+    #[default]
+    Spot,
+    /// USD-M futures: diffs name the last update before theirs (`pu`), everything has a time, trades a kind.
+    UsdM,
+}
+
 /// A diff of the book.
 #[derive(Clone, Copy, Debug)]
 pub struct DepthUpdate<'a> {
@@ -41,22 +62,40 @@ pub struct DepthUpdate<'a> {
 }
 
 /// `depthUpdate`.
-pub fn push_depth_update(out: &mut String, instrument: &Instrument, update: &DepthUpdate<'_>, unit: TimeUnit) {
-    Object::open(out)
-        .text("e", "depthUpdate")
-        .plain("E", unit.of(update.event_ts))
-        .text("s", instrument.symbol())
-        .plain("U", update.first_id)
-        .plain("u", update.last_id)
+pub fn push_depth_update(
+    out: &mut String,
+    instrument: &Instrument,
+    update: &DepthUpdate<'_>,
+    unit: TimeUnit,
+    product: Product,
+) {
+    let mut object = Object::open(out);
+    object.text("e", "depthUpdate").plain("E", unit.of(update.event_ts));
+    if product == Product::UsdM {
+        object.plain("T", unit.of(update.event_ts));
+    }
+    object.text("s", instrument.symbol()).plain("U", update.first_id).plain("u", update.last_id);
+    if product == Product::UsdM {
+        // Our numbers have no holes: the message before ends where this one begins.
+        object.plain("pu", update.first_id.saturating_sub(1));
+    }
+    object
         .with("b", |out| push_levels(out, instrument, update.bids))
         .with("a", |out| push_levels(out, instrument, update.asks))
         .end();
 }
 
 /// `trade`.
-pub fn push_trade_event(out: &mut String, instrument: &Instrument, trade: &PublicTrade, unit: TimeUnit) {
+pub fn push_trade_event(
+    out: &mut String,
+    instrument: &Instrument,
+    trade: &PublicTrade,
+    unit: TimeUnit,
+    product: Product,
+) {
     let at = unit.of(trade.event_ts);
-    Object::open(out)
+    let mut object = Object::open(out);
+    object
         .text("e", "trade")
         .plain("E", at)
         .text("s", instrument.symbol())
@@ -64,9 +103,11 @@ pub fn push_trade_event(out: &mut String, instrument: &Instrument, trade: &Publi
         .amount("p", instrument.price_e8(trade.price))
         .amount("q", instrument.qty_e8(trade.qty))
         .plain("T", at)
-        .plain("m", trade.aggressor == Side::Ask)
-        .plain("M", true)
-        .end();
+        .plain("m", trade.aggressor == Side::Ask);
+    match product {
+        Product::Spot => object.plain("M", true).end(),
+        Product::UsdM => object.text("X", "MARKET").end(),
+    }
 }
 
 /// `aggTrade`.
@@ -113,9 +154,19 @@ pub fn quote_e8(instrument: &Instrument, trade: &PublicTrade) -> i64 {
 }
 
 /// `bookTicker`: the stream's short names.
-pub fn push_book_ticker_event(out: &mut String, instrument: &Instrument, touch: &BookTicker) {
+pub fn push_book_ticker_event(
+    out: &mut String,
+    instrument: &Instrument,
+    touch: &BookTicker,
+    unit: TimeUnit,
+    product: Product,
+) {
     let amounts = touch_amounts(instrument, touch);
-    Object::open(out)
+    let mut object = Object::open(out);
+    if product == Product::UsdM {
+        object.text("e", "bookTicker").plain("E", unit.of(touch.event_ts)).plain("T", unit.of(touch.event_ts));
+    }
+    object
         .plain("u", touch.update_id)
         .text("s", instrument.symbol())
         .amount("b", amounts[0])
@@ -236,7 +287,7 @@ mod tests {
             asks: &asks,
         };
         assert_eq!(
-            rendered(|out| push_depth_update(out, &instrument, &update, TimeUnit::Millis)),
+            rendered(|out| push_depth_update(out, &instrument, &update, TimeUnit::Millis, Product::Spot)),
             r#"{"e":"depthUpdate","E":1784102400123,"s":"BTCUSDT","U":71200101,"u":71200118,"b":[["61250.10000000","0.48200000"],["61249.90000000","0.00000000"]],"a":[["61250.11000000","1.10000000"]]}"#
         );
         let trade = PublicTrade {
@@ -248,7 +299,7 @@ mod tests {
             aggressor: Side::Bid,
         };
         assert_eq!(
-            rendered(|out| push_trade_event(out, &instrument, &trade, TimeUnit::Micros)),
+            rendered(|out| push_trade_event(out, &instrument, &trade, TimeUnit::Micros, Product::Spot)),
             r#"{"e":"trade","E":1784102400129000,"s":"BTCUSDT","t":4100200300,"p":"61250.11000000","q":"0.01200000","T":1784102400129000,"m":false,"M":true}"#
         );
         let aggregate = AggregateTrade {
@@ -273,7 +324,7 @@ mod tests {
             ask: None,
         };
         assert_eq!(
-            rendered(|out| push_book_ticker_event(out, &instrument, &touch)),
+            rendered(|out| push_book_ticker_event(out, &instrument, &touch, TimeUnit::Millis, Product::Spot)),
             r#"{"u":71200118,"s":"BTCUSDT","b":"61250.10000000","B":"0.48200000","a":"0.00000000","A":"0.00000000"}"#
         );
     }

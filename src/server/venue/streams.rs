@@ -15,9 +15,10 @@ use super::hub::{ListenerId, Road};
 use super::json::{TimeUnit, push_list, push_text};
 use super::link::{self, LinkLimits};
 use super::params::Params;
+use super::render_market::Product;
 use super::rest::json;
 use super::shared::Shared;
-use super::stream_name::StreamName;
+use super::stream_name::{StreamKind, StreamName};
 
 /// Streams that one connection may have.
 const STREAMS_MAX: usize = 1_024;
@@ -27,13 +28,19 @@ const MESSAGE_MAX: usize = 64 * 1024;
 /// What an address asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Address {
+    product: Product,
     combined: bool,
     names: Vec<String>,
 }
 
 impl Address {
-    /// `/ws`, `/ws/<number>`, `/ws/<name>[/<name>…]`, `/stream?streams=…`, and the same under `/stream/ws`.
+    /// `/ws`, `/ws/<number>`, `/ws/<name>[/<name>…]`, `/stream?streams=…`, and the same under `/stream/ws`; all of it
+    /// under `/usdm` too, because here both products have one port.
     fn parse(path: &str, params: &Params) -> Address {
+        let (product, path) = match path.strip_prefix("/usdm") {
+            Some(path) => (Product::UsdM, path),
+            None => (Product::Spot, path),
+        };
         let tail = path.strip_prefix("/stream/ws").or_else(|| path.strip_prefix("/ws"));
         let (combined, list) = match tail {
             Some(tail) => (false, tail),
@@ -42,8 +49,14 @@ impl Address {
         let mut names: Vec<String> = list.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         // A number names nothing: clients use it to tell their own connections apart.
         names.retain(|name| !name.bytes().all(|byte| byte.is_ascii_digit()));
-        Address { combined, names }
+        Address { product, combined, names }
     }
+}
+
+/// Whether a product has such a stream here: USD-M's partial books and candles have other shapes, which are not made.
+fn serves(product: Product, kind: StreamKind) -> bool {
+    use StreamKind::{AggTrade, BookTicker, DepthFast, DepthSlow, Trade};
+    product == Product::Spot || matches!(kind, DepthFast | DepthSlow | Trade | AggTrade | BookTicker)
 }
 
 /// Accepts a connection to the public streams.
@@ -74,8 +87,8 @@ pub async fn handle(
         let mut streams = Vec::with_capacity(address.names.len());
         for name in &address.names {
             match StreamName::parse(name, |symbol| front.find_symbol(symbol)) {
-                Some(stream) => streams.push(stream),
-                None => return bad(&format!("Invalid request: unknown stream '{name}'.")),
+                Some(stream) if serves(address.product, stream.kind) => streams.push(stream),
+                _ => return bad(&format!("Invalid request: unknown stream '{name}'.")),
             }
         }
         if streams.len() > STREAMS_MAX {
@@ -83,6 +96,7 @@ pub async fn handle(
         }
         let (id, inbox) = front.hub.join(Road::Streams, unit, address.combined, switch);
         if let Some(listener) = front.hub.listener(id) {
+            listener.product = address.product;
             streams.into_iter().for_each(|stream| listener.subscribe(stream));
         }
         (id, inbox)
@@ -146,6 +160,9 @@ fn apply(front: &mut Front, id: ListenerId, method: &str, params: &str) -> Resul
                 streams.push(stream.ok_or_else(|| invalid(&format!("unknown stream '{name}'")))?);
             }
             let listener = front.hub.listener(id).ok_or_else(|| invalid("the connection is closing"))?;
+            if let Some(at) = streams.iter().position(|stream| !serves(listener.product, stream.kind)) {
+                return Err(invalid(&format!("unknown stream '{}'", names[at])));
+            }
             if adds && listener.streams.len() + streams.len() > STREAMS_MAX {
                 return Err(invalid("too many streams"));
             }
@@ -188,6 +205,7 @@ mod tests {
     fn every_documented_address_is_understood() {
         let address = |path: &str, query: &str| {
             let address = Address::parse(path, &Params::from_query_and_body(query, ""));
+            assert_eq!(address.product == Product::UsdM, path.starts_with("/usdm"));
             (address.combined, address.names.join(" "))
         };
         for (path, query, combined, names) in [
@@ -199,6 +217,8 @@ mod tests {
             ("/stream", "", true, ""),
             ("/stream", "streams=btcusdt@trade/btcusdt@bookTicker", true, "btcusdt@trade btcusdt@bookTicker"),
             ("/stream/ws", "", false, ""),
+            ("/usdm/ws", "", false, ""),
+            ("/usdm/stream", "streams=btcusdt@trade", true, "btcusdt@trade"),
             ("/stream/ws/2", "", false, ""),
             ("/stream/ws/btcusdt@trade", "", false, "btcusdt@trade"),
         ] {

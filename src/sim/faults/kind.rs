@@ -52,14 +52,20 @@ fault_kinds! {
     Malformed = "malformed", Market;
     /// A message of a public stream is larger than any legal one.
     Oversized = "oversized", Market;
+    /// A message of a public stream comes late; later ones overtake it.
+    DelayMarket = "delay-market", Market;
     /// The sockets of public streams end as a peer's do that closes.
     Disconnect = "disconnect", MarketSocket;
     /// The sockets of public streams are reset.
     Reset = "reset", MarketSocket;
     /// The sockets of public streams stay open and say nothing any more.
     HalfOpen = "half-open", MarketSocket;
-    /// The venue says that it shuts down, and closes the sockets of public streams.
+    /// The venue says that it shuts down, and a while later closes the sockets of public streams.
     Shutdown = "shutdown", MarketSocket;
+    /// The sockets of public streams are closed without a warning, as Binance's are after 24 hours.
+    DayCut = "day-cut", MarketSocket;
+    /// Pongs on the sockets of public streams are not heard, and so these are closed.
+    MissedPong = "missed-pong", MarketSocket;
     /// A user-data message comes late; later ones overtake it.
     DelayEvent = "delay-event", User;
     /// A user-data message never comes.
@@ -94,12 +100,25 @@ impl FaultKind {
 
     /// Whether it lasts: it then has a span of time.
     pub const fn lasts(self) -> bool {
-        matches!(self, FaultKind::DelayEvent | FaultKind::DelayAnswer | FaultKind::RateLimit)
+        matches!(
+            self,
+            FaultKind::DelayMarket
+                | FaultKind::DelayEvent
+                | FaultKind::DelayAnswer
+                | FaultKind::RateLimit
+                | FaultKind::Shutdown
+                | FaultKind::MissedPong
+        )
     }
 
     /// Whether the request may or may not be carried out: it then has a share.
     pub const fn has_share(self) -> bool {
         matches!(self, FaultKind::Timeout | FaultKind::ServerError)
+    }
+
+    /// Whether it may strike in the middle of a message: it then has a number of bytes within which it does.
+    pub const fn has_bytes(self) -> bool {
+        matches!(self, FaultKind::Disconnect | FaultKind::Reset | FaultKind::HalfOpen)
     }
 
     /// How it ends sockets, if it does.
@@ -109,6 +128,8 @@ impl FaultKind {
             FaultKind::Reset | FaultKind::UserReset => Some(Cut::Reset),
             FaultKind::HalfOpen => Some(Cut::HalfOpen),
             FaultKind::Shutdown => Some(Cut::Shutdown),
+            FaultKind::DayCut => Some(Cut::DayOver),
+            FaultKind::MissedPong => Some(Cut::PongsLost),
             _ => None,
         }
     }

@@ -10,5 +10,5 @@ mod plan;
 mod spec;
 
 pub use kind::{Domain, FaultKind};
-pub use plan::{AnswerFate, Cut, EventFate, FaultCount, Faults, MarketFate, Reply, Request, Road, Runs};
+pub use plan::{AnswerFate, Cut, Ending, EventFate, FaultCount, Faults, MarketFate, Reply, Request, Road, Runs};
 pub use spec::{FaultPlan, FaultSpec, Trigger};

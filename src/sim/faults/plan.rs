@@ -13,8 +13,23 @@ pub enum Cut {
     Reset,
     /// Not at all: they stay open and nothing passes any more.
     HalfOpen,
-    /// With the news that the venue shuts down, and a closing frame.
+    /// With the news that the venue shuts down, and a closing frame some time later.
     Shutdown,
+    /// With a closing frame, as after 24 hours.
+    DayOver,
+    /// With a closing frame, because a ping seems to have no answer for some time.
+    PongsLost,
+}
+
+/// Sockets end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How.
+    pub cut: Cut,
+    /// Bytes that still pass, so that a message may break off anywhere.
+    pub bytes: u64,
+    /// How long it takes, where it takes time.
+    pub span: DurationNs,
 }
 
 /// Which sockets.
@@ -39,6 +54,8 @@ pub enum MarketFate {
     Broken,
     /// It is told with more behind it than any client takes.
     Oversized,
+    /// It is told so much later.
+    Late(DurationNs),
 }
 
 /// What becomes of a user-data message.
@@ -215,6 +232,7 @@ impl Faults {
                     FaultKind::Gap => MarketFate::Skipped,
                     FaultKind::DoubleMarket => MarketFate::Twice,
                     FaultKind::Oversized => MarketFate::Oversized,
+                    FaultKind::DelayMarket => MarketFate::Late(rule.count.spec.span),
                     _ => MarketFate::Broken,
                 };
             }
@@ -267,20 +285,22 @@ impl Faults {
     }
 
     /// Whether sockets end now. Asked as often as time is looked at.
-    pub fn cut(&mut self, now: TimestampNs, road: Road) -> Option<Cut> {
+    pub fn cut(&mut self, now: TimestampNs, road: Road) -> Option<Ending> {
         let domain = match road {
             Road::Market => Domain::MarketSocket,
             Road::User => Domain::UserSocket,
         };
-        let mut cut = None;
+        let mut ending = None;
         for rule in &mut self.rules {
-            if rule.count.spec.kind.domain() == domain && cut.is_none() && rule.is_due(self.seed, now) {
+            let spec = rule.count.spec;
+            if spec.kind.domain() == domain && ending.is_none() && rule.is_due(self.seed, now) {
                 rule.count.chances += 1;
                 rule.count.happened += 1;
-                cut = rule.count.spec.kind.cut();
+                let bytes = (spec.bytes as f64 * unit(self.seed ^ rule.salt ^ SHARE, rule.count.happened)) as u64;
+                ending = spec.kind.cut().map(|cut| Ending { cut, bytes, span: spec.span });
             }
         }
-        cut
+        ending
     }
 
     /// When sockets end next, if nothing else does.
@@ -395,7 +415,8 @@ mod tests {
         let mut cuts = Vec::new();
         for millis in 0..20_000 {
             let now = TimestampNs::from_millis(millis);
-            if faults.cut(now, Road::Market) == Some(Cut::Close) {
+            if let Some(ending) = faults.cut(now, Road::Market) {
+                assert_eq!((ending.cut, ending.bytes), (Cut::Close, 0));
                 cuts.push(millis);
             }
             assert_eq!(faults.cut(now, Road::User).is_some(), millis == 2_000, "{millis}");
@@ -403,6 +424,15 @@ mod tests {
         assert!((15..28).contains(&cuts.len()), "{cuts:?}");
         assert!(cuts.windows(2).all(|pair| (499..=1_501).contains(&(pair[1] - pair[0]))), "{cuts:?}");
         assert!(faults.next_cut_at().is_some());
+    }
+
+    #[test]
+    fn the_byte_at_which_a_socket_ends_is_drawn_within_its_bound() {
+        let mut faults = faults(1, &["reset:every=1s,bytes=1000"]);
+        let cuts = (0..500_000).filter_map(|millis| faults.cut(TimestampNs::from_millis(millis), Road::Market));
+        let bytes: Vec<u64> = cuts.map(|ending| ending.bytes).collect();
+        let (least, most) = (bytes.iter().min().unwrap(), bytes.iter().max().unwrap());
+        assert!(bytes.len() > 300 && *least < 50 && (950..1000).contains(most), "{bytes:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! gap:p=0.01                      each depth diff with a chance of one in a hundred
 //! gap:every=2s,symbol=ETHUSDT     of one symbol, about every two seconds
 //! disconnect:at=3s                once, three seconds after the start
+//! reset:every=2s,bytes=4096       within the next 4096 bytes that are sent
 //! delay-answer:p=0.05,for=300ms,on=place
 //! timeout:p=0.02,done=0.5         half of these requests are carried out
 //! ```
@@ -42,6 +43,8 @@ pub struct FaultSpec {
     pub span: DurationNs,
     /// Share of requests that are carried out, for the kinds that leave it open.
     pub share: f64,
+    /// A socket ends after a number of bytes drawn below this one; zero for at once.
+    pub bytes: u64,
     /// Only to this symbol's messages.
     pub symbol: Option<Symbol>,
     /// Only to requests of this kind.
@@ -51,7 +54,7 @@ pub struct FaultSpec {
 impl FaultSpec {
     /// A fault of that kind with the usual values.
     pub const fn new(kind: FaultKind, trigger: Trigger) -> FaultSpec {
-        FaultSpec { kind, trigger, span: USUAL_SPAN, share: USUAL_SHARE, symbol: None, on: None }
+        FaultSpec { kind, trigger, span: USUAL_SPAN, share: USUAL_SHARE, bytes: 0, symbol: None, on: None }
     }
 
     /// The keys that the kind takes.
@@ -66,6 +69,9 @@ impl FaultSpec {
         }
         if kind.has_share() {
             keys.push("done");
+        }
+        if kind.has_bytes() {
+            keys.push("bytes");
         }
         match kind.domain() {
             Domain::Market => keys.push("symbol"),
@@ -111,6 +117,10 @@ impl FromStr for FaultSpec {
                 "at" => set(&mut trigger, Trigger::At(span(value).ok_or_else(|| wrong(SPAN))?))?,
                 "for" => spec.span = span(value).ok_or_else(|| wrong(SPAN))?,
                 "done" => spec.share = part(value).ok_or_else(|| wrong("a share from 0 to 1"))?,
+                "bytes" => {
+                    let bytes = value.parse().ok().filter(|bytes| (1..=1 << 30).contains(bytes));
+                    spec.bytes = bytes.ok_or_else(|| wrong("a number of bytes from 1 to 2^30"))?;
+                }
                 "symbol" => {
                     let symbol = Symbol::new(value).ok().filter(|_| !value.is_empty());
                     spec.symbol = Some(symbol.ok_or_else(|| wrong("a symbol such as BTCUSDT"))?);
@@ -177,6 +187,9 @@ impl fmt::Display for FaultSpec {
         if self.kind.has_share() {
             write!(f, ",done={}", self.share)?;
         }
+        if self.bytes > 0 {
+            write!(f, ",bytes={}", self.bytes)?;
+        }
         if let Some(symbol) = self.symbol {
             write!(f, ",symbol={}", symbol.as_str())?;
         }
@@ -203,6 +216,8 @@ mod tests {
         }
         let text = "delay-answer:p=0.05,for=300ms,on=place";
         assert_eq!(text.parse::<FaultSpec>().unwrap().to_string(), text);
+        let text = "reset:every=2s,bytes=4096";
+        assert_eq!(text.parse::<FaultSpec>().unwrap().to_string(), text);
         let text = "gap:at=2m,symbol=ETHUSDT";
         assert_eq!(text.parse::<FaultSpec>().unwrap().to_string(), text);
     }
@@ -216,6 +231,8 @@ mod tests {
             ("disconnect:p=0.1", "`disconnect` takes no `p`"),
             ("gap:on=place,p=1", "`gap` takes no `on`"),
             ("gap", "needs p=, every= or at="),
+            ("reset:every=2s,bytes=0", "a number of bytes"),
+            ("shutdown:every=2s,bytes=9", "`shutdown` takes no `bytes`"),
             ("disconnect", "needs every= or at="),
             ("gap:p=2", "a chance from 0 to 1"),
             ("gap:p", "not of the form key=value"),
