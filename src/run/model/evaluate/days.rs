@@ -7,10 +7,11 @@ use super::EvaluateArgs;
 use crate::pipeline::quoter::ev::TrainedFills;
 use crate::pipeline::sync::SyncRule;
 use crate::pipeline::{
-    Amount, LearnKind, PipelineConfig, QuoterConfig, QuoterKind, ReferenceKind, RequoteKind, ToxicityKind,
+    Amount, LearnKind, PipelineConfig, QuoterConfig, QuoterKind, ReferenceKind, RequoteKind, ToxicityKind, WarmState,
 };
 use crate::run::report::{ReadOptions, read_session};
 use crate::run::virtual_session::{self, VirtualConfig};
+use crate::run::warm;
 use crate::run::{Failure, exit};
 use crate::sim::latency::LatencyModel;
 use crate::sim::{
@@ -175,22 +176,56 @@ impl Days<'_> {
     pub(super) fn mean(&self, tapes: &[Tape], fill: &str, config: &PipelineConfig) -> Result<f64, Failure> {
         let mut profit = 0.0;
         for tape in tapes {
-            profit += self.trade(tape, fill, config)?.profit;
+            profit += self.trade(tape, fill, config, None)?.profit;
         }
         Ok(profit / tapes.len().max(1) as f64)
     }
 
-    /// One maker's day on a tape.
-    pub(super) fn trade(&self, tape: &Tape, fill: &str, config: &PipelineConfig) -> Result<Day, Failure> {
-        self.played(tape, fill, config, false)
+    /// One maker's day on a tape, begun with what an earlier day has learnt.
+    pub(super) fn trade(
+        &self,
+        tape: &Tape,
+        fill: &str,
+        config: &PipelineConfig,
+        warm: Option<&WarmState>,
+    ) -> Result<Day, Failure> {
+        let (day, ()) = self.played(tape, fill, config, warm, |_| Ok(()))?;
+        Ok(day)
     }
 
     /// The same with its report.
-    pub(super) fn trade_and_report(&self, tape: &Tape, fill: &str, config: &PipelineConfig) -> Result<Day, Failure> {
-        self.played(tape, fill, config, true)
+    pub(super) fn trade_and_report(
+        &self,
+        tape: &Tape,
+        fill: &str,
+        config: &PipelineConfig,
+        warm: Option<&WarmState>,
+    ) -> Result<Day, Failure> {
+        let (day, held) = self.played(tape, fill, config, warm, |journal| held(journal).map(Some))?;
+        Ok(Day { held, ..day })
     }
 
-    fn played(&self, tape: &Tape, fill: &str, config: &PipelineConfig, reports: bool) -> Result<Day, Failure> {
+    /// What a day leaves for the next one to begin with.
+    pub(super) fn learnt(
+        &self,
+        tape: &Tape,
+        fill: &str,
+        config: &PipelineConfig,
+    ) -> Result<Option<WarmState>, Failure> {
+        let (_, state) =
+            self.played(tape, fill, config, None, |journal| warm::read(&journal.join(warm::STATE_FILE)))?;
+        Ok(state)
+    }
+
+    /// A day, and what is read of its journal before that goes.
+    fn played<T>(
+        &self,
+        tape: &Tape,
+        fill: &str,
+        config: &PipelineConfig,
+        warm: Option<&WarmState>,
+        read: impl FnOnce(&Path) -> Result<T, Failure>,
+    ) -> Result<(Day, T), Failure> {
         let mut venue = VenueConfig::new(START);
         venue.symbols = vec![SymbolConfig::new(self.instrument)];
         venue.fill = fill
@@ -207,7 +242,7 @@ impl Days<'_> {
             session: SessionId(START.millis()),
             mode: "backtest",
             pipeline: config.clone(),
-            warm: None,
+            warm: warm.cloned(),
             length: DurationNs::from_secs(self.args.day_seconds + 60),
             latencies: LatencyModel::default(),
             journal_dir: self.scratch.clone(),
@@ -216,10 +251,11 @@ impl Days<'_> {
         let tape = Arc::clone(tape);
         let events = (0..tape.len()).map(move |at| Ok(tape[at].clone()));
         let outcome = virtual_session::run_on_tape(&session, venue, SyncRule::Spot, Box::new(events))?;
-        let held = if reports { Some(held(&outcome.journal)?) } else { None };
+        let kept = read(&outcome.journal);
         let _ = std::fs::remove_dir_all(&self.scratch);
         let (_, figures) = &outcome.snapshots[0];
-        Ok(Day { profit: figures.pnl.total.to_f64(), fills: figures.counters.fills, held })
+        let day = Day { profit: figures.pnl.total.to_f64(), fills: figures.counters.fills, held: None };
+        Ok((day, kept?))
     }
 }
 

@@ -218,14 +218,16 @@ fn contest(days: &Days<'_>, informed_share: f64, fill: &str) -> Result<Contest, 
         days.constant(constant.from, constant.half_spread_ticks),
         days.ev(&model, ev.skew_ticks, ev.switch_ticks),
     );
+    // A day begins with what the day before has learnt, as sessions do.
+    let learnt = training.last().map(|tape| days.learnt(tape, fill, &makers[TESTED].1)).transpose()?.flatten();
     let mut results: Vec<Vec<Day>> = vec![Vec::new(); makers.len()];
     for seed in args.first_seed..args.first_seed + args.seeds {
         for day in 0..args.days {
             let tape = days.tape(informed_share, seed * 1000 + day)?;
             for (at, ((_, config), results)) in makers.iter().zip(&mut results).enumerate() {
                 let day = match at {
-                    TESTED => days.trade_and_report(&tape, fill, config),
-                    _ => days.trade(&tape, fill, config),
+                    TESTED => days.trade_and_report(&tape, fill, config, learnt.as_ref()),
+                    _ => days.trade(&tape, fill, config, learnt.as_ref()),
                 };
                 results.push(day?);
             }
