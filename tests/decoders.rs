@@ -1,5 +1,5 @@
 //! The decoders held against each other: the scanner against simd-json, which it must equal on every input, and simd-json
-//! against serde_json. Frames are made, mutated, or taken from recordings.
+//! against serde_json; the binary decoder against a plain reading. Frames are made, mutated, or taken from recordings.
 
 mod common;
 
@@ -8,8 +8,12 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use touchline::import::Recording;
-use touchline::types::{Filters, Instrument, InstrumentId, InstrumentSpec, Symbol, TimestampNs};
+use touchline::types::{
+    Filters, Instrument, InstrumentId, InstrumentSpec, Level, Price, Qty, Side, Symbol, TimestampNs, TradeId,
+};
 use touchline::venue::binance::decode::{DecodeError, Decoded, Decoder, DecoderKind, TimeUnit};
+use touchline::venue::binance::sbe::encode::{self, Depth, Print};
+use touchline::venue::binance::sbe::{SbeDecoder, SbeEvent};
 use touchline::wire::DepthBuf;
 
 fn instrument(id: u16, symbol: &str, tick_e8: i64, lot_e8: i64) -> Instrument {
@@ -341,4 +345,194 @@ fn both_read_microseconds_in_their_unit() {
         assert_eq!(decoder.decode(frame, TimestampNs::ZERO, &mut depth), Ok(Decoded::Depth));
         assert_eq!(depth.head.event_ts, TimestampNs::from_micros(1_784_102_400_123_456), "{kind:?}");
     }
+}
+
+/// Depth frames of SBE: books of all sizes and ids, with exponents that fit, hardly fit and do not.
+fn binary_frames(random: &mut Random) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    for instrument in &instruments() {
+        for count in [0, 1, 2, 20, 70] {
+            let mut side = || -> Vec<Level> {
+                let one = |_| Level {
+                    price: Price::from_ticks(random.below(1 << 20) as i64),
+                    qty: Qty::from_lots(random.below(1 << 12) as i64),
+                };
+                (0..count).map(one).collect()
+            };
+            let (bids, asks) = (side(), side());
+            let event_ts = TimestampNs::from_micros(1_784_102_400_123_456);
+            for first_id in [Some(5), None] {
+                let mut frame = Vec::new();
+                encode::depth(
+                    &mut frame,
+                    instrument,
+                    &Depth { event_ts, first_id, last_id: 9, bids: &bids, asks: &asks },
+                );
+                frames.push(frame);
+            }
+        }
+        let (price, qty) = (Price::from_ticks(7), Qty::from_lots(9));
+        let print = Print { id: TradeId(3), price, qty, aggressor: Side::Ask };
+        let [mut trades, mut touch] = [Vec::new(), Vec::new()];
+        encode::trades(&mut trades, instrument, TimestampNs::from_micros(8), &[print; 3]);
+        encode::best_bid_ask(&mut touch, instrument, TimestampNs::from_micros(8), 77, [Level { price, qty }; 2]);
+        frames.extend([trades, touch]);
+    }
+    frames
+}
+
+/// The numbers of a binary message, read the plain way: field after field, with 128 bits and a division. `None` for
+/// whatever is not a message of ours that is exact.
+fn plainly(frame: &[u8], instruments: &[Instrument]) -> Option<Vec<i128>> {
+    let mut at = 0;
+    let mut take = |len: usize| {
+        let bytes = frame.get(at..at + len)?;
+        at += len;
+        Some(bytes)
+    };
+    fn number(bytes: &[u8]) -> i128 {
+        bytes.iter().rev().fold(0, |value, byte| value << 8 | i128::from(*byte))
+    }
+    let signed = |bytes: &[u8]| i128::from(i64::from_le_bytes(bytes.try_into().unwrap()));
+    let head: Vec<i128> = (0..4).map(|_| take(2).map(number)).collect::<Option<_>>()?;
+    let (template, version) = (head[1], head[3]);
+    if head[2] != 1 {
+        return None;
+    }
+    let block = take(head[0] as usize)?;
+    let (least, fixed, groups) = match template {
+        10_000 => (18, 16, vec![(4, 25)]),
+        10_001 => (50, 16, vec![]),
+        10_002 => (18, 16, vec![(2, 16); 2]),
+        10_003 => (26, 24, vec![(2, 16); 2]),
+        _ => return None,
+    };
+    let mut entries = Vec::new();
+    for (count_len, entry_min) in groups {
+        let entry_len = number(take(2)?) as usize;
+        let count = number(take(count_len)?) as usize;
+        if count > 0 && entry_len < entry_min || count > 10_000 {
+            return None;
+        }
+        for _ in 0..count {
+            entries.push(take(entry_len)?);
+        }
+    }
+    let len = number(take(1)?) as usize;
+    let name = take(len)?;
+    let instrument = instruments.iter().find(|instrument| instrument.symbol().as_bytes() == name)?;
+    if block.len() < least || (version == 0 && at != frame.len()) {
+        return None;
+    }
+    let exact = |mantissa: &[u8], exponent: i8, step_e8: i64| -> Option<i128> {
+        let places = i32::from(exponent) + 8;
+        let tens = |count: u32| 10_i128.checked_pow(count).filter(|&tens| tens <= i128::from(u64::MAX));
+        let (times, divisor) = if places >= 0 { (tens(places as u32)?, 1) } else { (1, tens(places.unsigned_abs())?) };
+        let (value, step) = (signed(mantissa) * times, i128::from(step_e8) * divisor);
+        let fits = step <= i128::from(u64::MAX) && (0..=i128::from(i64::MAX)).contains(&value);
+        (fits && value % step == 0).then(|| value / step)
+    };
+    let [price_exponent, qty_exponent] = [block[fixed] as i8, block[fixed + 1] as i8];
+    let mut told: Vec<i128> = block[..fixed].chunks(8).map(signed).collect();
+    if told.iter().any(|&field| field < 0) || (template == 10_003 && told[1] > told[2]) {
+        return None;
+    }
+    // A message without numbers still has exponents that must be possible.
+    for (exponent, step) in [(price_exponent, instrument.spec.tick_e8), (qty_exponent, instrument.spec.lot_e8)] {
+        exact(&[0; 8], exponent, step)?;
+    }
+    let mut pair = |bytes: &[u8]| -> Option<()> {
+        told.push(exact(&bytes[..8], price_exponent, instrument.spec.tick_e8)?);
+        told.push(exact(&bytes[8..16], qty_exponent, instrument.spec.lot_e8)?);
+        Some(())
+    };
+    match template {
+        10_001 => [18, 34].into_iter().try_for_each(|at| pair(&block[at..at + 16]))?,
+        10_000 => entries.iter().try_for_each(|entry| (entry[24] < 2).then(|| pair(&entry[8..24]))?)?,
+        _ => entries.iter().try_for_each(|entry| pair(entry))?,
+    }
+    Some(told)
+}
+
+/// What the decoder says of a binary frame, in the same order.
+fn swiftly(decoder: &mut SbeDecoder, frame: &[u8], depth: &mut DepthBuf) -> Option<Vec<i128>> {
+    let micros = |at: TimestampNs| i128::from(at.nanos() / 1_000);
+    let pair = |level: &Level| [i128::from(level.price.ticks()), i128::from(level.qty.lots())];
+    match decoder.decode(frame, TimestampNs::ZERO, depth).ok()? {
+        SbeEvent::Ignored => None,
+        event @ (SbeEvent::Depth | SbeEvent::Partial) => {
+            let head = depth.head;
+            let mut told = vec![micros(head.event_ts), i128::from(head.first_id)];
+            if event == SbeEvent::Depth {
+                told.push(i128::from(head.last_id));
+            }
+            told.extend(depth.bids.iter().chain(&depth.asks).flat_map(pair));
+            Some(told)
+        }
+        SbeEvent::Trades(trades) => {
+            Some(trades.iter().flat_map(|one| pair(&Level { price: one.price, qty: one.qty })).collect())
+        }
+        SbeEvent::Touch(touch) => {
+            let mut told = vec![i128::from(touch.update_id)];
+            told.extend([touch.bid, touch.ask].iter().flat_map(pair));
+            Some(told)
+        }
+    }
+}
+
+#[test]
+fn mutated_binary_frames_say_what_a_plain_reading_says() {
+    let all = instruments();
+    let mut random = Random(99);
+    let frames = binary_frames(&mut random);
+    let mut decoder = SbeDecoder::new(&all);
+    let mut depth = DepthBuf::with_capacity(64);
+    let (mut tried, mut taken) = (0_u64, 0_u64);
+    let begun = Instant::now();
+    let mut frame = Vec::new();
+    while begun.elapsed() < patience() / 2 {
+        for _ in 0..1_000 {
+            frame.clear();
+            frame.extend_from_slice(&frames[random.below(frames.len())]);
+            match random.below(4) {
+                // As it was made, which must be read.
+                0 => {}
+                1 => {
+                    let at = random.below(frame.len());
+                    frame[at] = [0, 1, 0x7F, 0x80, 0xF8, 0xFF][random.below(6)];
+                }
+                2 => {
+                    // Exponents and mantissas at the edges of what is exact.
+                    let at = random.below(frame.len().saturating_sub(8)).max(8);
+                    let edge = [i64::MAX, i64::MIN, -1, 0, 10_i64.pow(random.below(19) as u32)][random.below(5)];
+                    let end = (at + 8).min(frame.len());
+                    frame[at..end].copy_from_slice(&edge.to_le_bytes()[..end - at]);
+                }
+                _ => mutate(&mut frame, &mut random),
+            }
+            let mut want = plainly(&frame, &all);
+            let template = u16::from_le_bytes([*frame.get(2).unwrap_or(&0), *frame.get(3).unwrap_or(&0)]);
+            // Events do not hold everything: of prints the times, of a touch its time.
+            if let Some(want) = &mut want {
+                drop(want.drain(
+                    ..match template {
+                        10_000 => 2,
+                        10_001 => 1,
+                        _ => 0,
+                    },
+                ));
+            }
+            let told = swiftly(&mut decoder, &frame, &mut depth);
+            // A time beyond the 584 years of nanoseconds saturates.
+            let saturates =
+                want.as_ref().is_some_and(|want| template > 10_001 && want[0] > i128::from(u64::MAX / 1_000));
+            if !saturates {
+                assert_eq!(told, want, "{frame:?}");
+            }
+            tried += 1;
+            taken += u64::from(told.is_some());
+        }
+    }
+    println!("{tried} mutated binary frames, {taken} of them still an event");
+    assert!(taken > tried / 4, "mutations leave nothing to read: {taken} of {tried}");
 }

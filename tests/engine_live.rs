@@ -86,6 +86,25 @@ fn orders_over_the_websocket_api_rest_end_and_log_on_where_the_key_can() {
 }
 
 #[test]
+fn an_engine_quotes_from_sbe_streams_as_from_text() {
+    let _alone = alone();
+    let venue = venue();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("venue.ws_url={}/sbe", venue.ws_url());
+    let settings = config(&venue, folder.path(), &["venue.streams=sbe", &url]);
+    let keyless = engine::start(&settings, None, EngineMode::DryRun, "test", None);
+    assert_eq!(keyless.err().map(|failure| failure.code), Some("E_RUN_011"));
+    let engine = engine::start(&settings, Some(&ed25519_keys(&venue)), EngineMode::Live, "test", None).unwrap();
+    until("both sides rest on the venue", || two_sided(&venue));
+    let live = engine.live();
+    until("ticks are decided on", || live.board().count(Count::Ticks) > 50);
+    assert_eq!(live.board().count(Count::Malformed), 0);
+    engine.stop();
+    let summary = engine.join();
+    assert_eq!((summary.failure, summary.open_orders_at_exit), (None, Some(0)));
+}
+
+#[test]
 fn orders_of_an_earlier_session_are_found_and_cancelled() {
     let _alone = alone();
     let venue = venue();

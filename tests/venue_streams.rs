@@ -6,8 +6,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use touchline::sim::MarketSource;
+use touchline::types::{Level, TimestampNs, Touch, Trade};
+use touchline::venue::binance::decode::{Decoded, Decoder, DecoderKind, TimeUnit};
+use touchline::venue::binance::sbe::{SbeDecoder, SbeEvent};
+use touchline::wire::{DepthBuf, DepthKind};
 use tungstenite::Message;
-use venue_client::{Client, Socket, synthetic, venue};
+use tungstenite::client::IntoClientRequest;
+use venue_client::{Client, Socket, btcusdt, synthetic, venue};
 
 fn apply(book: &mut BTreeMap<String, String>, levels: &Value) {
     for level in levels.as_array().unwrap() {
@@ -213,4 +218,84 @@ fn usdm_market_data_is_chained_by_pu_and_read_by_our_own_decoder() {
         }
     }
     assert_eq!(stage.counters(instrument.id).gaps, 0);
+}
+
+/// What the two forms of one flow say, by the venue's own numbers; when it was heard is no part of it.
+#[derive(Default)]
+struct Heard {
+    diffs: BTreeMap<u64, (u64, TimestampNs, Vec<Level>, Vec<Level>)>,
+    partials: BTreeMap<u64, (Vec<Level>, Vec<Level>)>,
+    trades: BTreeMap<i64, Trade>,
+    touches: BTreeMap<u64, Touch>,
+}
+
+impl Heard {
+    fn depth(&mut self, depth: &DepthBuf) {
+        let (head, bids, asks) = (depth.head, depth.bids.clone(), depth.asks.clone());
+        match head.kind {
+            DepthKind::Diff => drop(self.diffs.insert(head.last_id, (head.first_id, head.event_ts, bids, asks))),
+            DepthKind::Snapshot => drop(self.partials.insert(head.last_id, (bids, asks))),
+        }
+    }
+
+    /// Entries that both have, which must be the same.
+    fn equal<K: Ord, V: PartialEq + std::fmt::Debug>(left: &BTreeMap<K, V>, right: &BTreeMap<K, V>) -> usize {
+        let both = left.iter().filter_map(|(id, value)| Some((value, right.get(id)?)));
+        both.inspect(|(left, right)| assert_eq!(left, right)).count()
+    }
+}
+
+#[test]
+fn sbe_says_of_the_same_flow_what_json_says() {
+    let venue = venue(synthetic());
+    let names = ["btcusdt@depth@100ms", "btcusdt@depth20@100ms", "btcusdt@trade", "btcusdt@bookTicker"];
+    let url = format!("{}/stream?streams={}&timeUnit=MICROSECOND", venue.ws_url(), names.join("/"));
+    let (mut json, _) = tungstenite::connect(url).unwrap();
+    let address = format!("{}/sbe/stream?streams=btcusdt@depth/btcusdt@depth20/btcusdt@trade", venue.ws_url());
+    let ask = |key: Option<&str>| {
+        let mut request = address.as_str().into_client_request().unwrap();
+        if let Some(key) = key {
+            request.headers_mut().insert("X-MBX-APIKEY", key.parse().unwrap());
+        }
+        tungstenite::connect(request).map(|(socket, _)| socket)
+    };
+    assert!(ask(None).is_err(), "without a key");
+    assert!(ask(Some(&venue.keys()[0].api_key)).is_err(), "an HMAC key");
+    let mut sbe = ask(Some(&venue.keys()[0].ed25519_api_key)).unwrap();
+    sbe.send(Message::text(r#"{"method":"SUBSCRIBE","params":["btcusdt@bestBidAsk"],"id":7}"#)).unwrap();
+
+    let all = [btcusdt()];
+    let mut decoder = Decoder::new(&all).with_time_unit(TimeUnit::Micros).with_kind(DecoderKind::Scanner);
+    let mut binary = SbeDecoder::new(&all);
+    let mut depth = DepthBuf::with_capacity(64);
+    let (mut told, mut encoded) = (Heard::default(), Heard::default());
+    let mut acknowledged = false;
+    for _ in 0..600 {
+        if let Message::Text(text) = json.read().unwrap() {
+            match decoder.decode(text.as_bytes(), TimestampNs::ZERO, &mut depth).unwrap() {
+                Decoded::Depth | Decoded::Partial => told.depth(&depth),
+                Decoded::Trade(trade) => drop(told.trades.insert(trade.id.0, trade)),
+                Decoded::Touch(touch) => drop(told.touches.insert(touch.update_id, touch)),
+                other => panic!("{other:?}"),
+            }
+        }
+        match sbe.read().unwrap() {
+            Message::Binary(frame) => match binary.decode(&frame, TimestampNs::ZERO, &mut depth).unwrap() {
+                SbeEvent::Depth | SbeEvent::Partial => encoded.depth(&depth),
+                SbeEvent::Trades(trades) => encoded.trades.extend(trades.iter().map(|&trade| (trade.id.0, trade))),
+                SbeEvent::Touch(touch) => drop(encoded.touches.insert(touch.update_id, touch)),
+                SbeEvent::Ignored => panic!("nothing else was asked for"),
+            },
+            Message::Text(answer) => acknowledged |= answer.as_str() == r#"{"result":null,"id":7}"#,
+            _ => {}
+        }
+    }
+    assert!(acknowledged);
+    let same = [
+        Heard::equal(&told.diffs, &encoded.diffs),
+        Heard::equal(&told.partials, &encoded.partials),
+        Heard::equal(&told.trades, &encoded.trades),
+        Heard::equal(&told.touches, &encoded.touches),
+    ];
+    assert!(same.iter().all(|&count| count > 5), "{same:?}");
 }

@@ -15,5 +15,5 @@ pub use layers::{ConfigArgs, DEFAULT_YAML};
 pub use origin::Origin;
 pub use sections::{
     Config, Endpoints, ExchangeConfig, Idle, JournalConfig, LiveConfig, LockMemory, LogConfig, MetricsConfig, PlanKind,
-    Profile, RedisConfig, RedisRole, SecretUrl, TopologyConfig, Transport, VenueConfig,
+    Profile, RedisConfig, RedisRole, SecretUrl, StreamForm, TopologyConfig, Transport, VenueConfig,
 };

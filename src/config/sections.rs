@@ -77,6 +77,16 @@ pub enum Transport {
     WsApi,
 }
 
+/// What form market data comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamForm {
+    /// Text.
+    Json,
+    /// Binance Spot's binary streams.
+    Sbe,
+}
+
 /// Where orders and market data go and come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,7 +103,9 @@ pub struct VenueConfig {
     pub ca_file: PathBuf,
     /// The road that orders take.
     pub transport: Transport,
-    /// What reads the frames of the market-data stream.
+    /// What form market data comes in.
+    pub streams: StreamForm,
+    /// What reads the text frames of the market-data stream.
     pub decoder: DecoderKind,
     /// How old a signed request may be at the venue, in milliseconds.
     pub recv_window_ms: u32,
@@ -132,6 +144,21 @@ impl VenueConfig {
                 ("https://fapi.binance.com", "wss://fstream.binance.com", "wss://ws-fapi.binance.com/ws-fapi/v1")
             }
             Profile::Local => ("", "", ""),
+        };
+        // reference: sbe-market-data-streams, base endpoint. A server of one's own says where it has them.
+        let ws = match (self.streams, self.profile) {
+            (StreamForm::Json, _) | (StreamForm::Sbe, Profile::Local) => ws,
+            (StreamForm::Sbe, Profile::Binance) => "wss://stream-sbe.binance.com:9443",
+            (StreamForm::Sbe, Profile::BinanceTestnet) => "wss://stream-sbe.testnet.binance.vision",
+            (StreamForm::Sbe, Profile::BinanceUsdm) => {
+                return Err(Failure::new(
+                    "E_CONF_004",
+                    exit::CONFIG,
+                    "venue.streams is `sbe`, and venue.profile is `binance-usdm`",
+                    "USD-M has no SBE market streams",
+                    "use --set venue.streams=json",
+                ));
+            }
         };
         let pick = |key: &str, given: &str, profiles: &str, schemes: [&str; 2]| -> Result<String, Failure> {
             let url = if given.is_empty() { profiles } else { given };

@@ -15,9 +15,10 @@ use rustls::ClientConfig;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::MidHandshake;
 use tungstenite::handshake::client::ClientHandshake;
+use tungstenite::http::{HeaderName, HeaderValue};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::stream::MaybeTlsStream;
-use tungstenite::{Connector, HandshakeError, Message, Utf8Bytes, WebSocket};
+use tungstenite::{Bytes, Connector, HandshakeError, Message, Utf8Bytes, WebSocket};
 
 use super::resolve::Lookup;
 use super::{Backoff, StampedStream};
@@ -66,6 +67,13 @@ pub enum Event {
         /// Time stamp counter.
         read_tsc: u64,
     },
+    /// A binary message, likewise.
+    Binary {
+        /// The payload, shared with the library's buffer.
+        frame: Bytes,
+        /// Time stamp counter.
+        read_tsc: u64,
+    },
     /// The connection is gone, or the attempt failed; the next attempt is already scheduled.
     Lost(Loss),
 }
@@ -90,6 +98,8 @@ enum State {
 /// A connection that keeps coming back.
 pub struct Connection {
     url: String,
+    /// Sent with each handshake.
+    header: Option<(HeaderName, HeaderValue)>,
     host: String,
     port: u16,
     tls: Arc<ClientConfig>,
@@ -134,6 +144,7 @@ impl Connection {
         let port = request.uri().port_u16().unwrap_or(if secure { 443 } else { 80 });
         Ok(Connection {
             url: url.to_owned(),
+            header: None,
             host,
             port,
             tls,
@@ -167,6 +178,19 @@ impl Connection {
         self
     }
 
+    /// Sends a header with each handshake; its value is never shown.
+    ///
+    /// # Errors
+    /// When name or value cannot stand in a header.
+    pub fn with_header(mut self, name: &'static str, value: &str) -> io::Result<Connection> {
+        let bad =
+            |_| io::Error::new(io::ErrorKind::InvalidInput, format!("the value of {name} cannot stand in a header"));
+        let mut value = HeaderValue::from_str(value).map_err(bad)?;
+        value.set_sensitive(true);
+        self.header = Some((HeaderName::from_static(name), value));
+        Ok(self)
+    }
+
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
@@ -180,6 +204,11 @@ impl Connection {
                     *heard = Instant::now();
                     let read_tsc = stamped(socket.get_ref()).map_or(0, StampedStream::last_read_tsc);
                     return Event::Text { text, read_tsc };
+                }
+                Ok(Message::Binary(frame)) => {
+                    *heard = Instant::now();
+                    let read_tsc = stamped(socket.get_ref()).map_or(0, StampedStream::last_read_tsc);
+                    return Event::Binary { frame, read_tsc };
                 }
                 // A ping's pong is queued by the library and written by the next read or flush.
                 Ok(Message::Ping(_)) => {
@@ -259,8 +288,14 @@ impl Connection {
                             .max_message_size(Some(MESSAGE_LIMIT))
                             .max_frame_size(Some(MESSAGE_LIMIT));
                         let connector = Some(Connector::Rustls(Arc::clone(&self.tls)));
-                        let shaken =
-                            tungstenite::client_tls_with_config(self.url.as_str(), stream, Some(config), connector);
+                        let mut request = match self.url.as_str().into_client_request() {
+                            Ok(request) => request,
+                            Err(error) => return self.lose(Loss::Handshake(error.to_string())),
+                        };
+                        if let Some((name, value)) = &self.header {
+                            request.headers_mut().insert(name.clone(), value.clone());
+                        }
+                        let shaken = tungstenite::client_tls_with_config(request, stream, Some(config), connector);
                         self.shaken(shaken.map(|(socket, _)| socket), now)
                     }
                     Err(error)

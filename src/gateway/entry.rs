@@ -159,7 +159,7 @@ impl ApiEntry {
     /// connection is lost.
     fn look(&mut self, wanted: Option<u64>) -> Option<u16> {
         match self.connection.poll() {
-            Event::Idle | Event::Progress => None,
+            Event::Idle | Event::Progress | Event::Binary { .. } => None,
             Event::Opened => {
                 if self.parts.signer.is_ed25519() {
                     let timestamp_ms = self.parts.clock.venue_millis(wall_now());

@@ -341,7 +341,7 @@ pub fn start(
     let venue = if config.redis.is_source() && mode != EngineMode::Live {
         venue::absent(config, redis::instruments(config)?)
     } else {
-        venue::ask(config)?
+        venue::ask(config, keys)?
     };
     let gateways = match mode {
         EngineMode::Live => Some(venue::log_on(&venue, config, keys)?),

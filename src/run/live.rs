@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::engine::{self, Engine, EngineMode, EngineSummary, Lines};
 use super::{Failure, exit};
-use crate::config::{ApiKeys, ConfigArgs, DEFAULT_YAML};
+use crate::config::{ApiKeys, ConfigArgs, DEFAULT_YAML, StreamForm};
 
 /// How the engine treats its orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -57,7 +57,8 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
     crate::cli::start_log(&config.log.filter)?;
     let mode = mode(&args, config.live.confirm)?;
-    let keys = if mode == EngineMode::Live { ApiKeys::load(std::path::Path::new("."))? } else { None };
+    let needs_keys = mode == EngineMode::Live || config.venue.streams == StreamForm::Sbe;
+    let keys = if needs_keys { ApiKeys::load(std::path::Path::new("."))? } else { None };
     let signals = Signals::watch()?;
     let lines = (mode == EngineMode::DryRun).then(|| Lines {
         out: Box::new(std::io::BufWriter::new(std::io::stdout())),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Failure;
 use super::engine::{self, EngineMode, Lines};
 use super::live::Signals;
-use crate::config::ConfigArgs;
+use crate::config::{ApiKeys, ConfigArgs, StreamForm};
 
 /// Flags of `touchline record`.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,7 +33,9 @@ pub fn run(args: RecordArgs) -> Result<(), Failure> {
         count,
         ends: args.seconds.is_none(),
     });
-    let engine = engine::start(&config, None, EngineMode::Record, "record", lines)?;
+    let needs_keys = config.venue.streams == StreamForm::Sbe;
+    let keys = if needs_keys { ApiKeys::load(std::path::Path::new("."))? } else { None };
+    let engine = engine::start(&config, keys.as_ref(), EngineMode::Record, "record", lines)?;
     let live = engine.live();
     let archive = super::archiving::begin(&config, &engine.live());
     let summary = signals.see_through(engine, args.seconds.map(Duration::from_secs));

@@ -23,7 +23,8 @@ use crate::journal::JournalWriter;
 use crate::metrics::{Board, Count, Gauge};
 use crate::topology::{link, tile};
 use crate::types::{Control, DesyncReason, DurationNs, Input, Instrument, InstrumentId, TimestampNs};
-use crate::venue::binance::decode::{Decoded, Decoder};
+use crate::venue::binance::decode::{DecodeError, Decoded, Decoder};
+use crate::venue::binance::sbe::{SbeDecoder, SbeEvent};
 use crate::venue::binance::sign::Signer;
 use crate::venue::binance::user::{self, UserMessage};
 use crate::wire::record::Kind;
@@ -233,6 +234,8 @@ pub struct FeedParts {
 pub struct FeedTile {
     market: Market,
     decoder: Decoder,
+    /// The decoder of binary frames, which only SBE streams send.
+    sbe: SbeDecoder,
     depth: DepthBuf,
     outlet: RecordOutlet,
     instruments: Vec<Instrument>,
@@ -254,6 +257,7 @@ impl FeedTile {
         FeedTile {
             market: parts.market,
             decoder: parts.decoder,
+            sbe: SbeDecoder::new(&parts.instruments),
             depth: DepthBuf::with_capacity(LEVELS),
             told: Told::new(parts.instruments.len()),
             outlet: parts.outlet,
@@ -306,6 +310,7 @@ impl FeedTile {
                 info!("market data connected");
             }
             RelayEvent::Of(Event::Text { text, read_tsc }) => self.on_frame(text.as_bytes(), read_tsc),
+            RelayEvent::Of(Event::Binary { frame, read_tsc }) => self.on_binary(&frame, read_tsc),
             RelayEvent::Of(Event::Lost(loss)) => self.on_market_lost(&loss),
             RelayEvent::Changed => {
                 self.told.change();
@@ -336,14 +341,33 @@ impl FeedTile {
                     self.outlet.emit(&event, instrument, recv_ts, stamp::pack(read_tsc, self.clock.raw()));
                 }
             }
-            Err(error) => {
-                self.board.bump(Count::Malformed, 1);
-                warn!(%error, "a frame could not be decoded");
-                let failed = self.decoder.failed_instrument();
-                self.outlet.emit(&FeedEvent::Raw(frame), failed, recv_ts, 0);
-                self.notice(failed, DesyncReason::Malformed, recv_ts);
-            }
+            Err(error) => self.on_malformed(frame, error, self.decoder.failed_instrument(), recv_ts),
         }
+    }
+
+    fn on_binary(&mut self, frame: &[u8], read_tsc: u64) {
+        let recv_ts = wall_now();
+        self.board.bump(Count::Frames, 1);
+        let FeedTile { sbe, depth, outlet, told, clock, .. } = self;
+        let mut emit = |event: &FeedEvent<'_>| {
+            if !told.is_repeated(event) {
+                outlet.emit(event, instrument_of(event), recv_ts, stamp::pack(read_tsc, clock.raw()));
+            }
+        };
+        match sbe.decode(frame, recv_ts, depth) {
+            Ok(SbeEvent::Depth) => emit(&FeedEvent::Depth(depth.as_ref())),
+            Ok(SbeEvent::Touch(touch)) => emit(&FeedEvent::Touch(touch)),
+            Ok(SbeEvent::Trades(trades)) => trades.iter().for_each(|&trade| emit(&FeedEvent::Trade(trade))),
+            Ok(SbeEvent::Partial | SbeEvent::Ignored) => {}
+            Err(error) => self.on_malformed(frame, error, self.sbe.failed_instrument(), recv_ts),
+        }
+    }
+
+    fn on_malformed(&mut self, frame: &[u8], error: DecodeError, failed: Option<InstrumentId>, recv_ts: TimestampNs) {
+        self.board.bump(Count::Malformed, 1);
+        warn!(%error, "a frame could not be decoded");
+        self.outlet.emit(&FeedEvent::Raw(frame), failed, recv_ts, 0);
+        self.notice(failed, DesyncReason::Malformed, recv_ts);
     }
 
     fn on_market_lost(&mut self, loss: &Loss) {
@@ -403,7 +427,7 @@ impl UserState {
         for _ in 0..USER_FRAMES_A_STEP {
             match self.feed.connection.poll() {
                 Event::Idle => break,
-                Event::Progress => work += 1,
+                Event::Progress | Event::Binary { .. } => work += 1,
                 Event::Opened => {
                     work += 1;
                     self.subscribe();

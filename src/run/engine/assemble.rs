@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use quanta::Clock;
 use rtrb::{Consumer, Producer, RingBuffer};
+use secrecy::ExposeSecret;
 
 use super::venue::{Venue, bad_client};
 use super::{EngineMode, Live, Shared};
@@ -47,6 +48,8 @@ use crate::wire::unit_link;
 /// Streams that decisions need, and one more that only recordings keep.
 const STREAMS: [&str; 3] = ["depth@100ms", "trade", "bookTicker"];
 const RECORDED_STREAMS: [&str; 4] = ["depth@100ms", "trade", "bookTicker", "aggTrade"];
+/// The same in SBE, where each has one cadence and prints are never aggregated.
+const SBE_STREAMS: [&str; 3] = ["depth", "trade", "bestBidAsk"];
 /// A venue that answers no ping for so long is gone, whether its socket says so or not.
 const SILENCE: Duration = Duration::from_secs(3);
 /// The longest that a silent venue may hold a fused runner, once: then requests go to the overflow worker.
@@ -331,11 +334,17 @@ pub fn assemble(
         let (redis_feed, feed_redis) = unit_link(depths.depth(link::REDIS_FEED));
         (Market::Redis(feed_redis), Some(redis_feed))
     } else {
+        let key = venue.stream_key.clone();
+        let streams = if key.is_some() { &SBE_STREAMS } else { streams };
         let url = combined_stream_url(&venue.endpoints.ws_url, &config.symbols, streams);
         let (connect, mut seed) = (connector(url), session.0);
         let relay = Relay::new(RelayPlan::USUAL, move || {
             seed = seed.wrapping_add(2);
-            connect(seed)
+            let made = connect(seed)?;
+            match &key {
+                None => Ok(made),
+                Some(key) => made.with_header("x-mbx-apikey", key.expose_secret()),
+            }
         });
         (Market::Venue(relay.map_err(unusable)?), None)
     };

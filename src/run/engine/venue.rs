@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tracing::{info, warn};
 
-use crate::config::{ApiKeys, Config, Endpoints, Profile, Transport};
+use crate::config::{ApiKeys, Config, Endpoints, Profile, StreamForm, Transport};
 use crate::gateway::{
     AccountClient, AccountError, Gateway, GatewayConfig, Http, HttpError, Limiter, VenueClock, plain_get,
 };
@@ -34,13 +35,15 @@ pub struct Venue {
     pub ca_file: Option<PathBuf>,
     /// How long to wait for an answer.
     pub patience: Duration,
+    /// The key that SBE streams want to see; absent where market data comes as text.
+    pub stream_key: Option<SecretString>,
 }
 
 /// Asks for instruments, limits and clock.
 ///
 /// # Errors
 /// When the venue cannot be reached, or does not list a symbol.
-pub fn ask(config: &Config) -> Result<Venue, Failure> {
+pub fn ask(config: &Config, keys: Option<&ApiKeys>) -> Result<Venue, Failure> {
     if config.venue.profile == Profile::BinanceUsdm {
         return Err(Failure::new(
             "E_RUN_010",
@@ -51,6 +54,11 @@ pub fn ask(config: &Config) -> Result<Venue, Failure> {
         ));
     }
     let endpoints = config.venue.endpoints()?;
+    let stream_key = match config.venue.streams {
+        StreamForm::Json => None,
+        StreamForm::Sbe => Some(keys.ok_or_else(|| missing_key("SBE streams need an API key", "venue.streams=json"))?),
+    };
+    let stream_key = stream_key.map(|keys| keys.key.clone());
     let ca_file = Some(config.venue.ca_file.clone()).filter(|path| !path.as_os_str().is_empty());
     let patience = Duration::from_millis(u64::from(config.venue.request_timeout_ms));
     let mut http = Http::new(&endpoints.rest_url, None, ca_file.as_deref(), patience).map_err(bad_client)?;
@@ -74,7 +82,7 @@ pub fn ask(config: &Config) -> Result<Venue, Failure> {
     let instruments =
         specs.into_iter().enumerate().map(|(index, spec)| Instrument::new(InstrumentId(index as u16), spec)).collect();
     let clock = VenueClock::default();
-    Ok(Venue { endpoints, instruments, limiter, clock, ca_file, patience })
+    Ok(Venue { endpoints, instruments, limiter, clock, ca_file, patience, stream_key })
 }
 
 /// The venue of a session that asks it nothing: its market comes from elsewhere, and it sends no orders.
@@ -87,7 +95,18 @@ pub fn absent(config: &Config, instruments: Vec<Instrument>) -> Venue {
         clock: VenueClock::default(),
         ca_file: None,
         patience: Duration::from_millis(u64::from(config.venue.request_timeout_ms)),
+        stream_key: None,
     }
+}
+
+fn missing_key(what: &str, instead: &str) -> Failure {
+    Failure::new(
+        "E_RUN_011",
+        exit::CONFIG,
+        what,
+        "BINANCE_API_KEY and BINANCE_API_SECRET are set neither in the environment nor in .env",
+        format!("set both, or use {instead}, which needs none"),
+    )
 }
 
 /// The credentials, ready for gateways; checked with the venue.
@@ -95,15 +114,7 @@ pub fn absent(config: &Config, instruments: Vec<Instrument>) -> Venue {
 /// # Errors
 /// When they are missing, unusable or refused.
 pub fn log_on(venue: &Venue, config: &Config, keys: Option<&ApiKeys>) -> Result<GatewayConfig, Failure> {
-    let keys = keys.ok_or_else(|| {
-        Failure::new(
-            "E_RUN_011",
-            exit::CONFIG,
-            "sending orders needs an API key",
-            "BINANCE_API_KEY and BINANCE_API_SECRET are set neither in the environment nor in .env",
-            "set both, or use --dry-run, which needs none",
-        )
-    })?;
+    let keys = keys.ok_or_else(|| missing_key("sending orders needs an API key", "--dry-run"))?;
     let signer = Signer::from_secret(&keys.secret).map_err(|error| {
         Failure::new(
             "E_RUN_012",

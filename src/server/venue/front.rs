@@ -25,6 +25,7 @@ use super::weight::{WEIGHT_LIMIT, WeightWindow};
 use crate::sim::faults::{EventFate, FaultPlan, MarketFate, Reply, Road, Runs};
 use crate::sim::{AccountId, OrderCount, UserEvent, Venue, VenueMarketEvent};
 use crate::types::{DurationNs, Instrument, InstrumentId, TimestampNs};
+use crate::venue::binance::sbe::encode::{self, Depth, Print};
 
 /// Cadence of candle streams.
 const CANDLE_EVERY: DurationNs = DurationNs::from_secs(2);
@@ -295,7 +296,7 @@ impl Front {
         let kinds: &[StreamKind] = match event {
             VenueMarketEvent::Trade(_) => &[StreamKind::Trade],
             VenueMarketEvent::AggTrade(_) => &[StreamKind::AggTrade],
-            VenueMarketEvent::BookTicker(_) => &[StreamKind::BookTicker],
+            VenueMarketEvent::BookTicker(_) => &[StreamKind::BookTicker, StreamKind::BestBidAsk],
             VenueMarketEvent::DepthDiff { .. } => &[StreamKind::DepthFast, StreamKind::DepthSlow],
         };
         kinds.iter().any(|kind| self.hub.wants(StreamName { symbol: event.symbol(), kind: *kind }))
@@ -326,6 +327,10 @@ impl Front {
                 self.hub.publish(named(StreamKind::Trade), symbol, |out, unit, product| {
                     push_trade_event(out, &instrument, trade, unit, product);
                 });
+                let print = Print { id: trade.id, price: trade.price, qty: trade.qty, aggressor: trade.aggressor };
+                self.hub.publish_binary(named(StreamKind::Trade), |out| {
+                    encode::trades(out, &instrument, trade.event_ts, &[print]);
+                });
             }
             VenueMarketEvent::AggTrade(trade) => {
                 self.hub.publish(named(StreamKind::AggTrade), symbol, |out, unit, _| {
@@ -336,13 +341,21 @@ impl Front {
                 self.hub.publish(named(StreamKind::BookTicker), symbol, |out, unit, product| {
                     push_book_ticker_event(out, &instrument, touch, unit, product);
                 });
+                let best = [touch.bid, touch.ask].map(Option::unwrap_or_default);
+                self.hub.publish_binary(named(StreamKind::BestBidAsk), |out| {
+                    encode::best_bid_ask(out, &instrument, touch.event_ts, touch.update_id, best);
+                });
             }
             VenueMarketEvent::DepthDiff { event_ts, first_id, last_id, bids, asks, .. } => {
                 let update = DepthUpdate { event_ts: *event_ts, first_id: *first_id, last_id: *last_id, bids, asks };
                 self.hub.publish(named(StreamKind::DepthFast), symbol, |out, unit, product| {
                     push_depth_update(out, &instrument, &update, unit, product);
                 });
-                self.publish_partial_depth(&instrument, *event_ts);
+                let (event_ts, first_id, last_id) = (*event_ts, Some(*first_id), *last_id);
+                self.hub.publish_binary(named(StreamKind::DepthFast), |out| {
+                    encode::depth(out, &instrument, &Depth { event_ts, first_id, last_id, bids, asks });
+                });
+                self.publish_partial_depth(&instrument, event_ts);
             }
         }
     }
@@ -380,6 +393,10 @@ impl Front {
                 if due && self.hub.wants(name) {
                     let book = self.venue.depth(instrument.id, usize::from(levels));
                     self.hub.publish(name, instrument.symbol(), |out, _, _| push_depth(out, instrument, &book));
+                    let (last_id, bids, asks) = (book.last_update_id, &book.bids[..], &book.asks[..]);
+                    self.hub.publish_binary(name, |out| {
+                        encode::depth(out, instrument, &Depth { event_ts, first_id: None, last_id, bids, asks });
+                    });
                 }
             }
         }

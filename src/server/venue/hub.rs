@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::ws::Utf8Bytes;
+use axum::body::Bytes;
+use axum::extract::ws::{Message, Utf8Bytes};
 use tokio::sync::{Notify, mpsc};
 
 use super::gate::Switch;
@@ -33,7 +34,7 @@ pub struct ListenerId(u64);
 #[derive(Debug)]
 pub struct Inbox {
     /// Messages for the client, ready to be sent.
-    pub messages: mpsc::Receiver<Utf8Bytes>,
+    pub messages: mpsc::Receiver<Message>,
     /// Rings when the connection must end without delay.
     pub cut: Arc<Cut>,
     /// Rings when pongs are not to be heard any more.
@@ -107,7 +108,7 @@ pub struct Subscription {
 #[derive(Debug)]
 pub struct Listener {
     id: ListenerId,
-    queue: mpsc::Sender<Utf8Bytes>,
+    queue: mpsc::Sender<Message>,
     cut: Arc<Cut>,
     deafness: Arc<Deafness>,
     switch: Switch,
@@ -119,6 +120,8 @@ pub struct Listener {
     pub product: Product,
     /// Whether stream events are wrapped with their stream's name.
     pub combined: bool,
+    /// Whether stream events are told in SBE, which has no wrapping and one unit of time.
+    pub binary: bool,
     /// Public streams, sorted.
     pub streams: Vec<StreamName>,
     /// User-data subscriptions.
@@ -152,6 +155,7 @@ impl Hub {
             unit,
             product: Product::Spot,
             combined,
+            binary: false,
             streams,
             subscriptions,
         });
@@ -193,13 +197,13 @@ impl Hub {
         self.listeners.iter().map(|listener| QUEUE_MESSAGES - listener.queue.capacity()).max().unwrap_or(0)
     }
 
-    /// Tells an event of a public stream to everyone who subscribed; `render` writes it in the unit and for the product
-    /// asked for.
+    /// Tells an event of a public stream to everyone who subscribed to it as JSON; `render` writes it in the unit and for
+    /// the product asked for.
     pub fn publish(&mut self, name: StreamName, symbol: &str, render: impl Fn(&mut String, TimeUnit, Product)) {
         let mut shapes: [Option<Utf8Bytes>; 8] = [const { None }; 8];
         for at in (0..self.listeners.len()).rev() {
             let listener = &self.listeners[at];
-            if listener.streams.binary_search(&name).is_err() {
+            if listener.binary || listener.streams.binary_search(&name).is_err() {
                 continue;
             }
             let shape = listener.product as usize * 4 + listener.unit as usize * 2 + usize::from(listener.combined);
@@ -218,7 +222,30 @@ impl Hub {
                 out.into()
             });
             let message = message.clone();
-            self.send(at, message);
+            self.send(at, Message::Text(message));
+        }
+    }
+
+    /// Tells an event of a public stream to everyone who subscribed to it as SBE.
+    pub fn publish_binary(&mut self, name: StreamName, encode: impl Fn(&mut Vec<u8>)) {
+        let mut shared = None;
+        for at in (0..self.listeners.len()).rev() {
+            let listener = &self.listeners[at];
+            if !listener.binary || listener.streams.binary_search(&name).is_err() {
+                continue;
+            }
+            let message = shared.get_or_insert_with(|| {
+                let mut out = Vec::with_capacity(512);
+                encode(&mut out);
+                match self.spoiled {
+                    Some(MarketFate::Broken) => out.truncate(out.len() / 2),
+                    Some(MarketFate::Oversized) => out.resize(out.len() + OVERSIZE, 0),
+                    _ => {}
+                }
+                Bytes::from(out)
+            });
+            let message = message.clone();
+            self.send(at, Message::Binary(message));
         }
     }
 
@@ -232,7 +259,7 @@ impl Hub {
                 .plain("subscriptionId", subscription.id)
                 .with("event", |out| render(out, listener.unit))
                 .end();
-            self.send(at, out.into());
+            self.send(at, Message::text(out));
         }
     }
 
@@ -268,7 +295,7 @@ impl Hub {
                 faults::Cut::Shutdown => {
                     told.push(listener.id);
                     let farewell = farewell(listener, now);
-                    self.send(at, farewell.into());
+                    self.send(at, Message::text(farewell));
                 }
                 // Its queue runs out and then says goodbye.
                 faults::Cut::DayOver => drop(self.listeners.swap_remove(at)),
@@ -281,7 +308,7 @@ impl Hub {
     /// Tells one connection something.
     pub fn tell(&mut self, id: ListenerId, message: String) {
         if let Some(at) = self.listeners.iter().position(|listener| listener.id == id) {
-            self.send(at, message.into());
+            self.send(at, Message::text(message));
         }
     }
 
@@ -289,12 +316,12 @@ impl Hub {
     pub fn shut_down(&mut self, now: TimestampNs) {
         for at in (0..self.listeners.len()).rev() {
             let farewell = farewell(&self.listeners[at], now);
-            self.send(at, farewell.into());
+            self.send(at, Message::text(farewell));
         }
         self.listeners.clear();
     }
 
-    fn send(&mut self, at: usize, message: Utf8Bytes) {
+    fn send(&mut self, at: usize, message: Message) {
         if self.listeners[at].queue.try_send(message).is_err() {
             let listener = self.listeners.swap_remove(at);
             listener.cut.ring();
@@ -308,7 +335,9 @@ fn farewell(listener: &Listener, now: TimestampNs) -> String {
     let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, listener.unit.of(now));
     match listener.road {
         Road::Api => format!(r#"{{"event":{event}}}"#),
-        Road::Streams if listener.combined => format!(r#"{{"stream":"!serverShutdown","data":{event}}}"#),
+        Road::Streams if listener.combined && !listener.binary => {
+            format!(r#"{{"stream":"!serverShutdown","data":{event}}}"#)
+        }
         Road::Streams => event,
     }
 }
@@ -360,7 +389,7 @@ mod tests {
         for n in 0..QUEUE_MESSAGES + 1 {
             hub.publish(TRADES, "BTCUSDT", |out, _, _| out.push_str(&n.to_string()));
             assert_eq!(
-                fast_inbox.messages.try_recv().unwrap().as_str(),
+                fast_inbox.messages.try_recv().unwrap().to_text().unwrap(),
                 format!(r#"{{"stream":"btcusdt@trade","data":{n}}}"#)
             );
         }
@@ -369,7 +398,7 @@ mod tests {
         runtime().block_on(slow_inbox.cut.wait());
         // What was queued before the cut is whole; nothing follows it.
         for n in 0..QUEUE_MESSAGES {
-            assert_eq!(slow_inbox.messages.try_recv().unwrap().as_str(), n.to_string());
+            assert_eq!(slow_inbox.messages.try_recv().unwrap().to_text().unwrap(), n.to_string());
         }
         assert!(slow_inbox.messages.try_recv().is_err());
     }
@@ -385,11 +414,11 @@ mod tests {
         listener.subscribe(TRADES);
         listener.subscriptions.push(Subscription { id: 4, account: AccountId(7), by_logon: false });
         hub.publish(TRADES, "BTCUSDT", |out, unit, _| out.push_str(&format!("{unit:?}")));
-        assert_eq!(inbox.messages.try_recv().unwrap().as_str(), "Micros");
+        assert_eq!(inbox.messages.try_recv().unwrap().to_text().unwrap(), "Micros");
         assert!(inbox.messages.try_recv().is_err());
         hub.publish_user(AccountId(8), |out, _| out.push_str("{}"));
         hub.publish_user(AccountId(7), |out, _| out.push_str("{}"));
-        assert_eq!(inbox.messages.try_recv().unwrap().as_str(), r#"{"subscriptionId":4,"event":{}}"#);
+        assert_eq!(inbox.messages.try_recv().unwrap().to_text().unwrap(), r#"{"subscriptionId":4,"event":{}}"#);
         assert!(inbox.messages.try_recv().is_err());
         hub.listener(reader).unwrap().unsubscribe(TRADES);
         assert!(!hub.wants(TRADES));

@@ -85,6 +85,13 @@ pub struct Key {
     signer: Signer,
 }
 
+impl Key {
+    /// Whether it is an Ed25519 key.
+    pub fn is_ed25519(&self) -> bool {
+        matches!(self.signer, Signer::Ed25519(_))
+    }
+}
+
 /// All keys, by name.
 #[derive(Debug, Default)]
 pub struct KeyRing {

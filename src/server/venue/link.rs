@@ -90,7 +90,7 @@ pub async fn serve(
                     close(&mut socket, GOING_AWAY, "server shutdown").await;
                     return;
                 };
-                if !write_events(&mut socket, &mut inbox, limits.send_within, Message::Text(event)).await {
+                if !write_events(&mut socket, &mut inbox, limits.send_within, event).await {
                     return;
                 }
             }
@@ -133,7 +133,7 @@ async fn write_events(socket: &mut WebSocket, inbox: &mut Inbox, within: Duratio
         socket.feed(first).await?;
         for _ in 1..BATCH {
             let Ok(event) = messages.try_recv() else { break };
-            socket.feed(Message::Text(event)).await?;
+            socket.feed(event).await?;
         }
         socket.flush().await
     };

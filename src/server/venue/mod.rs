@@ -146,6 +146,9 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, stopped: oneshot::Rec
         .route("/usdm/ws", any(streams::handle))
         .route("/usdm/ws/{*names}", any(streams::handle))
         .route("/usdm/stream", any(streams::handle))
+        .route("/sbe/ws", any(streams::handle))
+        .route("/sbe/ws/{*names}", any(streams::handle))
+        .route("/sbe/stream", any(streams::handle))
         .route("/ws-api/v3", any(api_socket::handle))
         .fallback(rest::handle)
         .with_state(Arc::clone(&shared));

@@ -21,6 +21,8 @@ pub enum StreamKind {
     AggTrade,
     /// Best bid and ask.
     BookTicker,
+    /// Best bid and ask, in SBE only.
+    BestBidAsk,
     /// One-minute candles.
     Candle,
 }
@@ -65,6 +67,22 @@ impl StreamName {
         Some(StreamName { symbol: find(&symbol.to_uppercase())?, kind })
     }
 
+    /// Reads the name of a stream of the SBE endpoint, where each has one cadence: the fastest that this venue has.
+    pub fn parse_binary(text: &str, find: impl Fn(&str) -> Option<InstrumentId>) -> Option<StreamName> {
+        let (symbol, rest) = text.split_once('@')?;
+        let kind = match rest {
+            "trade" => StreamKind::Trade,
+            "bestBidAsk" => StreamKind::BestBidAsk,
+            "depth" => StreamKind::DepthFast,
+            "depth20" => StreamKind::PartialFast(20),
+            _ => return None,
+        };
+        if symbol.chars().any(char::is_uppercase) {
+            return None;
+        }
+        Some(StreamName { symbol: find(&symbol.to_uppercase())?, kind })
+    }
+
     /// The stream's name in the venue's spelling.
     pub fn text(&self, symbol: &str) -> String {
         format!("{}@{}", symbol.to_lowercase(), self.kind)
@@ -81,6 +99,7 @@ impl fmt::Display for StreamKind {
             StreamKind::Trade => f.write_str("trade"),
             StreamKind::AggTrade => f.write_str("aggTrade"),
             StreamKind::BookTicker => f.write_str("bookTicker"),
+            StreamKind::BestBidAsk => f.write_str("bestBidAsk"),
             StreamKind::Candle => f.write_str("kline_1m"),
         }
     }
@@ -111,5 +130,13 @@ mod tests {
         {
             assert_eq!(StreamName::parse(name, find), None, "{name}");
         }
+        for name in ["btcusdt@trade", "btcusdt@bestBidAsk", "btcusdt@depth", "btcusdt@depth20"] {
+            let stream = StreamName::parse_binary(name, find).unwrap();
+            assert_eq!(stream.text("BTCUSDT").trim_end_matches("@100ms"), name);
+        }
+        for name in ["btcusdt@bookTicker", "btcusdt@aggTrade", "btcusdt@depth@100ms", "btcusdt@depth5", "x@depth"] {
+            assert_eq!(StreamName::parse_binary(name, find), None, "{name}");
+        }
+        assert_eq!(StreamName::parse("btcusdt@bestBidAsk", find), None);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,6 +13,7 @@ use super::front::Front;
 use super::gate::Switch;
 use super::hub::{ListenerId, Road};
 use super::json::{TimeUnit, push_list, push_text};
+use super::keys::Key;
 use super::link::{self, LinkLimits};
 use super::params::Params;
 use super::render_market::Product;
@@ -30,17 +31,20 @@ const MESSAGE_MAX: usize = 64 * 1024;
 struct Address {
     product: Product,
     combined: bool,
+    /// Under `/sbe`, which stands for the host that Binance serves SBE from.
+    binary: bool,
     names: Vec<String>,
 }
 
 impl Address {
     /// `/ws`, `/ws/<number>`, `/ws/<name>[/<name>…]`, `/stream?streams=…`, and the same under `/stream/ws`; all of it
-    /// under `/usdm` too, because here both products have one port.
+    /// under `/usdm` and `/sbe` too, because here all of them have one port.
     fn parse(path: &str, params: &Params) -> Address {
         let (product, path) = match path.strip_prefix("/usdm") {
             Some(path) => (Product::UsdM, path),
             None => (Product::Spot, path),
         };
+        let (binary, path) = path.strip_prefix("/sbe").map_or((false, path), |path| (true, path));
         let tail = path.strip_prefix("/stream/ws").or_else(|| path.strip_prefix("/ws"));
         let (combined, list) = match tail {
             Some(tail) => (false, tail),
@@ -49,7 +53,7 @@ impl Address {
         let mut names: Vec<String> = list.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         // A number names nothing: clients use it to tell their own connections apart.
         names.retain(|name| !name.bytes().all(|byte| byte.is_ascii_digit()));
-        Address { product, combined, names }
+        Address { product, combined, binary, names }
     }
 }
 
@@ -64,6 +68,7 @@ pub async fn handle(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(switch): ConnectInfo<Switch>,
     uri: Uri,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let bad = |text: &str| {
@@ -84,9 +89,17 @@ pub async fn handle(
     let address = Address::parse(path.get("path").unwrap_or("/"), &params);
     let (id, inbox) = {
         let mut front = shared.lock();
+        if address.binary {
+            // A key is named and nothing is signed; only an Ed25519 key will do.
+            let name = headers.get("X-MBX-APIKEY").and_then(|value| value.to_str().ok());
+            if !front.keys.find(name).is_ok_and(Key::is_ed25519) {
+                let body = r#"{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"#;
+                return json(StatusCode::UNAUTHORIZED, body.to_owned());
+            }
+        }
         let mut streams = Vec::with_capacity(address.names.len());
         for name in &address.names {
-            match StreamName::parse(name, |symbol| front.find_symbol(symbol)) {
+            match parse(name, address.binary, &front) {
                 Some(stream) if serves(address.product, stream.kind) => streams.push(stream),
                 _ => return bad(&format!("Invalid request: unknown stream '{name}'.")),
             }
@@ -97,6 +110,7 @@ pub async fn handle(
         let (id, inbox) = front.hub.join(Road::Streams, unit, address.combined, switch);
         if let Some(listener) = front.hub.listener(id) {
             listener.product = address.product;
+            listener.binary = address.binary;
             streams.into_iter().for_each(|stream| listener.subscribe(stream));
         }
         (id, inbox)
@@ -108,6 +122,11 @@ pub async fn handle(
             shared.lock().hub.leave(id);
         },
     )
+}
+
+fn parse(name: &str, binary: bool, front: &Front) -> Option<StreamName> {
+    let find = |symbol: &str| front.find_symbol(symbol);
+    if binary { StreamName::parse_binary(name, find) } else { StreamName::parse(name, find) }
 }
 
 #[derive(Deserialize)]
@@ -154,9 +173,10 @@ fn apply(front: &mut Front, id: ListenerId, method: &str, params: &str) -> Resul
         "SUBSCRIBE" | "UNSUBSCRIBE" => {
             let names: Vec<String> =
                 serde_json::from_str(params).map_err(|_| invalid("params must be a list of stream names"))?;
+            let binary = front.hub.listener(id).is_some_and(|listener| listener.binary);
             let mut streams = Vec::with_capacity(names.len());
             for name in &names {
-                let stream = StreamName::parse(name, |symbol| front.find_symbol(symbol));
+                let stream = parse(name, binary, front);
                 streams.push(stream.ok_or_else(|| invalid(&format!("unknown stream '{name}'")))?);
             }
             let listener = front.hub.listener(id).ok_or_else(|| invalid("the connection is closing"))?;
@@ -172,10 +192,12 @@ fn apply(front: &mut Front, id: ListenerId, method: &str, params: &str) -> Resul
             Ok("null".to_owned())
         }
         "LIST_SUBSCRIPTIONS" => {
-            let streams = front.hub.listener(id).map(|listener| listener.streams.clone()).unwrap_or_default();
+            let listener = front.hub.listener(id).map(|listener| (listener.binary, listener.streams.clone()));
+            let (binary, streams) = listener.unwrap_or_default();
             let mut out = String::new();
             push_list(&mut out, streams, |out, stream| {
-                push_text(out, &stream.text(front.instrument(stream.symbol).symbol()));
+                let name = stream.text(front.instrument(stream.symbol).symbol());
+                push_text(out, if binary { name.trim_end_matches("@100ms") } else { &name });
             });
             Ok(out)
         }
@@ -206,6 +228,8 @@ mod tests {
         let address = |path: &str, query: &str| {
             let address = Address::parse(path, &Params::from_query_and_body(query, ""));
             assert_eq!(address.product == Product::UsdM, path.starts_with("/usdm"));
+            assert!(Address::parse(&format!("/sbe{path}"), &Params::from_query_and_body(query, "")).binary);
+            assert!(!address.binary);
             (address.combined, address.names.join(" "))
         };
         for (path, query, combined, names) in [

@@ -112,6 +112,12 @@ pub enum DecodeError {
     /// JSON, but not an object where one is due.
     #[error("not a JSON object")]
     Shape,
+    /// A binary message that ends before its fields do.
+    #[error("the message ends too early")]
+    Truncated,
+    /// A binary message of another schema, or not as long as the schema says.
+    #[error("not a message of SBE schema 1")]
+    Schema,
     /// A field that the event needs is absent.
     #[error("field `{field}` is missing")]
     Missing {
@@ -276,11 +282,7 @@ impl FrameReader<'_> {
         }
         match fields.text("e")? {
             "depthUpdate" => match self.instrument(fields)? {
-                // USD-M writes partial depth as it writes diffs.
-                Some(instrument) if stream_of(envelope).and_then(partial_symbol).is_some() => {
-                    self.read_partial(fields, &instrument, "u", ["b", "a"], depth)
-                }
-                Some(instrument) => self.read_diff(fields, &instrument, depth),
+                Some(instrument) => self.read_diff(fields, envelope, &instrument, depth),
                 None => Ok(Decoded::Ignored),
             },
             "trade" => match self.instrument(fields)? {
@@ -345,6 +347,7 @@ impl FrameReader<'_> {
     fn read_diff(
         &self,
         fields: &Fields<'_>,
+        envelope: Option<&Fields<'_>>,
         instrument: &Instrument,
         depth: &mut DepthBuf,
     ) -> Result<Decoded, DecodeError> {
@@ -352,12 +355,17 @@ impl FrameReader<'_> {
         if first_id > last_id {
             return Err(DecodeError::Type { field: "u", expected: "at least `U`" });
         }
+        let prev_id = fields.unsigned_if_present("pu")?;
+        // USD-M writes partial depth as it writes diffs, and Spot writes no `pu`.
+        if prev_id.is_some() && stream_of(envelope).and_then(partial_symbol).is_some() {
+            return self.read_partial(fields, instrument, "u", ["b", "a"], depth);
+        }
         depth.head = DepthHead {
             instrument: instrument.id,
             kind: DepthKind::Diff,
             first_id,
             last_id,
-            prev_id: fields.unsigned_if_present("pu")?,
+            prev_id,
             event_ts: self.time(fields.unsigned("E")?),
             recv_ts: self.recv_ts,
         };

@@ -10,9 +10,10 @@ mod text;
 mod wide;
 
 use self::levels::{Shape, Steps};
-use self::text::{Step, Text};
+use self::text::Text;
 use self::wide::Wide;
 use super::decode::{Decoded, TimeUnit};
+use super::step::Step;
 use crate::types::{Instrument, InstrumentId, Level, Side, Symbol, TimestampNs, Touch, Trade, TradeId};
 use crate::wire::{DepthBuf, DepthHead, DepthKind};
 

@@ -4,6 +4,7 @@
 
 mod backtest;
 mod convert;
+mod decode;
 mod machine;
 mod matching;
 mod random;
@@ -23,6 +24,8 @@ enum Command {
     Backtest(backtest::Options),
     /// The archive: depth into Parquet, by us and by other tools.
     Convert(convert::Options),
+    /// The decoders: depth messages to ticks and lots, by us and by parsers of JSON.
+    Decode(decode::Options),
     /// The matching core: messages in, reports out, by several books of orders.
     Matching(matching::Options),
 }
@@ -31,6 +34,7 @@ fn main() -> Result<(), String> {
     match Arguments::parse().command {
         Command::Backtest(options) => backtest::run(&options),
         Command::Convert(options) => convert::run(&options),
+        Command::Decode(options) => decode::run(&options),
         Command::Matching(options) => matching::run(&options),
     }
 }

@@ -1,8 +1,9 @@
 //! The levels of a depth message: `["61250.10","0.482"],["61250.00","1.100"]]`.
 
-use super::text::{Step, Text};
+use super::text::Text;
 use super::wide::Wide;
 use crate::types::{DEPTH_LEVELS_MAX, Level, Price, Qty};
+use crate::venue::binance::step::Step;
 
 /// What one step of an instrument's prices and quantities is worth in units of 1e-8.
 #[derive(Clone, Copy)]
