@@ -1,7 +1,24 @@
-//! What measurements ask of the machine: time that was run, memory that was resident, one core, a Python with peers.
+//! What measurements ask of the machine: time that was run, memory that was taken, one core, a Python with peers.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+unsafe extern "C" {
+    fn compare_allocations() -> u64;
+    fn compare_bytes_in_use() -> u64;
+}
+
+/// Allocations of the whole process so far.
+pub fn allocations() -> u64 {
+    // SAFETY: reads a counter.
+    unsafe { compare_allocations() }
+}
+
+/// Bytes that the allocator has handed out and not got back.
+pub fn bytes_in_use() -> u64 {
+    // SAFETY: asks the C library for its own count.
+    unsafe { compare_bytes_in_use() }
+}
 
 /// Seconds that this process has run, user and system.
 pub fn cpu_seconds() -> f64 {

@@ -1,5 +1,7 @@
 //! splitmix64, as the definitions of the workloads ask for.
 
+use touchline::types::Side;
+
 /// The generator; its number is the state.
 pub struct Random(pub u64);
 
@@ -13,6 +15,16 @@ impl Random {
     /// Uniform from zero to below one, 53 bits of it.
     pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Uniform below `bound`, by its share.
+    pub fn share_of(&mut self, bound: u64) -> u64 {
+        (self.unit() * bound as f64) as u64
+    }
+
+    /// Either side.
+    pub fn side(&mut self) -> Side {
+        if self.next() & 1 == 0 { Side::Bid } else { Side::Ask }
     }
 }
 

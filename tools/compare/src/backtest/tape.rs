@@ -102,17 +102,6 @@ fn header(rows: u64) -> Vec<u8> {
     bytes
 }
 
-impl Random {
-    /// Uniform below `bound`, by its share.
-    fn share_of(&mut self, bound: u64) -> u64 {
-        (self.unit() * bound as f64) as u64
-    }
-
-    fn side(&mut self) -> Side {
-        if self.next() & 1 == 0 { Side::Bid } else { Side::Ask }
-    }
-}
-
 /// Writes the workload: at least `events` of them, and what its beginning and end need.
 pub fn make(folder: &Path, events: u64) -> std::io::Result<u64> {
     let mut writer = TapeWriter::create(folder, Units::WORKLOAD)?;

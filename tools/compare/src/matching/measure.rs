@@ -1,9 +1,9 @@
 //! What is measured of one engine on one workload: a check of its trades, its speed in one go, and each message timed.
 
 use super::engine::{Engine, Instance, Message, REJECTED, Report, Ring, TRADE};
-use super::native;
 use super::reference::{Digest, Trade};
 use super::workload::Workload;
+use crate::machine::{allocations, bytes_in_use};
 
 /// 64 KiB of reports, as a ring to the next thread would have.
 const RING: usize = 1024;
@@ -78,16 +78,16 @@ pub fn time(engine: Engine, workload: &Workload, share: Share, figures: &mut Fig
     let mut room = vec![Report::default(); RING];
     let mut ring = Ring::over(&mut room);
     let (messages, single) = share.of(workload);
-    let bytes = native::bytes_in_use();
+    let bytes = bytes_in_use();
     let mut instance = Instance::new(engine, workload.orders, workload.levels);
     for message in &workload.fill {
         instance.submit(message, &mut ring);
     }
-    let bytes = native::bytes_in_use().saturating_sub(bytes) + instance.bytes().unwrap_or(0);
+    let bytes = bytes_in_use().saturating_sub(bytes) + instance.bytes().unwrap_or(0);
     figures.bytes_per_order = bytes as f64 / workload.live as f64;
 
     let mut ticks = Vec::with_capacity(single.len());
-    let allocations = native::allocations();
+    let before = allocations();
     let start = thread_ns();
     instance.submit_all(messages, &mut ring);
     let elapsed = thread_ns() - start;
@@ -96,7 +96,7 @@ pub fn time(engine: Engine, workload: &Workload, share: Share, figures: &mut Fig
         instance.submit(message, &mut ring);
         ticks.push(u32::try_from(clock::after() - start).unwrap_or(u32::MAX));
     }
-    figures.allocs_per_op = (native::allocations() - allocations) as f64 / (messages.len() + single.len()) as f64;
+    figures.allocs_per_op = (allocations() - before) as f64 / (messages.len() + single.len()) as f64;
     figures.ns_per_op.push(elapsed as f64 / messages.len() as f64);
     figures.ticks.push(ticks);
 }

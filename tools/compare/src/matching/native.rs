@@ -19,8 +19,6 @@ unsafe extern "C" {
     fn compare_counted_rest(state: *mut c_void, message: *const Message, ring: *mut Ring);
     fn compare_counted_trade(state: *mut c_void, message: *const Message, ring: *mut Ring);
     fn compare_counted_cancel(state: *mut c_void, message: *const Message, ring: *mut Ring);
-    fn compare_allocations() -> u64;
-    fn compare_bytes_in_use() -> u64;
 }
 
 pub const NULL: Engine = Engine {
@@ -67,15 +65,3 @@ pub const COUNTED: [(&str, &str, Engine); 3] = [
     ("trade", "compare_counted_trade", Engine { calls: Calls::Single(compare_counted_trade), ..TOUCHLINE }),
     ("cancel", "compare_counted_cancel", Engine { calls: Calls::Single(compare_counted_cancel), ..TOUCHLINE }),
 ];
-
-/// Allocations of the whole process so far.
-pub fn allocations() -> u64 {
-    // SAFETY: reads a counter.
-    unsafe { compare_allocations() }
-}
-
-/// Bytes that the allocator has handed out and not got back.
-pub fn bytes_in_use() -> u64 {
-    // SAFETY: asks the C library for its own count.
-    unsafe { compare_bytes_in_use() }
-}
