@@ -28,6 +28,17 @@ impl Bitmap {
         Bitmap { words: Box::new([0; WORDS]), summaries: [0; SUMMARIES], top: 0 }
     }
 
+    /// Whether it has no member.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.top == 0
+    }
+
+    /// How many members it has.
+    pub(super) fn len(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Makes `slot` a member, or no member. Whether it was one does not decide a branch: in a book it is a coin's toss.
     #[inline]
     pub(super) fn put(&mut self, slot: usize, is_member: bool) {
@@ -94,6 +105,10 @@ mod tests {
             } else if let Some(&member) = model.range(slot..).next() {
                 bitmap.put(member, false);
                 model.remove(&member);
+            }
+            assert_eq!(bitmap.is_empty(), model.is_empty());
+            if step.is_multiple_of(100) {
+                assert_eq!(bitmap.len(), model.len());
             }
             for from in [slot, 0, SLOTS - 1, (slot / 64) * 64, (slot / 4096) * 4096 + 4095] {
                 assert_eq!(bitmap.next_from(from), model.range(from..).next().copied());

@@ -13,6 +13,7 @@
 //! free on the better side, so that a market that moves to and fro does not make it slide at every step.
 
 use super::bitmap::{Bitmap, SLOTS};
+use super::far::{FarLevels, Place};
 use crate::types::Qty;
 
 /// Ticks that the window covers. At BTCUSDT's tick of 0.01 that is 655 dollars, about one per cent of the price, in
@@ -25,18 +26,8 @@ const HEADROOM: i64 = WINDOW as i64 / 4;
 /// How far the best level may move into the window before it slides after it.
 const SLIDE_AT: u64 = WINDOW as u64 / 2;
 
-/// Far levels that fit without allocation: more than the largest snapshot has on a side.
-const OVERFLOW_CAPACITY: usize = 8192;
-
 /// The highest key at which a window may start, so that a key's distance from it never wraps into the window.
 const START_MAX: i64 = i64::MAX - (WINDOW as i64 - 1);
-
-/// A level outside of the window.
-#[derive(Clone, Copy, Debug)]
-struct FarLevel {
-    key: i64,
-    qty: Qty,
-}
 
 /// The levels of one side.
 #[derive(Clone, Debug)]
@@ -49,10 +40,8 @@ pub(super) struct Ladder {
     start: i64,
     /// Key of the best level; meaningless when the side is empty.
     best: i64,
-    /// Levels in the window.
-    near: usize,
-    /// Levels worse than the window, worst first: the one that enters the window next is the last.
-    far: Vec<FarLevel>,
+    /// Levels worse than the window.
+    far: FarLevels,
 }
 
 fn slot_of(key: i64) -> usize {
@@ -70,18 +59,18 @@ impl Ladder {
         let slots = std::hint::black_box(vec![Qty::from_lots(1); WINDOW]);
         let mut slots: Box<[Qty; WINDOW]> = slots.into_boxed_slice().try_into().expect("as long as the window");
         slots.fill(Qty::ZERO);
-        Ladder { slots, filled: Bitmap::new(), start: 0, best: 0, near: 0, far: Vec::with_capacity(OVERFLOW_CAPACITY) }
+        Ladder { slots, filled: Bitmap::new(), start: 0, best: 0, far: FarLevels::new() }
     }
 
     /// Levels of the side.
     pub(super) fn len(&self) -> usize {
-        self.near + self.far.len()
+        self.filled.len() + self.far.len()
     }
 
     /// The best level's key and quantity.
     #[inline]
     pub(super) fn best(&self) -> Option<(i64, Qty)> {
-        (self.near != 0).then(|| (self.best, self.slots[slot_of(self.best)]))
+        (!self.filled.is_empty()).then(|| (self.best, self.slots[slot_of(self.best)]))
     }
 
     /// What rests at a key.
@@ -89,16 +78,14 @@ impl Ladder {
         if self.covers(key) {
             return self.slots[slot_of(key)];
         }
-        self.find_far(key).map_or(Qty::ZERO, |at| self.far[at].qty)
+        self.far.qty_at(key)
     }
 
     /// Removes every level.
     pub(super) fn clear(&mut self) {
         while let Some(slot) = self.filled.next_from(0) {
-            self.filled.put(slot, false);
-            self.slots[slot] = Qty::ZERO;
+            self.empty(slot);
         }
-        self.near = 0;
         self.far.clear();
     }
 
@@ -109,14 +96,13 @@ impl Ladder {
     #[inline]
     pub(super) fn set(&mut self, key: i64, qty: Qty) -> Qty {
         let qty = qty.max(Qty::ZERO);
-        if self.near == 0 || !self.covers(key) {
+        if !self.covers(key) || self.filled.is_empty() {
             return self.set_outside(key, qty);
         }
         let slot = slot_of(key);
         let before = std::mem::replace(&mut self.slots[slot], qty);
-        let (was, is) = (!before.is_zero(), !qty.is_zero());
+        let is = !qty.is_zero();
         self.filled.put(slot, is);
-        self.near = self.near + usize::from(is) - usize::from(was);
         if key <= self.best {
             if is {
                 self.best = key;
@@ -130,21 +116,17 @@ impl Ladder {
     /// [`Self::set`] where the window does not reach, or has nothing to stand on.
     #[inline(never)]
     fn set_outside(&mut self, key: i64, qty: Qty) -> Qty {
-        if qty.is_zero() {
-            return self.find_far(key).map_or(Qty::ZERO, |at| self.far.remove(at).qty);
-        }
-        if self.near == 0 {
-            self.start = start_before(key);
-        } else if key < self.start {
-            self.slide_back(start_before(key));
-        } else {
-            match self.find_far(key) {
-                Ok(at) => return std::mem::replace(&mut self.far[at].qty, qty),
-                Err(at) => self.far.insert(at, FarLevel { key, qty }),
-            }
-            return Qty::ZERO;
+        let is_first = self.filled.is_empty();
+        if qty.is_zero() || !is_first && key >= self.start {
+            // An empty side has no far levels to change.
+            return self.far.set(key, qty);
         }
         // The first level, or one better than all others.
+        if is_first {
+            self.start = start_before(key);
+        } else {
+            self.slide_back(start_before(key));
+        }
         self.fill(slot_of(key), qty);
         self.best = key;
         Qty::ZERO
@@ -152,15 +134,12 @@ impl Ladder {
 
     /// Finds the best level after the old one has gone, and slides the window after it when it is deep inside.
     fn find_best(&mut self) {
-        let next = if self.near != 0 {
-            self.next_from(self.best)
-        } else {
-            // Only a level outside of the window can be the best now.
-            self.far.last().map(|level| level.key)
-        };
+        let is_empty = self.filled.is_empty();
+        // Only a level outside of the window can be the best when nothing is left in it.
+        let next = if is_empty { self.far.nearest().map(|level| level.key) } else { self.next_from(self.best) };
         let Some(best) = next else { return };
         self.best = best;
-        if self.near == 0 || self.distance(best) >= SLIDE_AT {
+        if is_empty || self.distance(best) >= SLIDE_AT {
             self.slide_on(start_before(best));
         }
     }
@@ -168,8 +147,8 @@ impl Ladder {
     /// Moves the window to worse prices: nothing leaves it, because its first level stays inside.
     fn slide_on(&mut self, start: i64) {
         self.start = start;
-        while let Some(level) = self.far.last().copied().filter(|level| self.covers(level.key)) {
-            self.far.pop();
+        while let Some(level) = self.far.nearest().filter(|level| self.covers(level.key)) {
+            self.far.remove_nearest();
             self.fill(slot_of(level.key), level.qty);
         }
     }
@@ -177,29 +156,26 @@ impl Ladder {
     /// Moves the window to better prices: the levels that it no longer covers go to the overflow.
     fn slide_back(&mut self, start: i64) {
         let keep_until = start.saturating_add(WINDOW as i64);
-        let leavers = self.far.len();
         let mut next = self.next_from_if_covered(Some(keep_until.max(self.start)));
         while let Some(key) = next {
             let slot = slot_of(key);
-            self.far.push(FarLevel { key, qty: self.slots[slot] });
+            self.far.set(key, self.slots[slot]);
             self.empty(slot);
             next = self.next_from_if_covered(key.checked_add(1));
         }
-        // They were found best first, and the overflow is kept worst first.
-        self.far[leavers..].reverse();
         self.start = start;
     }
 
+    /// Puts a level into a slot.
     fn fill(&mut self, slot: usize, qty: Qty) {
         self.slots[slot] = qty;
         self.filled.put(slot, true);
-        self.near += 1;
     }
 
+    /// Takes the level out of a slot.
     fn empty(&mut self, slot: usize) {
         self.slots[slot] = Qty::ZERO;
         self.filled.put(slot, false);
-        self.near -= 1;
     }
 
     /// Ticks from the window's start; at least [`WINDOW`] for every key outside.
@@ -211,11 +187,6 @@ impl Ladder {
     #[inline]
     fn covers(&self, key: i64) -> bool {
         self.distance(key) < WINDOW as u64
-    }
-
-    /// Where the far level is, or where it belongs.
-    fn find_far(&self, key: i64) -> Result<usize, usize> {
-        self.far.binary_search_by(|level| key.cmp(&level.key))
     }
 
     /// The key of the first level in the window at or after `key`, which the window must cover.
@@ -240,7 +211,7 @@ impl Ladder {
 
     /// All levels, best first.
     pub(super) fn levels(&self) -> Levels<'_> {
-        Levels { ladder: self, next: (self.near != 0).then_some(self.best), far: self.far.len() }
+        Levels { ladder: self, next: (!self.filled.is_empty()).then_some(self.best), far: Place::default() }
     }
 }
 
@@ -250,8 +221,8 @@ pub(super) struct Levels<'a> {
     ladder: &'a Ladder,
     /// The window's next level.
     next: Option<i64>,
-    /// Far levels not yet yielded.
-    far: usize,
+    /// The next of the far levels.
+    far: Place,
 }
 
 impl Iterator for Levels<'_> {
@@ -263,8 +234,8 @@ impl Iterator for Levels<'_> {
             self.next = self.ladder.next_from_if_covered(key.checked_add(1));
             return Some((key, self.ladder.slots[slot_of(key)]));
         }
-        self.far = self.far.checked_sub(1)?;
-        let level = self.ladder.far[self.far];
+        let level = self.ladder.far.get(self.far)?;
+        self.far = self.ladder.far.after(self.far);
         Some((level.key, level.qty))
     }
 }

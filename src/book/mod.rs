@@ -5,6 +5,7 @@
 
 mod arena;
 mod bitmap;
+mod far;
 mod ladder;
 
 pub use arena::{ArenaBook, Levels};
