@@ -8,22 +8,20 @@
 //! reference: binance-spot-api-docs, sbe-market-data-streams and sbe/schemas/stream_1_0.xml.
 
 pub mod encode;
+mod levels;
+mod wide;
+
+use levels::{Group, Scale, read_sides};
+use wide::Wide;
 
 use super::decode::DecodeError;
-use super::step::Step;
-use crate::types::{
-    DEPTH_LEVELS_MAX, DecimalError, Instrument, InstrumentId, Level, Price, Qty, Side, TimestampNs, Touch, Trade,
-    TradeId,
-};
+use crate::types::{Instrument, InstrumentId, Level, Price, Qty, Side, TimestampNs, Touch, Trade, TradeId};
 use crate::wire::{DepthBuf, DepthHead, DepthKind};
 
 const SCHEMA: u16 = 1;
 const VERSION: u16 = 0;
 /// Entries of one trades message; a taker order that meets more is not known.
 const TRADES_MAX: u32 = 10_000;
-
-/// Bytes of a level: a price and a quantity.
-const LEVEL: usize = 16;
 
 const TRADES: u16 = 10_000;
 const BEST_BID_ASK: u16 = 10_001;
@@ -45,49 +43,6 @@ pub enum SbeEvent<'a> {
     Ignored,
 }
 
-/// Mantissas of one exponent as whole steps of an instrument.
-#[derive(Clone, Copy)]
-struct Scale {
-    exponent: i8,
-    /// The greatest mantissa that 64 bits of 1e-8 can hold.
-    most: u64,
-    /// The step, in units of the mantissa.
-    step: Step,
-}
-
-impl Scale {
-    /// `None` when no mantissa but zero would make a price or quantity of 64 bits.
-    fn new(exponent: i8, step_e8: i64) -> Option<Scale> {
-        let step_e8 = u64::try_from(step_e8).ok()?;
-        let tens = |count: u8| 10_u64.checked_pow(u32::from(count));
-        // Units of 1e-8: a larger exponent multiplies, a smaller one divides.
-        let places = exponent.checked_add(8)?;
-        let (factor, divisor) = match places {
-            0.. => (tens(places.unsigned_abs())?, 1),
-            _ => (1, tens(places.unsigned_abs())?),
-        };
-        let step = Step::new(step_e8.checked_mul(divisor)?).of(factor);
-        Some(Scale { exponent, most: i64::MAX as u64 / factor, step })
-    }
-
-    /// Whole steps, at least zero.
-    #[inline(always)]
-    fn count(&self, mantissa: i64) -> Option<i64> {
-        // A mantissa below zero is beyond the greatest as an unsigned number.
-        if mantissa as u64 > self.most { None } else { self.step.count(mantissa as u64) }
-    }
-
-    /// Why there was no count.
-    #[cold]
-    fn error(&self, field: &'static str, mantissa: i64) -> DecodeError {
-        match mantissa {
-            ..0 => DecodeError::Negative { field },
-            _ if mantissa as u64 > self.most => DecodeError::Decimal { field, cause: DecimalError::TooLarge },
-            _ => DecodeError::Decimal { field, cause: DecimalError::OffStep },
-        }
-    }
-}
-
 /// An instrument that is followed, and how its latest message was scaled.
 struct Followed {
     instrument: Instrument,
@@ -95,6 +50,21 @@ struct Followed {
 }
 
 impl Followed {
+    /// Whether it has that name. Nearly all names have four to eight bytes, for which two words are compared and no
+    /// function is called.
+    #[inline(always)]
+    fn is_named(&self, name: &[u8]) -> bool {
+        let own = self.instrument.spec.symbol.as_bytes();
+        if own.len() != name.len() {
+            return false;
+        }
+        let ends = |name: &[u8]| Some([*name.first_chunk::<4>()?, *name.last_chunk::<4>()?]);
+        match (ends(own), ends(name)) {
+            (Some(own_ends), Some(ends)) if own.len() <= 8 => own_ends == ends,
+            _ => own == name,
+        }
+    }
+
     /// The scales of prices and quantities. Exponents hardly ever change, so that they are made once.
     #[inline]
     fn scales(&mut self, price: i8, qty: i8) -> Result<[&Scale; 2], DecodeError> {
@@ -113,6 +83,9 @@ impl Followed {
 /// Decodes the binary frames of one connection.
 pub struct SbeDecoder {
     followed: Vec<Followed>,
+    /// Whose message was the latest.
+    latest: usize,
+    wide: Option<Wide>,
     trades: Vec<Trade>,
     failed_instrument: Option<InstrumentId>,
 }
@@ -123,6 +96,8 @@ impl SbeDecoder {
         let followed = |&instrument: &Instrument| Followed { instrument, scales: None };
         SbeDecoder {
             followed: instruments.iter().map(followed).collect(),
+            latest: 0,
+            wide: Wide::detect(),
             trades: Vec::with_capacity(64),
             failed_instrument: None,
         }
@@ -176,7 +151,9 @@ impl SbeDecoder {
                     return Err(DecodeError::Schema);
                 }
                 let kind = if template == DEPTH_DIFF { DepthKind::Diff } else { DepthKind::Snapshot };
-                read_depth(&mut self.followed[at], kind, block, [bids, asks], recv_ts, depth)?;
+                let (head, scales) = read_head(&mut self.followed[at], kind, block, recv_ts)?;
+                depth.head = head;
+                read_sides([bids, asks], scales, self.wide, depth)?;
                 self.failed_instrument = None;
                 Ok(if kind == DepthKind::Diff { SbeEvent::Depth } else { SbeEvent::Partial })
             }
@@ -189,9 +166,14 @@ impl SbeDecoder {
         self.failed_instrument
     }
 
-    #[inline]
-    fn find(&self, name: &[u8]) -> Option<usize> {
-        self.followed.iter().position(|followed| followed.instrument.spec.symbol.as_bytes() == name)
+    /// Whose message it is, most often that of the latest one.
+    #[inline(always)]
+    fn find(&mut self, name: &[u8]) -> Option<usize> {
+        let is_latest = self.followed.get(self.latest).is_some_and(|followed| followed.is_named(name));
+        if !is_latest {
+            self.latest = self.followed.iter().position(|followed| followed.is_named(name))?;
+        }
+        Some(self.latest)
     }
 
     fn read_trades(
@@ -254,14 +236,14 @@ fn read_touch(followed: &mut Followed, mut block: Bytes<'_>, recv_ts: TimestampN
     Ok(Touch { instrument, recv_ts, update_id, bid, ask })
 }
 
-fn read_depth(
-    followed: &mut Followed,
+/// What stands before the levels, and the scales of those.
+#[inline(always)]
+fn read_head<'a>(
+    followed: &'a mut Followed,
     kind: DepthKind,
     mut block: Bytes<'_>,
-    sides: [Group<'_>; 2],
     recv_ts: TimestampNs,
-    depth: &mut DepthBuf,
-) -> Result<(), DecodeError> {
+) -> Result<(DepthHead, [&'a Scale; 2]), DecodeError> {
     let event_ts = block.time("eventTime")?;
     let first_id = block.unsigned("firstBookUpdateId")?;
     let last_id = if kind == DepthKind::Diff { block.unsigned("lastBookUpdateId")? } else { first_id };
@@ -269,87 +251,8 @@ fn read_depth(
         return Err(DecodeError::Type { field: "lastBookUpdateId", expected: "at least `firstBookUpdateId`" });
     }
     let instrument = followed.instrument.id;
-    let [price, qty] = followed.scales(block.i8()?, block.i8()?)?;
-    depth.head = DepthHead { instrument, kind, first_id, last_id, prev_id: None, event_ts, recv_ts };
-    let [bids, asks] = sides;
-    read_side("bids", bids, [price, qty], &mut depth.bids)?;
-    read_side("asks", asks, [price, qty], &mut depth.asks)
-}
-
-/// Replaces `levels` by those of a side.
-#[inline]
-fn read_side(
-    field: &'static str,
-    side: Group<'_>,
-    scales: [&Scale; 2],
-    levels: &mut Vec<Level>,
-) -> Result<(), DecodeError> {
-    if side.count > DEPTH_LEVELS_MAX {
-        return Err(DecodeError::TooManyLevels { field });
-    }
-    levels.clear();
-    // Most entries have no more than the two numbers, and then their length is known to the compiler.
-    let are_exact = match side.bytes.as_chunks() {
-        (entries, []) if side.entry_len == LEVEL => push_levels(entries.iter().map(mantissas), scales, levels),
-        _ => {
-            let first = |entry: &[u8]| entry.first_chunk().map_or([0; 2], mantissas);
-            push_levels(side.entries().map(first), scales, levels)
-        }
-    };
-    if are_exact { Ok(()) } else { prove(side, scales, field) }
-}
-
-/// The two numbers of a level.
-#[inline(always)]
-fn mantissas(entry: &[u8; LEVEL]) -> [i64; 2] {
-    let ([price, qty], _) = entry.as_chunks() else { return [0; 2] };
-    [price, qty].map(|number| i64::from_le_bytes(*number))
-}
-
-/// Appends levels and says whether all of them are surely right: each a whole number of steps, and no mantissa near what
-/// 64 bits can hold. Asking each one by itself would cost as much as the rest.
-#[inline(always)]
-fn push_levels(
-    entries: impl ExactSizeIterator<Item = [i64; 2]>,
-    [price, qty]: [&Scale; 2],
-    levels: &mut Vec<Level>,
-) -> bool {
-    let (mut are_exact, mut seen) = (true, [0; 2]);
-    let (price_step, qty_step) = (price.step, qty.step);
-    levels.extend(entries.map(|[ticks, lots]| {
-        seen = [seen[0] | ticks as u64, seen[1] | lots as u64];
-        let ((ticks, ticks_exact), (lots, lots_exact)) = (price_step.guess(ticks as u64), qty_step.guess(lots as u64));
-        are_exact &= ticks_exact & lots_exact;
-        Level { price: Price::from_ticks(ticks as i64), qty: Qty::from_lots(lots as i64) }
-    }));
-    // All bits that any mantissa has make a number at least as large as each of them.
-    are_exact && seen[0] <= price.most && seen[1] <= qty.most
-}
-
-/// Looks at each level of a side by itself and tells the first that is wrong.
-#[cold]
-fn prove(side: Group<'_>, [price, qty]: [&Scale; 2], field: &'static str) -> Result<(), DecodeError> {
-    for [ticks, lots] in side.entries().filter_map(|entry| entry.first_chunk().map(mantissas)) {
-        price.count(ticks).ok_or_else(|| price.error(field, ticks))?;
-        qty.count(lots).ok_or_else(|| qty.error(field, lots))?;
-    }
-    Ok(())
-}
-
-/// The entries of a group, each as long as the wire says.
-#[derive(Clone, Copy)]
-struct Group<'a> {
-    bytes: &'a [u8],
-    entry_len: usize,
-    count: usize,
-}
-
-impl<'a> Group<'a> {
-    #[inline(always)]
-    fn entries(self) -> std::slice::ChunksExact<'a, u8> {
-        // An empty group may state any length, zero as well.
-        self.bytes.chunks_exact(self.entry_len.max(1))
-    }
+    let scales = followed.scales(block.i8()?, block.i8()?)?;
+    Ok((DepthHead { instrument, kind, first_id, last_id, prev_id: None, event_ts, recv_ts }, scales))
 }
 
 /// What is left of a message.

@@ -26,22 +26,40 @@ impl Step {
         Step { inverse: self.inverse.wrapping_mul(factor), ..self }
     }
 
-    /// How many steps make up `value`, and whether exactly; nonsense when not. A value that its factor lifts beyond 64
-    /// bits is the caller's to refuse.
+    /// What counts of steps are read off: [`Self::counted`] is how many make up `value`, if [`Self::are_counts`] says yes.
+    ///
+    /// Multiplying by the inverse divides exactly what is divisible and throws everything else beyond the greatest
+    /// quotient (Granlund and Montgomery 1994, section 9). A value that its factor lifts beyond 64 bits is the caller's to
+    /// refuse.
     #[inline(always)]
-    pub(super) fn guess(self, value: u64) -> (u64, bool) {
-        let count = value.wrapping_mul(self.inverse).rotate_right(self.twos);
-        (count, count <= self.most)
+    pub(super) fn product(self, value: u64) -> u64 {
+        value.wrapping_mul(self.inverse)
+    }
+
+    /// The count that a product stands for.
+    #[inline(always)]
+    pub(super) fn counted(self, product: u64) -> u64 {
+        // Never 64; a processor that is told so has one instruction for it.
+        product >> (self.twos % 64)
+    }
+
+    /// Whether a product, or each of several whose bits are joined, is one of whole steps. Bits below the factors of two
+    /// come to stand at the top.
+    #[inline(always)]
+    pub(super) fn are_counts(self, products: u64) -> bool {
+        products.rotate_right(self.twos) <= self.most
+    }
+
+    /// The number that products are made with, and the places by which counts stand below them.
+    pub(super) fn inverse_and_twos(self) -> [u64; 2] {
+        [self.inverse, u64::from(self.twos)]
     }
 
     /// How many steps make up `value`; `None` when not a whole number.
-    ///
-    /// Multiplying by the inverse divides exactly what is divisible and throws everything else beyond the greatest
-    /// quotient (Granlund and Montgomery 1994, section 9).
     #[inline(always)]
     pub(super) fn count(self, value: u64) -> Option<i64> {
-        let (count, is_exact) = self.guess(value);
-        if is_exact { i64::try_from(count).ok() } else { None }
+        let count = self.product(value).rotate_right(self.twos);
+        if count <= self.most { i64::try_from(count).ok() } else { None }
     }
 }
 
@@ -59,6 +77,12 @@ mod tests {
                 let want = (value % step == 0).then_some((value / step) as i64);
                 assert_eq!(exact.count(value), want, "{value} by {step}");
             }
+            // Joined bits tell of all: counts that have different ones are all right, and one that is none shows.
+            let most = greatest / step;
+            let joined = [most, most / 2, most / 3, 0].map(|count| exact.product(count * step)).into_iter();
+            let joined = joined.fold(0, |joined, product| joined | product);
+            assert!(exact.are_counts(joined), "{step}");
+            assert!(step == 1 || !exact.are_counts(joined | exact.product(step + 1)), "{step}");
         }
     }
 }

@@ -1,5 +1,6 @@
 use super::encode::{Depth, Print};
 use super::*;
+use crate::types::DecimalError;
 
 fn level(price: i64, qty: i64) -> Level {
     Level { price: Price::from_ticks(price), qty: Qty::from_lots(qty) }
@@ -141,4 +142,33 @@ fn later_versions_are_read_and_other_schemas_refused() {
     for cut in 0..frame.len() {
         assert_eq!(decode(&frame[..cut]).0, Err(DecodeError::Truncated), "{cut}");
     }
+}
+
+#[test]
+fn levels_are_the_same_with_and_without_wide_registers() {
+    let mut plain = SbeDecoder::new(&[Instrument::btcusdt()]);
+    plain.wide = None;
+    let mut wide = SbeDecoder::new(&[Instrument::btcusdt()]);
+    let [mut plain_depth, mut wide_depth] = [(); 2].map(|()| DepthBuf::with_capacity(4));
+    let mut seen = 0;
+    for count in 0..9 {
+        let good = diff(count);
+        // As it is, and with each number in turn off its step, negative, or too large.
+        let numbers = (38..38 + 16 * count as usize).chain(42 + 16 * count as usize..good.len() - 8).step_by(8);
+        let wrong = numbers.flat_map(|at| [1, -1_000_000, i64::MAX].map(|number| (at, number)));
+        for (at, number) in wrong.map(Some).chain([None]).map(|change| change.unwrap_or((38, 7_000_000))) {
+            let mut frame = good.clone();
+            if count > 0 {
+                frame[at..at + 8].copy_from_slice(&i64::to_le_bytes(number));
+            }
+            let one = plain.decode(&frame, TimestampNs::ZERO, &mut plain_depth).map(|event| event == SbeEvent::Depth);
+            let other = wide.decode(&frame, TimestampNs::ZERO, &mut wide_depth).map(|event| event == SbeEvent::Depth);
+            assert_eq!(one, other, "{count} levels, {number} at {at}");
+            if one.is_ok() {
+                assert_eq!(plain_depth.as_ref(), wide_depth.as_ref(), "{count} levels, {number} at {at}");
+                seen += plain_depth.bids.len();
+            }
+        }
+    }
+    assert_eq!(seen, (1..9_usize).sum::<usize>(), "the good ones alone");
 }
