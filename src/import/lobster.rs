@@ -16,6 +16,8 @@ use crate::wire::DepthKind;
 /// A price in the files to a price in units of 1e-8, and a share.
 const PRICE_E8: i64 = 10_000;
 const SHARE_E8: i64 = 100_000_000;
+/// The most shares whose units fit.
+const SIZE_MAX: i64 = i64::MAX / SHARE_E8;
 /// What stands in for a level that is not there.
 const NO_PRICE: i64 = 9_999_999_999;
 
@@ -54,15 +56,18 @@ impl Messages {
     }
 
     /// The change of a level that a message makes, by the messages alone.
-    fn change(&mut self, message: &Message, said: &mut Said) {
+    fn change(&mut self, message: &Message, said: &mut Said) -> Result<(), String> {
         let by = match message.kind {
             1 => message.size,
             2..=4 => -message.size,
-            _ => return,
+            _ => return Ok(()),
         };
         let levels = &mut self.levels[message.side.index()];
         // A size below zero is that of orders from before the recording: nothing is known there.
         let size = (levels.get(&message.price).copied().unwrap_or(0) + by).max(0);
+        if size > SIZE_MAX {
+            return Err(format!("{size} shares at one price are more than can be"));
+        }
         if size == 0 {
             levels.remove(&message.price)
         } else {
@@ -70,6 +75,7 @@ impl Messages {
         };
         said.depth.clear();
         push(said, message.side, message.price, size);
+        Ok(())
     }
 
     /// The differences between the book's next row and what is known.
@@ -88,7 +94,13 @@ impl Messages {
             for (side, at) in [(Side::Ask, 0), (Side::Bid, 2)] {
                 let price: i64 = whole(level[at], "price").map_err(wrong)?;
                 let size: i64 = whole(level[at + 1], "size").map_err(wrong)?;
-                if price.abs() != NO_PRICE && size > 0 {
+                if price == -NO_PRICE {
+                    continue;
+                }
+                if !(0..=SIZE_MAX).contains(&size) || !(0..=NO_PRICE).contains(&price) {
+                    return Err(wrong("size or price is out of range".to_owned()));
+                }
+                if price != NO_PRICE && size > 0 {
                     now[side.index()].insert(price, size);
                 }
             }
@@ -135,8 +147,9 @@ impl Message {
             return Err(format!("column `type` {kind} is none of 1 to 7"));
         }
         let (size, price) = (whole::<i64>(cells[3], "size")?, whole::<i64>(cells[4], "price")?);
-        // Far beyond any share; what is larger would not fit.
-        if !(0..=1_000_000_000).contains(&size) || !(-1..=NO_PRICE).contains(&price) {
+        // Far beyond any share; what is larger would not fit. Only an auction or a halt may have no price.
+        let price_min = if kind > 5 { -1 } else { 0 };
+        if !(0..=1_000_000_000).contains(&size) || !(price_min..=NO_PRICE).contains(&price) {
             return Err("size or price is out of range".to_owned());
         }
         let side = match cells[5] {
@@ -184,7 +197,7 @@ impl Dialect for Messages {
         if self.book.is_some() {
             self.next_row(said)?;
         } else {
-            self.change(&message, said);
+            self.change(&message, said)?;
         }
         let is_first = self.depths == 0;
         if is_first || !said.depth.bids.is_empty() || !said.depth.asks.is_empty() {
@@ -247,6 +260,11 @@ mod tests {
         assert_eq!(read(MESSAGES, lines()).unwrap(), want);
         let why = read(&format!("{MESSAGES}34204,7,0,0,-1,-1\n"), lines()).unwrap_err();
         assert!(why.contains("fewer rows"), "{why}");
+        for row in ["5853400,92233720369,5853300,18", "5853400,-1,5853300,18", "5853400,1,-5853300,18"] {
+            std::fs::write(&path, row).unwrap();
+            let why = read("34200,1,2,10,5853400,-1", lines()).unwrap_err();
+            assert!(why.contains("out of range"), "{row}: {why}");
+        }
     }
 
     #[test]
@@ -258,11 +276,15 @@ mod tests {
             ("34200.1,1,1,18,5853300,0", "`direction`"),
             ("34200.1,1,1,1e9,5853300,1", "`size`"),
             ("34200.1,1,1,18,99999999999,1", "out of range"),
+            ("34200.1,5,1,18,-1,1", "out of range"),
         ] {
             let why = read(row, None).unwrap_err();
             assert!(why.contains(named), "{why}");
             assert!(!is_messages(row.as_bytes()) || named == "out of range", "{row}");
         }
+        let large = "34200.1,1,1,1000000000,5853300,1\n".repeat(93);
+        let why = read(&large, None).unwrap_err();
+        assert!(why.contains("93000000000 shares"), "{why}");
         assert!(is_messages(b"34200.004241176,1,16113575,18,5853300,1"));
         assert!(is_book(b"5859400,200,5853300,18") && !is_book(b"1.5,2,3,4"));
     }
