@@ -10,6 +10,7 @@ use std::fmt::Write;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::binance::decode;
 use super::{DecodeError, PublicStreams};
 use crate::book::ArenaBook;
 use crate::types::{DesyncReason, Instrument, Level, Qty, Side, TimestampNs, Trade, TradeId, parse_e8};
@@ -178,11 +179,10 @@ impl Followed {
         let [price, qty, ..] = row[..] else {
             return Err(DecodeError::Type { field: "level", expected: "[price, quantity, time]" });
         };
-        let wrong = |field| move |cause| DecodeError::Decimal { field, cause };
         self.places = price.split_once('.').map_or(0, |(_, places)| places.len() as u32).min(PLACES_MAX);
         Ok(Level {
-            price: self.instrument.price_from_text(price.as_bytes()).map_err(wrong("price"))?,
-            qty: self.instrument.qty_from_text(qty.as_bytes()).map_err(wrong("quantity"))?,
+            price: decode::price(&self.instrument, "price", price)?,
+            qty: decode::qty(&self.instrument, "quantity", qty)?,
         })
     }
 
@@ -289,6 +289,21 @@ mod tests {
                 let asks: Vec<Price> = stage.book(ID).levels(Side::Ask).map(|level| level.price).collect();
                 assert_eq!(asks, [1001, 1002].map(Price::from_ticks));
             }
+        }
+    }
+
+    #[test]
+    fn levels_and_trades_below_zero_are_refused() {
+        for frame in [
+            format!(r#"[1,{{"as":[{}],"bs":[]}},"book-2","XBT/USD"]"#, row("100.2", "-1.00000000")),
+            format!(r#"[1,{{"as":[{}],"bs":[]}},"book-2","XBT/USD"]"#, row("-100.2", "1.00000000")),
+            r#"[0,[["5541.2","-0.15850568","1534614057.321597","s","l",""]],"trade","XBT/USD"]"#.to_owned(),
+        ] {
+            let mut streams = Streams::default();
+            streams.follow(&[instrument()]);
+            let told =
+                streams.decode(frame.as_bytes(), TimestampNs::ZERO, &mut DepthBuf::with_capacity(8), &mut |_| ());
+            assert!(matches!(told, Err(DecodeError::Negative { .. })), "{frame}: {told:?}");
         }
     }
 

@@ -427,14 +427,16 @@ fn stream_of<'a>(envelope: Option<&Fields<'a>>) -> Option<&'a str> {
     envelope?.text("stream").ok()
 }
 
+/// A price that is not below zero.
 #[inline]
-fn price(instrument: &Instrument, field: &'static str, text: &str) -> Result<Price, DecodeError> {
+pub(in crate::venue) fn price(instrument: &Instrument, field: &'static str, text: &str) -> Result<Price, DecodeError> {
     let price = instrument.price_from_text(text.as_bytes()).map_err(|cause| DecodeError::Decimal { field, cause })?;
     if price.ticks() < 0 { Err(DecodeError::Negative { field }) } else { Ok(price) }
 }
 
+/// A quantity that is not below zero.
 #[inline]
-fn qty(instrument: &Instrument, field: &'static str, text: &str) -> Result<Qty, DecodeError> {
+pub(in crate::venue) fn qty(instrument: &Instrument, field: &'static str, text: &str) -> Result<Qty, DecodeError> {
     let qty = instrument.qty_from_text(text.as_bytes()).map_err(|cause| DecodeError::Decimal { field, cause })?;
     if qty < Qty::ZERO { Err(DecodeError::Negative { field }) } else { Ok(qty) }
 }

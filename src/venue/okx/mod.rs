@@ -10,6 +10,7 @@ mod checksum;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::binance::decode;
 use super::{DecodeError, PublicStreams};
 use crate::book::ArenaBook;
 use crate::types::{DesyncReason, Instrument, Level, Side, TimestampNs, Trade, TradeId};
@@ -161,10 +162,9 @@ impl Followed {
     }
 
     fn level(&self, price: &str, qty: &str) -> Result<Level, DecodeError> {
-        let wrong = |field| move |cause| DecodeError::Decimal { field, cause };
         Ok(Level {
-            price: self.instrument.price_from_text(price.as_bytes()).map_err(wrong("price"))?,
-            qty: self.instrument.qty_from_text(qty.as_bytes()).map_err(wrong("quantity"))?,
+            price: decode::price(&self.instrument, "price", price)?,
+            qty: decode::qty(&self.instrument, "quantity", qty)?,
         })
     }
 }
@@ -179,7 +179,6 @@ fn millis(text: &str) -> Result<TimestampNs, DecodeError> {
 }
 
 fn trade(print: &Print<'_>, instrument: &Instrument, recv_ts: TimestampNs) -> Result<Trade, DecodeError> {
-    let wrong = |field| move |cause| DecodeError::Decimal { field, cause };
     Ok(Trade {
         instrument: instrument.id,
         event_ts: millis(print.ts)?,
@@ -187,8 +186,8 @@ fn trade(print: &Print<'_>, instrument: &Instrument, recv_ts: TimestampNs) -> Re
         id: TradeId(
             print.id.parse().map_err(|_| DecodeError::Type { field: "tradeId", expected: "a number as a string" })?,
         ),
-        price: instrument.price_from_text(print.px.as_bytes()).map_err(wrong("px"))?,
-        qty: instrument.qty_from_text(print.sz.as_bytes()).map_err(wrong("sz"))?,
+        price: decode::price(instrument, "px", print.px)?,
+        qty: decode::qty(instrument, "sz", print.sz)?,
         aggressor: match print.side {
             "buy" => Side::Bid,
             "sell" => Side::Ask,
@@ -267,6 +266,22 @@ mod tests {
         ];
         let live = BookState::Live;
         assert_eq!(states(&frames), [syncing, live, gap, gap, live, gap], "the last skips numbers");
+    }
+
+    #[test]
+    fn levels_and_trades_below_zero_are_refused() {
+        let trade = r#"{"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT","tradeId":"1","px":"42219.9","sz":"-0.1","side":"buy","ts":"1630048897897"}]}"#;
+        for frame in [
+            books("snapshot", r#"["3366.1","-7","0","3"]"#, "", r#","checksum":1"#),
+            books("snapshot", r#"["-3366.1","7","0","3"]"#, "", r#","checksum":1"#),
+            trade.to_owned(),
+        ] {
+            let mut streams = Streams::default();
+            streams.follow(&[instrument()]);
+            let told =
+                streams.decode(frame.as_bytes(), TimestampNs::ZERO, &mut DepthBuf::with_capacity(8), &mut |_| ());
+            assert!(matches!(told, Err(DecodeError::Negative { .. })), "{frame}: {told:?}");
+        }
     }
 
     #[test]
