@@ -4,8 +4,8 @@
 mod common;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
+use common::mutation::{Random, for_each_input, mutate, seed};
 use proptest::prelude::*;
 use touchline::import::Recording;
 use touchline::types::{
@@ -245,18 +245,6 @@ fn recorded_frames_say_the_same_to_both() {
     }
 }
 
-/// xorshift64: the same mutations on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
-    }
-}
-
 /// Bytes that mean something in a frame.
 const WORDS: [&[u8]; 22] = [
     b"\"",
@@ -283,56 +271,23 @@ const WORDS: [&[u8]; 22] = [
     b"\"s\":\"BTCUSDT\",",
 ];
 
-fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(3) {
-        if frame.is_empty() {
-            return;
-        }
-        let at = random.below(frame.len());
-        match random.below(7) {
-            0 => frame[at] = random.below(256) as u8,
-            1 => frame[at] ^= 1 << random.below(8),
-            2 => drop(frame.remove(at)),
-            3 => frame.truncate(at),
-            4 => drop(frame.splice(at..at, WORDS[random.below(WORDS.len())].iter().copied())),
-            5 => {
-                let end = (at + random.below(24)).min(frame.len());
-                let piece = frame[at..end].to_vec();
-                let to = random.below(frame.len());
-                drop(frame.splice(to..to, piece));
-            }
-            _ => drop(frame.drain(at..(at + random.below(24)).min(frame.len()))),
-        }
-    }
-}
-
-/// How long mutations go on: `TOUCHLINE_FUZZ_SECONDS`, or so few that nobody waits for them.
-fn patience() -> Duration {
-    let given = std::env::var("TOUCHLINE_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(given.unwrap_or(4))
-}
-
 #[test]
 fn mutated_frames_say_the_same_to_both() {
     let mut corpora: Vec<_> = recorded().into_iter().map(|(of, frames)| (Pair::new(&of), frames)).collect();
     corpora.iter_mut().for_each(|(_, frames)| frames.truncate(2_000));
-    let seed = std::env::var("TOUCHLINE_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(42);
-    let mut random = Random(seed);
     let (mut tried, mut taken) = (0_u64, 0_u64);
-    let begun = Instant::now();
     let mut frame = Vec::new();
-    while begun.elapsed() < patience() {
-        for _ in 0..1_000 {
+    for_each_input(|random| {
+        for _ in 0..100 {
             let which = random.below(corpora.len());
             let (pair, frames) = &mut corpora[which];
-            frame.clear();
-            frame.extend_from_slice(&frames[random.below(frames.len())]);
-            mutate(&mut frame, &mut random);
+            frame.clone_from(random.one_of(frames));
+            mutate(&mut frame, &WORDS, random);
             tried += 1;
             taken += u64::from(pair.decode(&frame).is_ok());
         }
-    }
-    println!("{tried} mutated frames, {taken} of them still an event, seed {seed}");
+    });
+    println!("{tried} mutated frames, {taken} of them still an event, seed {}", seed());
     assert!(taken > tried / 100, "mutations leave nothing to read: {taken} of {tried}");
 }
 
@@ -483,17 +438,14 @@ fn swiftly(decoder: &mut SbeDecoder, frame: &[u8], depth: &mut DepthBuf) -> Opti
 #[test]
 fn mutated_binary_frames_say_what_a_plain_reading_says() {
     let all = instruments();
-    let mut random = Random(99);
-    let frames = binary_frames(&mut random);
+    let frames = binary_frames(&mut Random(99));
     let mut decoder = SbeDecoder::new(&all);
     let mut depth = DepthBuf::with_capacity(64);
     let (mut tried, mut taken) = (0_u64, 0_u64);
-    let begun = Instant::now();
     let mut frame = Vec::new();
-    while begun.elapsed() < patience() / 2 {
-        for _ in 0..1_000 {
-            frame.clear();
-            frame.extend_from_slice(&frames[random.below(frames.len())]);
+    for_each_input(|random| {
+        for _ in 0..100 {
+            frame.clone_from(random.one_of(&frames));
             match random.below(4) {
                 // As it was made, which must be read.
                 0 => {}
@@ -508,7 +460,7 @@ fn mutated_binary_frames_say_what_a_plain_reading_says() {
                     let end = (at + 8).min(frame.len());
                     frame[at..end].copy_from_slice(&edge.to_le_bytes()[..end - at]);
                 }
-                _ => mutate(&mut frame, &mut random),
+                _ => mutate(&mut frame, &WORDS, random),
             }
             let mut want = plainly(&frame, &all);
             let template = u16::from_le_bytes([*frame.get(2).unwrap_or(&0), *frame.get(3).unwrap_or(&0)]);
@@ -532,7 +484,7 @@ fn mutated_binary_frames_say_what_a_plain_reading_says() {
             tried += 1;
             taken += u64::from(told.is_some());
         }
-    }
+    });
     println!("{tried} mutated binary frames, {taken} of them still an event");
     assert!(taken > tried / 4, "mutations leave nothing to read: {taken} of {tried}");
 }
