@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: touchline::tiles::near::NotingAllocator = touchline::tiles::near::NotingAllocator;
+
 fn main() -> ExitCode {
     touchline::cli::main()
 }

@@ -14,7 +14,7 @@ pub mod tile {
     pub const QUOTE: &str = "quote";
     /// Placements and amends.
     pub const PLACE: &str = "gateway_place";
-    /// Cancels and queries: a lane of its own, so that neither ever waits behind a placement.
+    /// Cancels and queries: a lane of its own, so that neither waits behind a placement; fused, those that would wait.
     pub const CANCEL: &str = "gateway_cancel";
     /// Placements that the fused runner handed over because round trips are slow.
     pub const OVERFLOW: &str = "gateway_over";
@@ -92,6 +92,7 @@ pub mod link {
     pub const QUOTE_PLACE: &str = "quote_place";
     pub const QUOTE_CANCEL: &str = "quote_cancel";
     pub const PLACE_OVERFLOW: &str = "place_overflow";
+    pub const PLACE_CANCEL: &str = "place_cancel";
     pub const PLACE_QUOTE: &str = "place_quote";
     pub const CANCEL_QUOTE: &str = "cancel_quote";
     pub const OVERFLOW_QUOTE: &str = "overflow_quote";
@@ -128,8 +129,9 @@ pub const LINKS: &[Link] = {
         row(BOOK_QUOTE,      BOOK,     QUOTE,     8_192, Wait,   "one item a feed record; a book that waits fills feed_book, whose policy then applies"),
         row(FEED_QUOTE,      FEED,     QUOTE,     4_096, Wait,   "user events: a fill may not be lost, so the reader stops reading that socket"),
         row(QUOTE_PLACE,     QUOTE,    PLACE,       256, Refuse, "more than the order rate of 10 s allows; a fuller link means a stuck venue"),
-        row(QUOTE_CANCEL,    QUOTE,    CANCEL,      256, Refuse, "a cancel and a query for every order that can be alive, many times over"),
-        row(PLACE_OVERFLOW,  PLACE,    OVERFLOW,    256, Refuse, "as deep as the link it continues"),
+        row(QUOTE_CANCEL,    QUOTE,    CANCEL,      256, Refuse, "a cancel and a query for every order that can be alive, many times over; fused they take quote_place"),
+        row(PLACE_OVERFLOW,  PLACE,    OVERFLOW,    256, Refuse, "as deep as the link it continues; fused only"),
+        row(PLACE_CANCEL,    PLACE,    CANCEL,      256, Refuse, "likewise: what a fused place gateway does not serve itself"),
         row(PLACE_QUOTE,     PLACE,    QUOTE,     1_024, Wait,   "an answer may not be lost; the gateway waits, which stops new orders"),
         row(CANCEL_QUOTE,    CANCEL,   QUOTE,     1_024, Wait,   "as place_quote"),
         row(OVERFLOW_QUOTE,  OVERFLOW, QUOTE,     1_024, Wait,   "as place_quote"),

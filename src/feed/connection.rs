@@ -92,7 +92,61 @@ enum State {
     Resolving { lookup: Lookup, since: Instant },
     Connecting { socket: TcpStream, since: Instant },
     Shaking { mid: Box<MidHandshake<ClientHandshake<Stream>>>, since: Instant },
-    Open { socket: Box<WebSocket<Stream>>, heard: Instant, probed: Instant, polls: u32 },
+    Open(Box<Open>),
+}
+
+/// An open connection.
+struct Open {
+    socket: WebSocket<Stream>,
+    /// The library may hold more than it has handed out.
+    holds: bool,
+    /// The socket has not taken all that was sent.
+    unsent: bool,
+    heard: Instant,
+    probed: Instant,
+    polls: u32,
+}
+
+/// What the library says to a look at an open connection.
+type Read = Result<Message, tungstenite::Error>;
+
+impl Open {
+    /// The next message; `WouldBlock` when there is none. The library is asked only when it has something or can get it.
+    fn read(&mut self) -> Read {
+        if self.unsent {
+            self.flush()?;
+        }
+        if !self.holds
+            && let Some(stream) = stamped_mut(self.socket.get_mut())
+            && !stream.fill()?
+        {
+            return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+        }
+        let read = self.socket.read();
+        self.holds = read.is_ok();
+        read
+    }
+
+    fn flush(&mut self) -> Result<(), tungstenite::Error> {
+        let flushed = self.socket.flush();
+        self.unsent = is_blocked(&flushed);
+        if self.unsent { Ok(()) } else { flushed }
+    }
+
+    /// Sends a message. What the socket does not take at once stays in the library's buffer and goes out with a later look.
+    fn send(&mut self, message: Message) -> Result<(), tungstenite::Error> {
+        let sent = self.socket.send(message);
+        self.unsent = is_blocked(&sent);
+        if self.unsent { Ok(()) } else { sent }
+    }
+
+    fn read_tsc(&self) -> u64 {
+        stamped(self.socket.get_ref()).map_or(0, StampedStream::last_read_tsc)
+    }
+}
+
+fn is_blocked<T>(result: &Result<T, tungstenite::Error>) -> bool {
+    matches!(result, Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// A connection that keeps coming back.
@@ -118,6 +172,8 @@ pub struct Connection {
 const STEP_LIMIT: Duration = Duration::from_secs(5);
 // The largest legal message is a 5000-level snapshot of some 300 kB; 16 MiB bounds what a faulty peer can make us hold.
 const MESSAGE_LIMIT: usize = 16 << 20;
+// The library clears so much memory before each of its reads. Longer messages take several, from a buffer that is here already.
+const READ_BYTES: usize = 4 << 10;
 // A peer that says nothing is asked after a third of the silence allowed: whoever lives answers a ping, so that a short
 // silence can be told from a quiet market.
 const PROBES_A_SILENCE: u32 = 3;
@@ -193,47 +249,45 @@ impl Connection {
 
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+        matches!(self.state, State::Open(_))
     }
 
     /// Takes one step.
     pub fn poll(&mut self) -> Event {
-        if let State::Open { socket, heard, probed, polls } = &mut self.state {
-            match socket.read() {
+        if let State::Open(open) = &mut self.state {
+            match open.read() {
                 Ok(Message::Text(text)) => {
-                    *heard = Instant::now();
-                    let read_tsc = stamped(socket.get_ref()).map_or(0, StampedStream::last_read_tsc);
-                    return Event::Text { text, read_tsc };
+                    open.heard = Instant::now();
+                    return Event::Text { text, read_tsc: open.read_tsc() };
                 }
                 Ok(Message::Binary(frame)) => {
-                    *heard = Instant::now();
-                    let read_tsc = stamped(socket.get_ref()).map_or(0, StampedStream::last_read_tsc);
-                    return Event::Binary { frame, read_tsc };
+                    open.heard = Instant::now();
+                    return Event::Binary { frame, read_tsc: open.read_tsc() };
                 }
                 // A ping's pong is queued by the library and written by the next read or flush.
                 Ok(Message::Ping(_)) => {
-                    *heard = Instant::now();
-                    let _ = socket.flush();
+                    open.heard = Instant::now();
+                    let _ = open.flush();
                     return Event::Progress;
                 }
                 Ok(Message::Close(_)) => return self.lose(Loss::Closed),
                 Ok(_) => {
-                    *heard = Instant::now();
+                    open.heard = Instant::now();
                     return Event::Progress;
                 }
                 Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    *polls = polls.wrapping_add(1);
-                    if !polls.is_multiple_of(POLLS_A_CLOCK) {
+                    open.polls = open.polls.wrapping_add(1);
+                    if !open.polls.is_multiple_of(POLLS_A_CLOCK) {
                         return Event::Idle;
                     }
-                    if heard.elapsed() > self.silence {
+                    if open.heard.elapsed() > self.silence {
                         return self.lose(Loss::Silent);
                     }
                     let pause = self.silence / PROBES_A_SILENCE;
-                    if heard.elapsed() > pause && probed.elapsed() > pause {
-                        *probed = Instant::now();
+                    if open.heard.elapsed() > pause && open.probed.elapsed() > pause {
+                        open.probed = Instant::now();
                         // A ping that the socket does not take is missed like its answer.
-                        let _ = socket.send(Message::Ping(Vec::new().into()));
+                        let _ = open.send(Message::Ping(Vec::new().into()));
                     }
                     return Event::Idle;
                 }
@@ -285,6 +339,7 @@ impl Connection {
                         self.settle(&socket);
                         let stream = StampedStream::new(socket, self.clock.clone());
                         let config = WebSocketConfig::default()
+                            .read_buffer_size(READ_BYTES)
                             .max_message_size(Some(MESSAGE_LIMIT))
                             .max_frame_size(Some(MESSAGE_LIMIT));
                         let connector = Some(Connector::Rustls(Arc::clone(&self.tls)));
@@ -317,7 +372,7 @@ impl Connection {
                 }
                 self.shaken(mid.handshake().map(|(socket, _)| socket), since)
             }
-            open @ State::Open { .. } => {
+            open @ State::Open(_) => {
                 self.state = open;
                 Event::Idle
             }
@@ -332,7 +387,9 @@ impl Connection {
         match result {
             Ok(socket) => {
                 let now = Instant::now();
-                self.state = State::Open { socket: Box::new(socket), heard: now, probed: now, polls: 0 };
+                // The peer's first words may have come with its answer to the handshake.
+                let open = Open { socket, holds: true, unsent: false, heard: now, probed: now, polls: 0 };
+                self.state = State::Open(Box::new(open));
                 self.backoff.reset();
                 Event::Opened
             }
@@ -349,13 +406,11 @@ impl Connection {
     /// # Errors
     /// When the connection is not open or breaks; it is then already on its way back.
     pub fn send(&mut self, text: String) -> Result<(), Loss> {
-        let State::Open { socket, .. } = &mut self.state else {
+        let State::Open(open) = &mut self.state else {
             return Err(Loss::Closed);
         };
-        match socket.send(Message::text(text)) {
+        match open.send(Message::text(text)) {
             Ok(()) => Ok(()),
-            // What the socket does not take at once stays in the library's buffer and goes out with the next read.
-            Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => {
                 let loss = loss_of(&error);
                 self.lose(loss.clone());
@@ -385,8 +440,8 @@ impl Connection {
         // An interrupted or failed wait only means that the next poll comes early.
         let _ = self.poll.poll(&mut self.events, Some(limit));
         // Beside a wait the clock costs nothing: the next poll looks at it.
-        if let State::Open { polls, .. } = &mut self.state {
-            *polls = u32::MAX;
+        if let State::Open(open) = &mut self.state {
+            open.polls = u32::MAX;
         }
     }
 }
@@ -398,7 +453,7 @@ impl std::fmt::Debug for Connection {
             State::Resolving { .. } => "resolving",
             State::Connecting { .. } => "connecting",
             State::Shaking { .. } => "shaking hands",
-            State::Open { .. } => "open",
+            State::Open(_) => "open",
         };
         f.debug_struct("Connection").field("host", &self.host).field("state", &state).finish_non_exhaustive()
     }
@@ -408,6 +463,14 @@ fn stamped(stream: &Stream) -> Option<&StampedStream> {
     match stream {
         MaybeTlsStream::Plain(stream) => Some(stream),
         MaybeTlsStream::Rustls(stream) => Some(&stream.sock),
+        _ => None,
+    }
+}
+
+fn stamped_mut(stream: &mut Stream) -> Option<&mut StampedStream> {
+    match stream {
+        MaybeTlsStream::Plain(stream) => Some(stream),
+        MaybeTlsStream::Rustls(stream) => Some(&mut stream.sock),
         _ => None,
     }
 }

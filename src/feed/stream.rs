@@ -1,23 +1,57 @@
 //! A socket that notes when it was last read from: where tick-to-order starts.
 
 use std::io::{self, Read, Write};
+use std::ops::Range;
 
 use mio::net::TcpStream;
 use quanta::Clock;
 
-/// A non-blocking TCP stream with the time stamp counter of its last successful read.
+/// Bytes taken from the socket at once: more than any usual message, and one system call for a burst of them.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// A non-blocking TCP stream with a buffer of its own and the time stamp counter of its last successful read.
+///
+/// The WebSocket library clears the memory that it reads into before each read, whether or not anything comes. Asked in
+/// a loop it would do nothing else, and wipe the nearer caches with it; so the socket is asked [here](Self::fill), and
+/// the library only when there is something for it.
 #[derive(Debug)]
 pub struct StampedStream {
     inner: TcpStream,
     clock: Clock,
     last_read_tsc: u64,
+    buffer: Box<[u8]>,
+    /// What of the buffer has not been handed on.
+    unread: Range<usize>,
+    has_ended: bool,
 }
 
 impl StampedStream {
     /// Wraps a stream.
     pub fn new(inner: TcpStream, clock: Clock) -> StampedStream {
         let last_read_tsc = clock.raw();
-        StampedStream { inner, clock, last_read_tsc }
+        let buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
+        StampedStream { inner, clock, last_read_tsc, buffer, unread: 0..0, has_ended: false }
+    }
+
+    /// Whether a read would find something, be it the end: what is left in the buffer, or else what the socket has now.
+    ///
+    /// # Errors
+    /// When the socket fails; never because it has nothing.
+    pub fn fill(&mut self) -> io::Result<bool> {
+        if !self.unread.is_empty() || self.has_ended {
+            return Ok(true);
+        }
+        match self.inner.read(&mut self.buffer) {
+            Ok(read) => {
+                self.last_read_tsc = self.clock.raw();
+                self.unread = 0..read;
+                self.has_ended = read == 0;
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The counter right after the last read that returned bytes. A frame is complete at that read: the library only
@@ -34,8 +68,11 @@ impl StampedStream {
 
 impl Read for StampedStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buf)?;
-        self.last_read_tsc = self.clock.raw();
+        if !self.fill()? {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let read = (&self.buffer[self.unread.clone()]).read(buf)?;
+        self.unread.start += read;
         Ok(read)
     }
 }

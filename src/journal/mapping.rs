@@ -72,6 +72,11 @@ impl SegmentMap {
         self.map.len()
     }
 
+    /// Where a byte of the file lies in memory.
+    pub(super) fn address_of(&self, offset: usize) -> usize {
+        self.map.as_ptr() as usize + offset
+    }
+
     /// Makes the pages of a range present and writable, so that the writer does not fault on them.
     pub(super) fn populate(&self, from: usize, to: usize) -> Result<(), JournalError> {
         let to = to.min(self.map.len());

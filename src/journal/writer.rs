@@ -9,7 +9,7 @@ use rtrb::{Consumer, Producer};
 use super::format::{HEADER_BYTES, OPENED_AT, Opened};
 use super::mapping::SegmentMap;
 use crate::wire::record::RawHeader;
-use crate::wire::{UNIT_BYTES, Unit};
+use crate::wire::{UNIT_BYTES, Unit, lines};
 
 /// Nothing more can be journaled: the session must cancel its orders and stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -155,6 +155,12 @@ impl JournalWriter {
         self.next_seq += 1;
         self.publish_position();
         Ok(())
+    }
+
+    /// Asks for the memory of the next `units` units, ahead of the record that will be written there.
+    pub fn claim_next(&self, units: usize) {
+        let first = self.segment.map.address_of(self.used_bytes);
+        (0..units).for_each(|unit| lines::claim_line(first + unit * UNIT_BYTES));
     }
 
     /// Takes the next segment, when one is there.

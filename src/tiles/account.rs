@@ -140,6 +140,11 @@ impl Tile for AccountTile {
         work
     }
 
+    fn nap(&self) -> Duration {
+        // Requests ring; what is left is a retry, and the clock each half minute.
+        Duration::from_millis(50)
+    }
+
     fn is_done(&self) -> bool {
         self.fate.must_end()
     }

@@ -156,6 +156,10 @@ impl Tile for BookTile {
         self.feed.is_finished()
     }
 
+    fn keep_near(&mut self) {
+        lines::claim_next(&mut self.quote, 1);
+    }
+
     fn close(&mut self) {
         *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.stage.digest());
     }

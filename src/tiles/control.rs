@@ -239,6 +239,11 @@ impl Tile for ControlTile {
         work
     }
 
+    fn nap(&self) -> Duration {
+        // For people, and for a stop that they ask for.
+        Duration::from_millis(20)
+    }
+
     fn is_done(&self) -> bool {
         self.phase == Phase::Ended && self.parts.telemetry.iter().all(|ring| ring.is_abandoned() && ring.is_empty())
     }

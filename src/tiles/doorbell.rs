@@ -10,7 +10,6 @@ use std::time::Duration;
 pub struct Doorbell {
     sleeper: OnceLock<Thread>,
     asleep: AtomicBool,
-    noted: AtomicBool,
 }
 
 impl Doorbell {
@@ -22,20 +21,6 @@ impl Doorbell {
             && let Some(thread) = self.sleeper.get()
         {
             thread.unpark();
-        }
-    }
-
-    /// Notes that it is to be rung, which costs a store: waking a thread is a system call, and takes the core of
-    /// whoever it wakes from somebody else.
-    pub fn note(&self) {
-        self.noted.store(true, Ordering::Relaxed);
-    }
-
-    /// Rings if that was noted. Called on the thread that notes.
-    pub fn ring_noted(&self) {
-        if self.noted.load(Ordering::Relaxed) {
-            self.noted.store(false, Ordering::Relaxed);
-            self.ring();
         }
     }
 

@@ -33,6 +33,8 @@ use crate::wire::{DepthBuf, FeedEvent, FeedNotice, Flags, RecordBuf, Stream, Uni
 /// User-data messages taken in one step: enough to drain a burst, few enough that the other tiles of a fused runner are not
 /// starved.
 const USER_FRAMES_A_STEP: usize = 32;
+/// Units of a depth message of some forty levels.
+const UNITS_NEAR: usize = 12;
 /// Levels that a depth message has room for without growing.
 const LEVELS: usize = 5000;
 /// A fill may be older than the moment at which its stream was seen to be lost: the venue pings every 20 s and a dead
@@ -562,6 +564,11 @@ impl Tile for FeedTile {
             // The source rings.
             Market::Redis(_) => false,
         }
+    }
+
+    fn keep_near(&mut self) {
+        self.outlet.journal.claim_next(UNITS_NEAR);
+        self.outlet.book.claim_next(UNITS_NEAR);
     }
 
     fn close(&mut self) {

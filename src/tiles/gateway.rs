@@ -1,15 +1,15 @@
 //! Gateway tiles: commands in, requests out, answers back.
 //!
-//! The same tile serves placements, cancels and the overflow. Where the runner is fused with the reader, a placement is
-//! served inline only while round trips are short: after one that was not, requests go to the overflow worker until its
-//! round trips are short again, so that a slow or silent venue stalls the book once and briefly. A request is never
-//! repeated here.
+//! The same tile serves placements, cancels and the overflow. Where the runner is fused with the reader, one tile takes
+//! both, and serves them inline only while round trips are short: after one that was not, placements go to the overflow
+//! worker and cancels to theirs until round trips are short again, so that a slow or silent venue stalls the book once and
+//! briefly. Queries always go there: nobody waits for them. A request is never repeated here.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rtrb::{Consumer, Producer};
+use rtrb::{Consumer, Producer, PushError};
 use tracing::{info, warn};
 
 use super::Tile;
@@ -24,6 +24,7 @@ use crate::types::{Command, ExecKind, ExecReport, ExecSource, RejectReason, Time
 use crate::venue::binance::rest::refused;
 use crate::wire::record::Kind;
 use crate::wire::{Flags, GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome, RecordBuf, Stream};
+use crate::wire::lines;
 
 /// Short round trips of the overflow worker, one after the other, that end an overflow.
 const SHORT_TRIPS: u64 = 5;
@@ -33,20 +34,48 @@ const WORTH_WAKING: Duration = Duration::from_micros(250);
 /// Trips remembered for that.
 const TRIPS: usize = 8;
 
+/// Units of the journal that a request and its answer take.
+const UNITS_NEAR: usize = 6;
+
+/// The way to a worker on a thread of its own.
+pub struct ToWorker {
+    /// `place_overflow` or `place_cancel`.
+    pub ring: Producer<OrderRequest>,
+    /// Wakes it.
+    pub bell: Arc<Doorbell>,
+}
+
+impl ToWorker {
+    /// Hands a request over, or gives it back when the link is full.
+    fn take(&mut self, request: OrderRequest) -> Result<(), OrderRequest> {
+        match self.ring.push(request) {
+            Ok(()) => {
+                self.bell.ring();
+                Ok(())
+            }
+            Err(PushError::Full(request)) => Err(request),
+        }
+    }
+
+    fn has_taken_all(&self) -> bool {
+        self.ring.slots() == self.ring.buffer().capacity()
+    }
+}
+
 /// What an inline gateway needs to hand requests over.
 pub struct Handover {
-    /// `place_overflow`.
-    pub ring: Producer<OrderRequest>,
-    /// Wakes the overflow worker.
-    pub bell: Arc<Doorbell>,
+    /// To the overflow worker, for placements.
+    pub place: ToWorker,
+    /// To the cancel gateway.
+    pub cancel: ToWorker,
     /// The longest round trip that may hold the runner again.
     pub deadline: Duration,
-    /// Wakes the cancel gateway, whose requests were noted and not rung for: see `step`.
-    pub cancel_bell: Arc<Doorbell>,
 }
 
 struct Inline {
     handover: Handover,
+    /// Cancels that wait for the placements of their decision: see `step`.
+    put_off: VecDeque<OrderRequest>,
     /// Whether requests go to the overflow worker, and its short trips since.
     overflowing: bool,
     trips_seen: u64,
@@ -134,7 +163,6 @@ impl GatewayTile {
     pub fn new(parts: GatewayParts) -> GatewayTile {
         GatewayTile {
             name: parts.name,
-            requests: parts.requests,
             answers: parts.answers,
             answer_bell: parts.answer_bell,
             gateway: parts.gateway,
@@ -147,6 +175,7 @@ impl GatewayTile {
             },
             telemetry: parts.telemetry,
             inline: parts.handover.map(|handover| Inline {
+                put_off: VecDeque::with_capacity(parts.requests.buffer().capacity()),
                 handover,
                 overflowing: false,
                 trips_seen: 0,
@@ -154,6 +183,7 @@ impl GatewayTile {
                 trips: [Duration::MAX; TRIPS],
                 next_trip: 0,
             }),
+            requests: parts.requests,
             held: VecDeque::with_capacity(4),
             board: parts.board,
             warmed: false,
@@ -240,39 +270,65 @@ impl GatewayTile {
             Ok(second) if matches!(second.command, Command::Place(_)) => *second,
             _ => return,
         };
-        if inline.handover.ring.push(second).is_ok() {
+        if inline.handover.place.take(second).is_ok() {
             // It is the one just peeked at: this tile is the only reader.
             let _ = self.requests.pop();
-            inline.handover.bell.ring();
         }
     }
 
-    /// Hands the request to the overflow worker if placements overflow now. `false` when it must be served here.
-    fn hand_over(&mut self, request: &OrderRequest) -> bool {
-        let Some(inline) = &mut self.inline else { return false };
-        if !inline.overflowing {
+    /// The next request to serve here. What belongs to a worker is handed over on the way, and cancels of a decision are
+    /// put off until its placements are out: an inline trip is short, or it would not be one.
+    fn next(&mut self) -> Option<OrderRequest> {
+        let Some(inline) = &mut self.inline else { return self.requests.pop().ok() };
+        if inline.overflowing || inline.trips_are_long() {
+            // They were put off for trips that were short.
+            while let Some(Err(request)) = inline.put_off.pop_front().map(|cancel| inline.handover.cancel.take(cancel)) {
+                self.held.push_back(not_sent(&request.command));
+            }
+        }
+        while let Ok(request) = self.requests.pop() {
+            let goes = match request.command {
+                Command::Place(_) | Command::Amend { .. } => {
+                    if !inline.overflows(&self.board) {
+                        return Some(request);
+                    }
+                    inline.handover.place.take(request)
+                }
+                Command::Cancel { .. } if !inline.overflowing && !inline.trips_are_long() => {
+                    inline.put_off.push_back(request);
+                    Ok(())
+                }
+                Command::Cancel { .. } | Command::Query { .. } | Command::Fills { .. } => {
+                    inline.handover.cancel.take(request)
+                }
+            };
+            if let Err(request) = goes {
+                self.held.push_back(not_sent(&request.command));
+            }
+        }
+        inline.put_off.pop_front()
+    }
+}
+
+impl Inline {
+    /// Whether placements go to the overflow worker now.
+    fn overflows(&mut self, board: &Board) -> bool {
+        if !self.overflowing {
             return false;
         }
-        let trips = self.board.count(Count::Overflow);
-        if trips > inline.trips_seen {
-            let last = Duration::from_nanos(self.board.gauge(Gauge::OverflowRoundTripNs) as u64);
-            inline.short_trips =
-                if last <= inline.handover.deadline { inline.short_trips + trips - inline.trips_seen } else { 0 };
-            inline.trips_seen = trips;
+        let trips = board.count(Count::Overflow);
+        if trips > self.trips_seen {
+            let last = Duration::from_nanos(board.gauge(Gauge::OverflowRoundTripNs) as u64);
+            self.short_trips =
+                if last <= self.handover.deadline { self.short_trips + trips - self.trips_seen } else { 0 };
+            self.trips_seen = trips;
         }
         // Only with nothing left to overtake: a later amend must not pass the placement that it amends.
-        let idle = inline.handover.ring.slots() == inline.handover.ring.buffer().capacity();
-        if inline.short_trips >= SHORT_TRIPS && idle {
-            inline.overflowing = false;
-            info!("round trips are short again: placements are served inline");
-            return false;
+        if self.short_trips >= SHORT_TRIPS && self.handover.place.has_taken_all() {
+            self.overflowing = false;
+            info!("round trips are short again: orders are served inline");
         }
-        if inline.handover.ring.push(*request).is_ok() {
-            inline.handover.bell.ring();
-        } else {
-            self.held.push_back(not_sent(&request.command));
-        }
-        true
+        self.overflowing
     }
 }
 
@@ -328,24 +384,15 @@ impl Tile for GatewayTile {
             }
             self.held.pop_front();
         }
-        // Cancels of the same decision go to a thread of their own, and waking it would hold the first order back. While
-        // trips are short they wait for the placements' end, which is nearer than the woken thread would be.
-        if let Some(inline) = &self.inline
-            && (inline.trips_are_long() || inline.overflowing || self.requests.is_empty())
-        {
-            inline.handover.cancel_bell.ring_noted();
-        }
-        let Ok(request) = self.requests.pop() else {
+        let Some(request) = self.next() else {
             self.gateway.idle();
             return 0;
         };
-        if !self.hand_over(&request) {
-            self.hand_over_second(&request);
-            let served = self.serve(&request);
-            for report in served.fills.into_iter().chain([served.report]) {
-                if !self.held.is_empty() || self.answers.push(report).is_err() {
-                    self.held.push_back(report);
-                }
+        self.hand_over_second(&request);
+        let served = self.serve(&request);
+        for report in served.fills.into_iter().chain([served.report]) {
+            if !self.held.is_empty() || self.answers.push(report).is_err() {
+                self.held.push_back(report);
             }
         }
         if let Some(bell) = &self.answer_bell {
@@ -354,9 +401,21 @@ impl Tile for GatewayTile {
         1
     }
 
+    fn nap(&self) -> Duration {
+        // Whoever sends a request rings.
+        Duration::from_millis(50)
+    }
+
     fn is_done(&self) -> bool {
         // In this order: a sender that is gone sends no more.
-        self.requests.is_abandoned() && self.requests.is_empty()
+        let waits = self.inline.as_ref().is_some_and(|inline| !inline.put_off.is_empty());
+        self.requests.is_abandoned() && self.requests.is_empty() && !waits
+    }
+
+    fn keep_near(&mut self) {
+        self.audit.journal.claim_next(UNITS_NEAR);
+        self.telemetry.keep_near();
+        lines::claim_next(&mut self.answers, 1);
     }
 
     fn close(&mut self) {

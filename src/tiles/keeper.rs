@@ -1,6 +1,7 @@
 //! The keeper tile: the cold end of the journal. It goes on until every writer is gone.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::Tile;
 use super::fate::{Fate, Fault};
@@ -39,6 +40,11 @@ impl Tile for KeeperTile {
                 0
             }
         }
+    }
+
+    fn nap(&self) -> Duration {
+        // Memory is prepared megabytes ahead, and synced each some hundred milliseconds.
+        Duration::from_millis(10)
     }
 
     fn is_done(&self) -> bool {

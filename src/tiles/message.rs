@@ -4,6 +4,7 @@ use rtrb::Producer;
 
 use crate::metrics::{Board, Count, Hop, Stamps};
 use crate::types::{Command, ExecReport, Input, InstrumentId, MarketUpdate, QuoteDecision, TimestampNs};
+use crate::wire::lines;
 
 /// `book_quote`: a market update and the feed record that it was made from.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,11 @@ impl TelemetrySender {
     /// Wraps the ring's end.
     pub fn new(ring: Producer<Telemetry>) -> TelemetrySender {
         TelemetrySender { ring }
+    }
+
+    /// Asks for the memory of the next messages.
+    pub fn keep_near(&mut self) {
+        lines::claim_next(&mut self.ring, 4);
     }
 
     /// Sends, or drops and counts.

@@ -16,6 +16,7 @@ pub mod feed;
 pub mod gateway;
 pub mod keeper;
 pub mod message;
+pub mod near;
 pub mod paper;
 pub mod print;
 pub mod quote;
@@ -44,6 +45,16 @@ pub trait Tile: Send {
         let _ = limit;
         false
     }
+
+    /// How long a parked thread may sleep through when nobody rings: what a forgotten ring can cost, or how often the tile
+    /// must look at what rings no bell. Each waking takes the core from somebody.
+    fn nap(&self) -> Duration {
+        Duration::from_millis(2)
+    }
+
+    /// Nothing happens on a thread that spins: asks for the memory that the next message will need, so that it is near when
+    /// the message comes. Changes nothing.
+    fn keep_near(&mut self) {}
 
     /// Said once, on the tile's thread, before it is dropped.
     fn close(&mut self) {}

@@ -27,6 +27,7 @@ use crate::types::{
 };
 use crate::venue::binance::rest::refused;
 use crate::wire::record::Kind;
+use crate::wire::lines;
 use crate::wire::{Flags, InputEvent, RecordBuf, Stream, encode_action};
 
 /// Inputs of each kind taken in one step.
@@ -36,14 +37,15 @@ const SNAPSHOT_INTERVAL: DurationNs = DurationNs::from_millis(50);
 /// As often when there is never an idle step.
 const SNAPSHOT_INTERVAL_BUSY: DurationNs = DurationNs::from_millis(200);
 
+/// Units of the journal that one market update and its actions take.
+const UNITS_NEAR: usize = 24;
+
 /// One way of commands to a gateway.
 pub struct Lane {
     /// The link.
     pub ring: Producer<OrderRequest>,
     /// Wakes the gateway where it may be parked.
     pub bell: Option<Arc<Doorbell>>,
-    /// The bell is only noted: the fused place gateway rings it when the first order is out of the way of a wake-up.
-    pub rings_later: bool,
     /// Index of the link's cells on the board.
     pub cells: usize,
 }
@@ -65,7 +67,7 @@ pub struct QuoteParts {
     pub answers: Vec<Consumer<ExecReport>>,
     /// Placements and amends; absent when nothing is sent.
     pub place: Option<Lane>,
-    /// Cancels and queries; likewise.
+    /// Cancels and queries, where they have a gateway of their own; otherwise they take the same way.
     pub cancel: Option<Lane>,
     /// The decisions.
     pub pipeline: Pipeline,
@@ -230,11 +232,13 @@ impl QuoteTile {
     }
 
     fn hand_over(&mut self, request: OrderRequest, now: TimestampNs) {
+        let QuoteParts { place, cancel, board, .. } = &mut self.parts;
+        let cancel = if cancel.is_some() { cancel } else { &mut *place };
         let (lane, count) = match request.command {
-            Command::Place(_) => (&mut self.parts.place, Count::OrdersSent),
-            Command::Amend { .. } => (&mut self.parts.place, Count::AmendsSent),
-            Command::Cancel { .. } => (&mut self.parts.cancel, Count::CancelsSent),
-            Command::Query { .. } | Command::Fills { .. } => (&mut self.parts.cancel, Count::QueriesSent),
+            Command::Place(_) => (place, Count::OrdersSent),
+            Command::Amend { .. } => (place, Count::AmendsSent),
+            Command::Cancel { .. } => (cancel, Count::CancelsSent),
+            Command::Query { .. } | Command::Fills { .. } => (cancel, Count::QueriesSent),
         };
         let sent = match lane {
             None => false,
@@ -242,9 +246,9 @@ impl QuoteTile {
             Some(lane) => {
                 let sent = lane.ring.push(request).is_ok();
                 let used = lane.ring.buffer().capacity() - lane.ring.slots();
-                self.parts.board.links()[lane.cells].note(used);
+                board.links()[lane.cells].note(used);
                 if let Some(bell) = &lane.bell {
-                    if lane.rings_later { bell.note() } else { bell.ring() }
+                    bell.ring();
                 }
                 sent
             }
@@ -399,6 +403,14 @@ impl Tile for QuoteTile {
     fn is_done(&self) -> bool {
         // The end comes through the book: everything it still had has been decided on.
         self.down || (self.parts.book.is_abandoned() && self.parts.book.is_empty() && self.parts.fate.must_end())
+    }
+
+    fn keep_near(&mut self) {
+        self.parts.journal.claim_next(UNITS_NEAR);
+        self.parts.telemetry.keep_near();
+        if let Some(lane) = &mut self.parts.place {
+            lines::claim_next(&mut lane.ring, 2);
+        }
     }
 
     fn close(&mut self) {

@@ -13,6 +13,7 @@ use quanta::Clock;
 
 use super::Tile;
 use super::fate::Fate;
+use super::near::Sweep;
 use crate::gateway::Gateway;
 use crate::metrics::LatestReader;
 use crate::pipeline::market::MarketStage;
@@ -28,6 +29,8 @@ use crate::wire::{DepthBuf, DepthKind, FeedEvent, Flags, InputEvent, Record, Rec
 
 /// Levels of a side.
 const LEVELS: i64 = 10;
+/// Lines asked for in a step: fewer than the processor can have under way at once.
+const LINES_A_STEP: usize = 16;
 /// How far the mid jumps from one rehearsal to the next, in ticks: far enough for a new quote.
 const JUMP: i64 = 6;
 /// What passes between two rehearsals on their own clock: slow enough for every limit on the rate of orders.
@@ -42,6 +45,7 @@ pub struct RehearsalTile {
     /// Where the first instrument trades: the understudy begins when that is known.
     shown: LatestReader<PipelineSnapshot>,
     understudy: Understudy,
+    sweep: Sweep,
     every_ns: u64,
     last: u64,
     clock: Clock,
@@ -57,7 +61,7 @@ impl RehearsalTile {
         fate: Arc<Fate>,
     ) -> RehearsalTile {
         let clock = Clock::new();
-        RehearsalTile { shown, understudy, every_ns: every_us * 1_000, last: clock.raw(), clock, fate }
+        RehearsalTile { shown, understudy, sweep: Sweep::default(), every_ns: every_us * 1_000, last: clock.raw(), clock, fate }
     }
 }
 
@@ -68,6 +72,7 @@ impl Tile for RehearsalTile {
 
     /// Never any work, so that a thread which only rehearses is an idle one.
     fn step(&mut self) -> usize {
+        self.sweep.step(LINES_A_STEP);
         let now = self.clock.raw();
         if self.clock.delta_as_nanos(self.last, now) < self.every_ns {
             return 0;

@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use quanta::Clock;
 
@@ -35,8 +34,6 @@ pub struct Runner {
 
 // Cells are for people: every 1024 rounds is often enough, and rare enough not to move cache lines between cores.
 const ROUNDS_A_PUBLICATION: u32 = 1024;
-// A parked thread wakes by its bell or its socket; this bounds what a missed reason to wake can cost.
-const PARK_LIMIT: Duration = Duration::from_millis(2);
 
 impl Runner {
     /// A runner of `tiles`, in their stepping order.
@@ -148,17 +145,18 @@ impl Runner {
 
     fn wait(&mut self) {
         match self.idle {
-            Idle::Spin => std::hint::spin_loop(),
+            Idle::Spin => self.tiles.iter_mut().flatten().for_each(|tile| tile.keep_near()),
             Idle::Yield => std::thread::yield_now(),
             Idle::Park => {
+                let nap = self.tiles.iter().flatten().map(|tile| tile.nap()).min().unwrap_or_default();
                 for tile in self.tiles.iter_mut().flatten() {
-                    if tile.wait(PARK_LIMIT) {
+                    if tile.wait(nap) {
                         return;
                     }
                 }
                 let bell = Arc::clone(&self.bell);
                 let mut found = 0;
-                bell.sleep(PARK_LIMIT, || {
+                bell.sleep(nap, || {
                     found = self.round();
                     found > 0
                 });

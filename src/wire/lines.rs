@@ -23,24 +23,50 @@ pub fn send<T: Copy>(ring: &mut Producer<T>, message: T) -> Result<(), Full> {
     Ok(())
 }
 
+/// Asks for the lines of the next `count` slots of a ring, to be written when there is something to write.
+pub fn claim_next<T>(ring: &mut Producer<T>, count: usize) {
+    // Dropped without a commit: nothing is sent.
+    if let Ok(mut chunk) = ring.write_chunk_uninit(count) {
+        let (slots, wrapped) = chunk.as_mut_slices();
+        claim(slots);
+        claim(wrapped);
+    }
+}
+
+/// Asks for a line of memory, to be read soon; any address will do.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+pub fn fetch(address: usize) {
+    // SAFETY: as in `ask_to_write`.
+    unsafe { std::arch::asm!("prefetcht1 [{}]", in(reg) address, options(nostack, preserves_flags)) };
+}
+
+/// Nothing, on processors that this was not written for.
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+pub fn fetch(_: usize) {}
+
+/// Asks for a line of memory, to be written soon; any address will do.
+pub fn claim_line(address: usize) {
+    ask_to_write(address);
+}
+
 /// Asks for every line of the slots, to be written soon.
 pub(super) fn claim<T>(slots: &mut [MaybeUninit<T>]) {
     let bytes = slots.as_mut_ptr_range();
     let first = bytes.start as usize & !(UNIT_BYTES - 1);
     for line in (first..bytes.end as usize).step_by(UNIT_BYTES) {
-        claim_line(line);
+        ask_to_write(line);
     }
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-fn claim_line(address: usize) {
+fn ask_to_write(address: usize) {
     // SAFETY: a prefetch reads and writes nothing that a program can see, and never faults, whatever the address. A
     // processor that does not know this one does nothing.
     unsafe { std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags)) };
 }
 
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-fn claim_line(_: usize) {}
+fn ask_to_write(_: usize) {}
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::lines::claim;
+use super::lines::{claim, claim_next};
 use super::record::{Record, RecordError, Unit, units_for};
 
 /// The ring has no room for the record.
@@ -81,6 +81,11 @@ impl UnitSender {
             unit
         }));
         Ok(())
+    }
+
+    /// Asks for the memory of the next `units` units, ahead of the record that will be written there.
+    pub fn claim_next(&mut self, units: usize) {
+        claim_next(&mut self.ring, units);
     }
 
     /// Whether the receiver is gone.

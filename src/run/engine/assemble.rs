@@ -30,9 +30,10 @@ use crate::tiles::control::{ControlParts, ControlTile, Recent};
 use crate::tiles::doorbell::Doorbell;
 use crate::tiles::fate::Fate;
 use crate::tiles::feed::{FeedParts, FeedTile, Market, RecordOutlet, UserFeed};
-use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover};
+use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover, ToWorker};
 use crate::tiles::keeper::{KeeperSlot, KeeperTile};
 use crate::tiles::message::TelemetrySender;
+use crate::tiles::near::{self, noted};
 use crate::tiles::paper::{PaperParts, PaperSlot, PaperTile};
 use crate::tiles::print::PrintTile;
 use crate::tiles::quote::{Lane, QuoteParts, QuoteTile, WarmSlot, digest_slot, wall_clock};
@@ -43,7 +44,7 @@ use crate::tiles::snapshot::{AT_ONCE, SnapshotTile};
 use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
 use crate::types::{Instrument, SessionId};
 use crate::venue::binance::decode::Decoder;
-use crate::wire::unit_link;
+use crate::wire::{UnitReceiver, UnitSender, unit_link};
 
 /// Streams that decisions need, and one more that only recordings keep.
 const STREAMS: [&str; 3] = ["depth@100ms", "trade", "bookTicker"];
@@ -124,7 +125,9 @@ impl Depths {
                     let depth = match row.name {
                         link::FEED_BOOK => topology.feed_book_units,
                         link::BOOK_QUOTE => topology.book_quote_depth,
-                        link::QUOTE_PLACE | link::QUOTE_CANCEL | link::PLACE_OVERFLOW => topology.quote_gateway_depth,
+                        link::QUOTE_PLACE | link::QUOTE_CANCEL | link::PLACE_OVERFLOW | link::PLACE_CANCEL => {
+                            topology.quote_gateway_depth
+                        }
                         link::PLACE_QUOTE | link::CANCEL_QUOTE | link::OVERFLOW_QUOTE => topology.gateway_quote_depth,
                         _ => row.depth,
                     };
@@ -139,7 +142,12 @@ impl Depths {
     }
 
     fn ring<T>(&self, name: &str) -> (Producer<T>, Consumer<T>) {
-        RingBuffer::new(self.depth(name))
+        noted(|| RingBuffer::new(self.depth(name)))
+    }
+
+    /// A link for records.
+    fn units(&self, name: &str) -> (UnitSender, UnitReceiver) {
+        noted(|| unit_link(self.depth(name)))
     }
 }
 
@@ -257,8 +265,8 @@ pub fn assemble(
         Failure::new("E_RUN_014", exit::CONFIG, "TLS cannot be set up", error.to_string(), "check venue.ca_file")
     })?;
     let warm = if mode == EngineMode::Record { None } else { super::back_fill::begin(config, &venue, &decisions)? };
-    let pipeline =
-        Pipeline::with_warm(session, &venue.instruments, &decisions, warm.as_ref()).map_err(Failure::of_decisions)?;
+    let pipeline = noted(|| Pipeline::with_warm(session, &venue.instruments, &decisions, warm.as_ref()))
+        .map_err(Failure::of_decisions)?;
     let mut writers = journal(config, mode, name, session, &venue, &decisions, warm.as_ref(), lanes)?;
     let busy_poll_us = config.topology.busy_poll_us;
     let connector = |url: String| {
@@ -287,19 +295,19 @@ pub fn assemble(
     };
 
     // feed -> book
-    let (feed_book, book_feed) = unit_link(depths.depth(link::FEED_BOOK));
+    let (feed_book, book_feed) = depths.units(link::FEED_BOOK);
     let (snapshot_feed, feed_snapshots) = depths.ring(link::SNAPSHOT_FEED);
     let (feed_returns, snapshot_returns) = depths.ring(link::FEED_SNAPSHOT);
     let (tap, print) = match mode {
         EngineMode::Record => {
-            let (sender, receiver) = unit_link(depths.depth(link::FEED_BOOK));
+            let (sender, receiver) = depths.units(link::FEED_BOOK);
             (Some(sender), Some(receiver))
         }
         _ => (None, None),
     };
     let (feed_paper, paper_feed) = match &exchange {
         Some(_) => {
-            let (sender, receiver) = unit_link(depths.depth(link::FEED_PAPER));
+            let (sender, receiver) = depths.units(link::FEED_PAPER);
             (Some(sender), Some(receiver))
         }
         None => (None, None),
@@ -321,17 +329,19 @@ pub fn assemble(
         }),
         None => None,
     };
-    let outlet = RecordOutlet::new(
-        writers.feed,
-        feed_book,
-        tap,
-        feed_paper,
-        venue.instruments.len(),
-        Arc::clone(&board),
-        Arc::clone(&fate),
-    );
+    let outlet = noted(|| {
+        RecordOutlet::new(
+            writers.feed,
+            feed_book,
+            tap,
+            feed_paper,
+            venue.instruments.len(),
+            Arc::clone(&board),
+            Arc::clone(&fate),
+        )
+    });
     let (market, redis_feed) = if config.redis.is_source() {
-        let (redis_feed, feed_redis) = unit_link(depths.depth(link::REDIS_FEED));
+        let (redis_feed, feed_redis) = depths.units(link::REDIS_FEED);
         (Market::Redis(feed_redis), Some(redis_feed))
     } else {
         let key = venue.stream_key.clone();
@@ -350,17 +360,19 @@ pub fn assemble(
     };
     tiles.insert(
         tile::FEED,
-        Box::new(FeedTile::new(FeedParts {
-            market,
-            decoder: Decoder::new(&venue.instruments).with_kind(config.venue.decoder),
-            outlet,
-            instruments: venue.instruments.clone(),
-            snapshots: feed_snapshots,
-            returns: feed_returns,
-            user,
-            fate: Arc::clone(&fate),
-            board: Arc::clone(&board),
-        })),
+        noted(|| {
+            Box::new(FeedTile::new(FeedParts {
+                market,
+                decoder: Decoder::new(&venue.instruments).with_kind(config.venue.decoder),
+                outlet,
+                instruments: venue.instruments.clone(),
+                snapshots: feed_snapshots,
+                returns: feed_returns,
+                user,
+                fate: Arc::clone(&fate),
+                board: Arc::clone(&board),
+            }))
+        }),
     );
 
     // book -> quote, book -> snapshot -> feed
@@ -370,17 +382,19 @@ pub fn assemble(
     let learnt = WarmSlot::default();
     tiles.insert(
         tile::BOOK,
-        Box::new(BookTile::new(
-            book_feed,
-            MarketStage::new(&venue.instruments, SyncRule::Spot),
-            &venue.instruments,
-            book_quote,
-            bells.if_parked(tile::QUOTE).filter(|_| !fused),
-            book_snapshot,
-            bells.of(tile::SNAPSHOT),
-            Arc::clone(&board),
-            Arc::clone(&books_digest),
-        )),
+        noted(|| {
+            Box::new(BookTile::new(
+                book_feed,
+                MarketStage::new(&venue.instruments, SyncRule::Spot),
+                &venue.instruments,
+                book_quote,
+                bells.if_parked(tile::QUOTE).filter(|_| !fused),
+                book_snapshot,
+                bells.of(tile::SNAPSHOT),
+                Arc::clone(&board),
+                Arc::clone(&books_digest),
+            ))
+        }),
     );
     match redis_feed {
         // Whole books come by the same road as everything else.
@@ -423,11 +437,10 @@ pub fn assemble(
         place = Some(Lane {
             ring: place_in,
             bell: bell.clone(),
-            rings_later: false,
             cells: board.link_index(link::QUOTE_PAPER),
         });
         cancel =
-            Some(Lane { ring: cancel_in, bell, rings_later: false, cells: board.link_index(link::QUOTE_PAPER_CANCEL) });
+            Some(Lane { ring: cancel_in, bell, cells: board.link_index(link::QUOTE_PAPER_CANCEL) });
         user = Some(quote_paper);
         tiles.insert(
             tile::PAPER,
@@ -455,43 +468,44 @@ pub fn assemble(
             let (requests_in, requests_out) = depths.ring(request_link);
             let (answers_in, answers_out) = depths.ring(answer_link);
             answers.push(answers_out);
+            let make = || Gateway::new(gateways, patience, spin);
+            let gateway = if tile_name == tile::PLACE { noted(make) } else { make() };
             let made = GatewayTile::new(GatewayParts {
                 name: tile_name,
                 requests: requests_out,
                 answers: answers_in,
                 answer_bell: bells.if_parked(tile::QUOTE).filter(|_| !fused || tile_name != tile::PLACE),
-                gateway: Gateway::new(gateways, patience, spin).map_err(bad_client)?,
+                gateway: gateway.map_err(bad_client)?,
                 journal: writers.gateways.remove(0),
                 telemetry,
                 handover,
                 board: Arc::clone(&board),
                 fate: Arc::clone(&fate),
             });
-            tiles.insert(tile_name, Box::new(made));
+            tiles.insert(tile_name, noted(|| Box::new(made)));
             Ok::<_, Failure>(requests_in)
         };
-        let handover = if fused {
-            let sender = channel(link::OVERFLOW_CONTROL);
-            let ring = lane(link::PLACE_OVERFLOW, link::OVERFLOW_QUOTE, tile::OVERFLOW, None, sender, venue.patience)?;
-            let deadline = Duration::from_micros(config.topology.fused_deadline_us);
-            Some(Handover { ring, bell: bells.of(tile::OVERFLOW), deadline, cancel_bell: bells.of(tile::CANCEL) })
-        } else {
-            None
+        let mut worker = |requests, answers, name, control| {
+            let ring = lane(requests, answers, name, None, channel(control), venue.patience)?;
+            Ok::<_, Failure>(ToWorker { ring, bell: bells.of(name) })
         };
-        let patience = if fused { INLINE_PATIENCE.min(venue.patience) } else { venue.patience };
+        let (handover, patience) = if fused {
+            let overflow = worker(link::PLACE_OVERFLOW, link::OVERFLOW_QUOTE, tile::OVERFLOW, link::OVERFLOW_CONTROL)?;
+            let cancels = worker(link::PLACE_CANCEL, link::CANCEL_QUOTE, tile::CANCEL, link::CANCEL_CONTROL)?;
+            let deadline = Duration::from_micros(config.topology.fused_deadline_us);
+            (Some(Handover { place: overflow, cancel: cancels, deadline }), INLINE_PATIENCE.min(venue.patience))
+        } else {
+            let ToWorker { ring, .. } =
+                worker(link::QUOTE_CANCEL, link::CANCEL_QUOTE, tile::CANCEL, link::CANCEL_CONTROL)?;
+            let (bell, cells) = (bells.if_parked(tile::CANCEL), board.link_index(link::QUOTE_CANCEL));
+            cancel = Some(Lane { ring, bell, cells });
+            (None, venue.patience)
+        };
         let sender = channel(link::PLACE_CONTROL);
         let ring = lane(link::QUOTE_PLACE, link::PLACE_QUOTE, tile::PLACE, handover, sender, patience)?;
         // The fused place gateway is stepped by the thread that sends to it.
         let bell = bells.if_parked(tile::PLACE).filter(|_| !fused);
-        place = Some(Lane { ring, bell, rings_later: false, cells: board.link_index(link::QUOTE_PLACE) });
-        let sender = channel(link::CANCEL_CONTROL);
-        let ring = lane(link::QUOTE_CANCEL, link::CANCEL_QUOTE, tile::CANCEL, None, sender, venue.patience)?;
-        cancel = Some(Lane {
-            ring,
-            bell: bells.if_parked(tile::CANCEL),
-            rings_later: fused,
-            cells: board.link_index(link::QUOTE_CANCEL),
-        });
+        place = Some(Lane { ring, bell, cells: board.link_index(link::QUOTE_PLACE) });
         let (account_quote, quote_account) = depths.ring(link::ACCOUNT_QUOTE);
         account = Some(quote_account);
         let client = AccountClient::new(gateways, venue.patience).map_err(bad_client)?;
@@ -518,25 +532,27 @@ pub fn assemble(
     if let Some(journal) = writers.quote {
         tiles.insert(
             tile::QUOTE,
-            Box::new(QuoteTile::new(QuoteParts {
-                book: quote_book,
-                feed: user,
-                account,
-                control: quote_control,
-                answers,
-                place,
-                cancel,
-                pipeline,
-                instruments: venue.instruments.clone(),
-                journal,
-                telemetry: channel(link::QUOTE_CONTROL),
-                snapshots: show,
-                now: wall_clock(),
-                fate: Arc::clone(&fate),
-                board: Arc::clone(&board),
-                digest: Arc::clone(&pipeline_digest),
-                warm: Arc::clone(&learnt),
-            })),
+            noted(|| {
+                Box::new(QuoteTile::new(QuoteParts {
+                    book: quote_book,
+                    feed: user,
+                    account,
+                    control: quote_control,
+                    answers,
+                    place,
+                    cancel,
+                    pipeline,
+                    instruments: venue.instruments.clone(),
+                    journal,
+                    telemetry: channel(link::QUOTE_CONTROL),
+                    snapshots: show,
+                    now: wall_clock(),
+                    fate: Arc::clone(&fate),
+                    board: Arc::clone(&board),
+                    digest: Arc::clone(&pipeline_digest),
+                    warm: Arc::clone(&learnt),
+                }))
+            }),
         );
     }
 
@@ -603,6 +619,9 @@ pub fn assemble(
             fate: Arc::clone(&fate),
         }),
     };
+    near::make_present();
+    let (allocations, bytes) = near::kept();
+    tracing::info!(allocations, bytes, "memory of the way to an order is kept near");
     let (threads, keeper_thread) = seat(&plan, tiles, &bells, &fate, &board)?;
     Ok(Running {
         live,
