@@ -2,20 +2,17 @@
 
 mod engine_support;
 
-use std::collections::BTreeMap;
-
 use engine_support::{
-    ACCOUNT, Tls, Wire, alone, btcusdt, config, ed25519_keys, foreign_order, keys, open_orders, own_orders,
-    take_both_sides, until, venue, venue_of,
+    ACCOUNT, SeenBooks, Tls, Wire, alone, btcusdt, config, ed25519_keys, ethusdt, foreign_order, keys, open_orders,
+    own_orders, take_both_sides, until, venue, venue_of,
 };
 use touchline::journal::JournalReader;
 use touchline::metrics::{Count, Gauge, Hop};
-use touchline::pipeline::market::MarketStage;
 use touchline::pipeline::sync::SyncRule;
 use touchline::run::engine::{self, EngineMode};
 use touchline::sim::TradesQuery;
-use touchline::types::{BookState, Instrument, InstrumentId, InstrumentSpec, Level, Side, Symbol};
-use touchline::wire::{FeedEvent, QuoteEvent, Stream};
+use touchline::types::{InstrumentId, Side};
+use touchline::wire::{QuoteEvent, Stream};
 
 fn two_sided(venue: &touchline::server::venue::VenueHandle) -> bool {
     let own = own_orders(venue);
@@ -243,26 +240,18 @@ fn over_tls_everything_goes_to_whom_the_ca_file_vouches_for_and_to_nobody_else()
 }
 
 #[test]
-fn a_recording_of_two_symbols_across_segments_replays_to_the_books_of_the_venue() {
+fn a_recording_of_two_symbols_across_segments_and_connections_replays_to_the_books_of_the_venue() {
     let _alone = alone();
-    let ethusdt = {
-        let name = |text| Symbol::new(text).unwrap();
-        let spec = InstrumentSpec { symbol: name("ETHUSDT"), base: name("ETH"), ..btcusdt().spec };
-        Instrument::new(InstrumentId(1), spec)
-    };
-    let instruments = [btcusdt(), ethusdt];
-    let venue = venue_of(&instruments, 400.0);
+    let instruments = [btcusdt(), ethusdt()];
+    // Connections are changed in the middle of it, as they are before the venue's 24 hours are over.
+    let venue = venue_of(&instruments, 400.0, &["shutdown:every=900ms,for=200ms"]);
     let folder = tempfile::tempdir().unwrap();
     let set = ["symbols=[BTCUSDT,ETHUSDT]", "journal.segment_mb=1"];
     let engine = engine::start(&config(&venue, folder.path(), &set), None, EngineMode::Record, "test", None).unwrap();
-    // The venue's books at moments that nobody chose, by the number of their last update.
-    let mut books: BTreeMap<(InstrumentId, u64), [Vec<Level>; 2]> = BTreeMap::new();
+    let mut books = SeenBooks::default();
     let live = engine.live();
     until("more than a segment holds was recorded", || {
-        for instrument in &instruments {
-            let depth = venue.with_venue(|venue| venue.depth(instrument.id, 20));
-            books.insert((instrument.id, depth.last_update_id), [depth.bids, depth.asks]);
-        }
+        books.look(&venue, &instruments);
         live.board().count(Count::FeedRecords) > 15_000
     });
     std::thread::sleep(std::time::Duration::from_millis(300));
@@ -271,23 +260,12 @@ fn a_recording_of_two_symbols_across_segments_replays_to_the_books_of_the_venue(
     assert_eq!((summary.failure, summary.feed_dropped), (None, 0));
     let segments = std::fs::read_dir(summary.journal.join("feed")).unwrap().count();
     assert!(segments >= 2, "{segments} segments");
-    let mut stage = MarketStage::new(&instruments, SyncRule::Spot);
-    let mut compared = [0; 2];
-    let mut feed = JournalReader::open(&summary.journal).unwrap().stream(Stream::Feed).unwrap();
-    while let Some(record) = feed.next().unwrap() {
-        let Ok(event) = FeedEvent::decode(&record) else { continue };
-        stage.on_event(&event);
-        let FeedEvent::Depth(depth) = event else { continue };
-        let id = depth.head.instrument;
-        if stage.state(id) == BookState::Live
-            && let Some(sides) = books.remove(&(id, stage.update_id(id)))
-        {
-            for side in Side::BOTH {
-                let got: Vec<Level> = stage.book(id).levels(side).take(20).collect();
-                assert_eq!(got, sides[side.index()], "{side:?} of {id:?} at {}", stage.update_id(id));
-            }
-            compared[id.index()] += 1;
-        }
-    }
+    let renewals = live.board().count(Count::Renewals);
+    assert!(renewals >= 1, "the connection was never changed");
+    assert_eq!((live.board().count(Count::Disconnects), live.board().count(Count::Desyncs)), (0, 0));
+    let (stage, compared) = books.compare(&summary.journal, SyncRule::Spot, &instruments);
     assert!(compared.iter().all(|count| *count >= 3), "{compared:?} books could be compared");
+    for instrument in &instruments {
+        assert_eq!(stage.counters(instrument.id).gaps, 0, "{renewals} changes of connection");
+    }
 }

@@ -7,9 +7,9 @@ mod engine_support;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use engine_support::{ACCOUNT, alone, btcusdt, config, keys, own_orders, until};
+use engine_support::{ACCOUNT, Wire, alone, btcusdt, config, ethusdt, keys, own_orders, until};
 use touchline::journal::JournalReader;
-use touchline::metrics::Count;
+use touchline::metrics::{Count, Gauge};
 use touchline::pipeline::market::MarketStage;
 use touchline::pipeline::sync::SyncRule;
 use touchline::run::engine::{self, EngineMode};
@@ -17,8 +17,7 @@ use touchline::server::venue::{FrontConfig, Pace, VenueHandle, spawn, wall_now};
 use touchline::sim::faults::FaultPlan;
 use touchline::sim::{AccountConfig, MarketSource, SymbolConfig, SyntheticConfig, TradesQuery, VenueConfig};
 use touchline::types::{
-    Action, BookState, Command as OrderCommand, DesyncReason, DurationNs, Instrument, InstrumentId, InstrumentSpec,
-    Symbol, TimestampNs,
+    Action, BookState, Command as OrderCommand, DesyncReason, DurationNs, Instrument, InstrumentId, TimestampNs,
 };
 use touchline::wire::{DepthKind, FeedEvent, InputEvent, QuoteEvent, Stream};
 
@@ -56,12 +55,6 @@ const SCENES: [&[&str]; 5] = [
         "user-disconnect:every=2s",
     ],
 ];
-
-fn ethusdt() -> Instrument {
-    let name = |text| Symbol::new(text).unwrap();
-    let spec = InstrumentSpec { symbol: name("ETHUSDT"), base: name("ETH"), ..btcusdt().spec };
-    Instrument::new(InstrumentId(1), spec)
-}
 
 fn venue(instruments: &[Instrument], faults: &[&str], seed: u64) -> VenueHandle {
     let mut config = VenueConfig::new(wall_now());
@@ -159,10 +152,17 @@ fn is_long() -> bool {
 #[test]
 fn connections_that_are_renewed_before_they_end_lose_and_double_nothing() {
     let _alone = alone();
+    for connections in [1, 2] {
+        renewed(connections);
+    }
+}
+
+fn renewed(connections: usize) {
     let instruments = [btcusdt(), ethusdt()];
     let venue = venue(&instruments, &["shutdown:every=320ms,for=150ms"], 1);
     let folder = tempfile::tempdir().unwrap();
-    let settings = config(&venue, folder.path(), &["symbols=[BTCUSDT,ETHUSDT]"]);
+    let set = ["symbols=[BTCUSDT,ETHUSDT]".to_owned(), format!("venue.connections={connections}")];
+    let settings = config(&venue, folder.path(), &set.each_ref().map(String::as_str));
     let engine = engine::start(&settings, None, EngineMode::DryRun, "test", None).unwrap();
     let live = engine.live();
     let renewals = if is_long() { 100 } else { 12 };
@@ -195,6 +195,69 @@ fn connections_that_are_renewed_before_they_end_lose_and_double_nothing() {
         assert_eq!((stage.counters(instrument.id).gaps, stage.state(instrument.id)), (0, BookState::Live));
         assert!(last_trade[instrument.id.index()].is_some());
     }
+}
+
+#[test]
+fn the_cut_of_one_of_two_connections_takes_only_its_own_books_out_of_step() {
+    let _alone = alone();
+    let instruments = [btcusdt(), ethusdt()];
+    let venue = venue(&instruments, &[], 5);
+    let folder = tempfile::tempdir().unwrap();
+    let wire = Wire::to(venue.rest_url().rsplit(':').next().unwrap().parse().unwrap());
+    let through = format!("venue.ws_url=ws://127.0.0.1:{}", wire.port);
+    let set = ["symbols=[BTCUSDT,ETHUSDT]", "venue.connections=2", &through];
+    let engine = engine::start(&config(&venue, folder.path(), &set), None, EngineMode::DryRun, "test", None).unwrap();
+    let live = engine.live();
+    let board = live.board();
+    let live_books =
+        || instruments.iter().all(|one| live.snapshot(one.id).is_some_and(|s| s.book_state == BookState::Live));
+    until("both books live", live_books);
+    assert_eq!((board.gauge(Gauge::MarketLines), board.gauge(Gauge::MarketUp)), (2, 1));
+    wire.cut_one(1);
+    until("the cut is noticed", || board.count(Count::Disconnects) == 1);
+    until("its connection is back", || board.gauge(Gauge::MarketLines) == 2);
+    until("its book was asked for again", || board.count(Count::SnapshotsWanted) == 3);
+    until("both books live again", live_books);
+    std::thread::sleep(Duration::from_millis(300));
+    engine.stop();
+    assert_eq!(engine.join().failure, None);
+    assert_eq!((board.count(Count::Disconnects), board.count(Count::Desyncs)), (1, 1));
+
+    let mut stage = MarketStage::new(&instruments, SyncRule::Spot);
+    let (mut states, mut last_trade, mut lost, mut meanwhile) = ([BookState::Live; 2], [None; 2], Vec::new(), 0);
+    let mut was_live = [false; 2];
+    let mut feed = JournalReader::open(live.session_dir()).unwrap().stream(Stream::Feed).unwrap();
+    while let Some(record) = feed.next().unwrap() {
+        let Ok(event) = FeedEvent::decode(&record) else { continue };
+        stage.on_event(&event);
+        for one in &instruments {
+            let (at, state) = (one.id.index(), stage.state(one.id));
+            if was_live[at] && states[at] == BookState::Live && state != BookState::Live {
+                lost.push((at, state));
+            }
+            was_live[at] |= state == BookState::Live;
+            states[at] = state;
+        }
+        match event {
+            FeedEvent::Trade(trade) => {
+                let at = trade.instrument.index();
+                let last: Option<i64> = last_trade[at].replace(trade.id.0);
+                let is_cut = lost.first().is_some_and(|(cut, _)| *cut == at);
+                assert!(is_cut || last.is_none_or(|last| last + 1 == trade.id.0), "{last:?} and then {}", trade.id.0);
+            }
+            FeedEvent::Depth(depth) => {
+                let at = depth.head.instrument.index();
+                let other_is_away = lost.first().is_some_and(|(cut, _)| *cut != at && states[*cut] != BookState::Live);
+                meanwhile += usize::from(other_is_away && states[at] == BookState::Live);
+            }
+            _ => {}
+        }
+    }
+    let [(cut, state)] = lost[..] else { panic!("{lost:?}") };
+    assert_eq!(state, BookState::Syncing(DesyncReason::Disconnected));
+    assert!(meanwhile > 0, "the other book went on while this one was away");
+    assert_eq!(stage.counters(instruments[1 - cut].id).gaps, 0);
+    assert_eq!(states, [BookState::Live; 2]);
 }
 
 /// When something was received, and whether each book lived from then on, by the sequence number of its record.

@@ -105,6 +105,8 @@ pub struct VenueConfig {
     pub transport: Transport,
     /// What form market data comes in.
     pub streams: StreamForm,
+    /// Market-data connections that the symbols are dealt over.
+    pub connections: usize,
     /// What reads the text frames of the market-data stream.
     pub decoder: DecoderKind,
     /// How old a signed request may be at the venue, in milliseconds.
@@ -472,6 +474,10 @@ impl Config {
             if self.symbols[..index].contains(symbol) {
                 return Some(("symbols", format!("`{symbol}` stands twice")));
             }
+        }
+        if !(1..=self.symbols.len()).contains(&self.venue.connections) {
+            let why = format!("1 to the number of symbols, which is {}", self.symbols.len());
+            return Some(("venue.connections", why));
         }
         if self.venue.recv_window_ms == 0 || self.venue.recv_window_ms > 60_000 {
             return Some(("venue.recv_window_ms", "the venue allows 1 to 60000 milliseconds".into()));

@@ -1,9 +1,12 @@
 //! One WebSocket client connection as a state machine that is polled and never blocks.
 //!
 //! ```text
-//! Waiting(until) -> Resolving -> Connecting -> Shaking -> Open --(error, close, silence)--> Waiting
+//! Waiting(until) -> Resolving -> Connecting -> Shaking -> Subscribing -> Open --(error, close, silence)--> Waiting
 //! ```
+//!
+//! A connection with streams asks for all of them in one message and is open when the venue has said yes.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,13 +20,13 @@ use tungstenite::handshake::MidHandshake;
 use tungstenite::handshake::client::ClientHandshake;
 use tungstenite::http::{HeaderName, HeaderValue};
 use tungstenite::protocol::WebSocketConfig;
-use tungstenite::stream::MaybeTlsStream;
-use tungstenite::{Bytes, Connector, HandshakeError, Message, Utf8Bytes, WebSocket};
+use tungstenite::{Bytes, Connector, HandshakeError, Utf8Bytes, WebSocket};
 
+use super::pace::Pace;
 use super::resolve::Lookup;
+use super::talk::{Stream, Talk};
 use super::{Backoff, StampedStream};
-
-type Stream = MaybeTlsStream<StampedStream>;
+use crate::venue::binance::control::{self, Answer};
 
 /// Why a connection ended, or never came to be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +40,14 @@ pub enum Loss {
     /// The WebSocket or TLS handshake failed.
     #[error("handshake refused: {0}")]
     Handshake(String),
+    /// The venue refuses the streams that were asked for.
+    #[error("the streams are refused: {text} (code {code})")]
+    Refused {
+        /// Binance's code.
+        code: i64,
+        /// Its reason.
+        text: String,
+    },
     /// The peer broke the protocol.
     #[error("protocol: {0}")]
     Protocol(String),
@@ -58,7 +69,7 @@ pub enum Event {
     Idle,
     /// Some step forward that is of no interest to the caller.
     Progress,
-    /// The connection is open; nothing was read yet.
+    /// The connection is open and has its streams; nothing that was read has been told yet.
     Opened,
     /// A text message, and the counter of the read that completed it.
     Text {
@@ -87,66 +98,14 @@ pub enum Wait {
     Until(Instant),
 }
 
+/// Where a connection is. What comes between a subscription and its answer is kept.
 enum State {
     Waiting { until: Instant },
     Resolving { lookup: Lookup, since: Instant },
     Connecting { socket: TcpStream, since: Instant },
     Shaking { mid: Box<MidHandshake<ClientHandshake<Stream>>>, since: Instant },
-    Open(Box<Open>),
-}
-
-/// An open connection.
-struct Open {
-    socket: WebSocket<Stream>,
-    /// The library may hold more than it has handed out.
-    holds: bool,
-    /// The socket has not taken all that was sent.
-    unsent: bool,
-    heard: Instant,
-    probed: Instant,
-    polls: u32,
-}
-
-/// What the library says to a look at an open connection.
-type Read = Result<Message, tungstenite::Error>;
-
-impl Open {
-    /// The next message; `WouldBlock` when there is none. The library is asked only when it has something or can get it.
-    fn read(&mut self) -> Read {
-        if self.unsent {
-            self.flush()?;
-        }
-        if !self.holds
-            && let Some(stream) = stamped_mut(self.socket.get_mut())
-            && !stream.fill()?
-        {
-            return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
-        }
-        let read = self.socket.read();
-        self.holds = read.is_ok();
-        read
-    }
-
-    fn flush(&mut self) -> Result<(), tungstenite::Error> {
-        let flushed = self.socket.flush();
-        self.unsent = is_blocked(&flushed);
-        if self.unsent { Ok(()) } else { flushed }
-    }
-
-    /// Sends a message. What the socket does not take at once stays in the library's buffer and goes out with a later look.
-    fn send(&mut self, message: Message) -> Result<(), tungstenite::Error> {
-        let sent = self.socket.send(message);
-        self.unsent = is_blocked(&sent);
-        if self.unsent { Ok(()) } else { sent }
-    }
-
-    fn read_tsc(&self) -> u64 {
-        stamped(self.socket.get_ref()).map_or(0, StampedStream::last_read_tsc)
-    }
-}
-
-fn is_blocked<T>(result: &Result<T, tungstenite::Error>) -> bool {
-    matches!(result, Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock)
+    Subscribing { talk: Box<Talk>, since: Instant, early: VecDeque<Event> },
+    Open { talk: Box<Talk> },
 }
 
 /// A connection that keeps coming back.
@@ -154,6 +113,8 @@ pub struct Connection {
     url: String,
     /// Sent with each handshake.
     header: Option<(HeaderName, HeaderValue)>,
+    /// What asks for the streams; empty for a url that says it all.
+    subscription: String,
     host: String,
     port: u16,
     tls: Arc<ClientConfig>,
@@ -162,6 +123,7 @@ pub struct Connection {
     events: Events,
     state: State,
     backoff: Backoff,
+    seed: u64,
     silence: Duration,
     busy_poll_us: u32,
     /// Whether a socket's options have been told in the log.
@@ -174,11 +136,15 @@ const STEP_LIMIT: Duration = Duration::from_secs(5);
 const MESSAGE_LIMIT: usize = 16 << 20;
 // The library clears so much memory before each of its reads. Longer messages take several, from a buffer that is here already.
 const READ_BYTES: usize = 4 << 10;
-// A peer that says nothing is asked after a third of the silence allowed: whoever lives answers a ping, so that a short
-// silence can be told from a quiet market.
-const PROBES_A_SILENCE: u32 = 3;
-// Reading the clock at every empty poll would cost as much as the poll: every 1024th is soon enough for silence.
-const POLLS_A_CLOCK: u32 = 1024;
+// Streams begin before the answer is read by as much as is under way, a few messages each.
+const EARLY_MOST: usize = 16 * control::STREAMS_A_CONNECTION;
+// A connection sends one control message in its life.
+const SUBSCRIPTION_ID: u64 = 1;
+// First attempts come quickly, because most losses are short.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+// The venue allows an address 300 attempts in five minutes. A wait is three quarters of the longest on average: with 1.5 s
+// for each connection that comes back at the same time, all of them together stay below that.
+const LONGEST_WAIT: Duration = Duration::from_millis(1_500);
 
 impl Connection {
     /// A connection to `url` that starts with its first poll. `silence` is how long a live peer may say nothing at all;
@@ -201,6 +167,7 @@ impl Connection {
         Ok(Connection {
             url: url.to_owned(),
             header: None,
+            subscription: String::new(),
             host,
             port,
             tls,
@@ -208,9 +175,9 @@ impl Connection {
             poll: Poll::new()?,
             events: Events::with_capacity(4),
             state: State::Waiting { until: Instant::now() },
-            // First attempts come quickly, because most losses are short; the cap keeps five attempts in any 5 s away
-            // from the venue's limit of 300 in five minutes.
-            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(3), seed),
+            // Beside it there is the other one of its session, for user data or for market data.
+            backoff: Backoff::new(FIRST_WAIT, 2 * LONGEST_WAIT, seed),
+            seed,
             silence,
             busy_poll_us: 0,
             has_settled: false,
@@ -234,6 +201,18 @@ impl Connection {
         self
     }
 
+    /// Asks for these streams, by one message, as soon as the handshakes are done; it is open when the venue has accepted.
+    pub fn with_streams(mut self, names: &[String]) -> Connection {
+        self.subscription = control::subscribe(SUBSCRIPTION_ID, names);
+        self
+    }
+
+    /// One of so many that are lost together and come back together: each waits longer when attempts fail.
+    pub fn one_of(mut self, connections: u32) -> Connection {
+        self.backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT.saturating_mul(connections), self.seed);
+        self
+    }
+
     /// Sends a header with each handshake; its value is never shown.
     ///
     /// # Errors
@@ -249,53 +228,16 @@ impl Connection {
 
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(_))
+        matches!(self.state, State::Open { .. })
     }
 
     /// Takes one step.
     pub fn poll(&mut self) -> Event {
-        if let State::Open(open) = &mut self.state {
-            match open.read() {
-                Ok(Message::Text(text)) => {
-                    open.heard = Instant::now();
-                    return Event::Text { text, read_tsc: open.read_tsc() };
-                }
-                Ok(Message::Binary(frame)) => {
-                    open.heard = Instant::now();
-                    return Event::Binary { frame, read_tsc: open.read_tsc() };
-                }
-                // A ping's pong is queued by the library and written by the next read or flush.
-                Ok(Message::Ping(_)) => {
-                    open.heard = Instant::now();
-                    let _ = open.flush();
-                    return Event::Progress;
-                }
-                Ok(Message::Close(_)) => return self.lose(Loss::Closed),
-                Ok(_) => {
-                    open.heard = Instant::now();
-                    return Event::Progress;
-                }
-                Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    open.polls = open.polls.wrapping_add(1);
-                    if !open.polls.is_multiple_of(POLLS_A_CLOCK) {
-                        return Event::Idle;
-                    }
-                    if open.heard.elapsed() > self.silence {
-                        return self.lose(Loss::Silent);
-                    }
-                    let pause = self.silence / PROBES_A_SILENCE;
-                    if open.heard.elapsed() > pause && open.probed.elapsed() > pause {
-                        open.probed = Instant::now();
-                        // A ping that the socket does not take is missed like its answer.
-                        let _ = open.send(Message::Ping(Vec::new().into()));
-                    }
-                    return Event::Idle;
-                }
-                Err(error) => {
-                    let loss = loss_of(&error);
-                    return self.lose(loss);
-                }
-            }
+        if let State::Open { talk } = &mut self.state {
+            return match talk.poll(self.silence) {
+                Event::Lost(loss) => self.lose(loss),
+                event => event,
+            };
         }
         self.poll_opening()
     }
@@ -372,7 +314,8 @@ impl Connection {
                 }
                 self.shaken(mid.handshake().map(|(socket, _)| socket), since)
             }
-            open @ State::Open(_) => {
+            State::Subscribing { talk, since, early } => self.poll_subscribing(talk, since, early),
+            open @ State::Open { .. } => {
                 self.state = open;
                 Event::Idle
             }
@@ -386,12 +329,15 @@ impl Connection {
     ) -> Event {
         match result {
             Ok(socket) => {
-                let now = Instant::now();
-                // The peer's first words may have come with its answer to the handshake.
-                let open = Open { socket, holds: true, unsent: false, heard: now, probed: now, polls: 0 };
-                self.state = State::Open(Box::new(open));
-                self.backoff.reset();
-                Event::Opened
+                if self.subscription.is_empty() {
+                    return self.open(Box::new(Talk::new(socket, None)));
+                }
+                let mut talk = Box::new(Talk::new(socket, Some(Pace::default())));
+                if let Err(loss) = talk.say(self.subscription.clone()) {
+                    return self.lose(loss);
+                }
+                self.state = State::Subscribing { talk, since: Instant::now(), early: VecDeque::new() };
+                Event::Progress
             }
             Err(HandshakeError::Interrupted(mid)) => {
                 self.state = State::Shaking { mid: Box::new(mid), since };
@@ -401,22 +347,53 @@ impl Connection {
         }
     }
 
-    /// Sends a text message.
+    fn poll_subscribing(&mut self, mut talk: Box<Talk>, since: Instant, mut early: VecDeque<Event>) -> Event {
+        let event = talk.poll(self.silence);
+        let mut has_heard = false;
+        let answer = match &event {
+            Event::Text { text, .. } => control::answer(text, SUBSCRIPTION_ID),
+            _ => None,
+        };
+        match (answer, event) {
+            (Some(Answer::Accepted), _) => {
+                talk.put_back(early);
+                return self.open(talk);
+            }
+            (Some(Answer::Refused { code, text }), _) => return self.lose(Loss::Refused { code, text }),
+            (None, Event::Lost(loss)) => return self.lose(loss),
+            (None, event @ (Event::Text { .. } | Event::Binary { .. })) => {
+                early.push_back(event);
+                has_heard = true;
+            }
+            (None, Event::Idle) => {}
+            (None, _) => has_heard = true,
+        }
+        if early.len() > EARLY_MOST || since.elapsed() > STEP_LIMIT {
+            return self.lose(Loss::Timeout);
+        }
+        self.state = State::Subscribing { talk, since, early };
+        if has_heard { Event::Progress } else { Event::Idle }
+    }
+
+    fn open(&mut self, talk: Box<Talk>) -> Event {
+        self.state = State::Open { talk };
+        self.backoff.reset();
+        Event::Opened
+    }
+
+    /// Sends a text message; to the venue's streams as soon as their cap on what they are sent allows.
     ///
     /// # Errors
     /// When the connection is not open or breaks; it is then already on its way back.
     pub fn send(&mut self, text: String) -> Result<(), Loss> {
-        let State::Open(open) = &mut self.state else {
+        let State::Open { talk } = &mut self.state else {
             return Err(Loss::Closed);
         };
-        match open.send(Message::text(text)) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let loss = loss_of(&error);
-                self.lose(loss.clone());
-                Err(loss)
-            }
+        let said = talk.say(text);
+        if let Err(loss) = &said {
+            self.lose(loss.clone());
         }
+        said
     }
 
     /// Drops the connection and schedules the next attempt: the caller no longer trusts what it says.
@@ -435,13 +412,13 @@ impl Connection {
         let limit = match &self.state {
             State::Waiting { until } => limit.min(until.saturating_duration_since(Instant::now())),
             State::Resolving { .. } => limit.min(Duration::from_millis(1)),
+            State::Open { talk } if talk.has_early() => return,
             _ => limit,
         };
         // An interrupted or failed wait only means that the next poll comes early.
         let _ = self.poll.poll(&mut self.events, Some(limit));
-        // Beside a wait the clock costs nothing: the next poll looks at it.
-        if let State::Open(open) = &mut self.state {
-            open.polls = u32::MAX;
+        if let State::Open { talk } = &mut self.state {
+            talk.note_wait();
         }
     }
 }
@@ -453,33 +430,10 @@ impl std::fmt::Debug for Connection {
             State::Resolving { .. } => "resolving",
             State::Connecting { .. } => "connecting",
             State::Shaking { .. } => "shaking hands",
-            State::Open(_) => "open",
+            State::Subscribing { .. } => "subscribing",
+            State::Open { .. } => "open",
         };
         f.debug_struct("Connection").field("host", &self.host).field("state", &state).finish_non_exhaustive()
-    }
-}
-
-fn stamped(stream: &Stream) -> Option<&StampedStream> {
-    match stream {
-        MaybeTlsStream::Plain(stream) => Some(stream),
-        MaybeTlsStream::Rustls(stream) => Some(&stream.sock),
-        _ => None,
-    }
-}
-
-fn stamped_mut(stream: &mut Stream) -> Option<&mut StampedStream> {
-    match stream {
-        MaybeTlsStream::Plain(stream) => Some(stream),
-        MaybeTlsStream::Rustls(stream) => Some(&mut stream.sock),
-        _ => None,
-    }
-}
-
-fn loss_of(error: &tungstenite::Error) -> Loss {
-    match error {
-        tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => Loss::Closed,
-        tungstenite::Error::Io(error) => Loss::Socket(error.to_string()),
-        other => Loss::Protocol(other.to_string()),
     }
 }
 
@@ -487,6 +441,8 @@ fn loss_of(error: &tungstenite::Error) -> Loss {
 mod tests {
     use super::*;
     use std::net::TcpListener;
+
+    use tungstenite::Message;
 
     fn connection(port: u16) -> Connection {
         let tls = super::super::client_config(None).unwrap();
@@ -592,5 +548,80 @@ mod tests {
         });
         assert!(matches!(loss, Loss::Handshake(_)), "{loss:?}");
         server.join().unwrap();
+    }
+
+    #[test]
+    fn streams_are_asked_for_at_once_and_what_comes_before_the_answer_is_told_after_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+            let asked = socket.read().unwrap();
+            assert_eq!(asked.to_text().unwrap(), r#"{"method":"SUBSCRIBE","params":["a@trade","b@trade"],"id":1}"#);
+            for text in ["early", r#"{"result":null,"id":1}"#, "late"] {
+                socket.send(Message::text(text)).unwrap();
+            }
+            socket
+        });
+        let mut client = connection(port).with_streams(&["a@trade".to_owned(), "b@trade".to_owned()]);
+        let mut told = Vec::new();
+        until(&mut client, |event| {
+            match event {
+                Event::Opened => told.push("opened".to_owned()),
+                Event::Text { text, .. } => told.push(text.to_string()),
+                Event::Lost(loss) => panic!("{loss}"),
+                _ => {}
+            }
+            (told.len() == 3).then_some(())
+        });
+        assert_eq!(told, ["opened", "early", "late"]);
+        drop(server.join().unwrap());
+    }
+
+    #[test]
+    fn refused_streams_are_a_loss_with_the_reason_and_are_asked_for_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            for answer in [r#"{"error":{"code":2,"msg":"unknown stream"},"id":1}"#, r#"{"result":null,"id":1}"#] {
+                let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+                socket.read().unwrap();
+                socket.send(Message::text(answer)).unwrap();
+                let _ = socket.read();
+            }
+        });
+        let mut client = connection(port).with_streams(&["x@trade".to_owned()]);
+        let loss = until(&mut client, |event| match event {
+            Event::Opened => panic!("it was refused"),
+            Event::Lost(loss) => Some(loss),
+            _ => None,
+        });
+        assert_eq!(loss, Loss::Refused { code: 2, text: "unknown stream".to_owned() });
+        until(&mut client, |event| matches!(event, Event::Opened).then_some(()));
+        drop(client);
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn the_sixth_message_to_the_streams_waits_for_its_second() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+            socket.read().unwrap();
+            let began = Instant::now();
+            socket.send(Message::text(r#"{"result":null,"id":1}"#)).unwrap();
+            (0..6).map(|_| (socket.read().unwrap().to_text().unwrap().to_owned(), began.elapsed())).collect::<Vec<_>>()
+        });
+        let mut client = connection(port).with_streams(&["x@trade".to_owned()]);
+        until(&mut client, |event| matches!(event, Event::Opened).then_some(()));
+        for number in 0..6 {
+            client.send(number.to_string()).unwrap();
+        }
+        until(&mut client, |_| server.is_finished().then_some(()));
+        let heard = server.join().unwrap();
+        let texts: Vec<&str> = heard.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(texts, ["0", "1", "2", "3", "4", "5"]);
+        assert!(heard[4].1 >= Duration::from_secs(1), "the subscription was the first of five: {heard:?}");
     }
 }

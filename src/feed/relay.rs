@@ -13,7 +13,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{Connection, Event};
+use super::{Connection, Event, Loss};
 
 /// Polls between two looks at the clock, which costs as much as a poll.
 const POLLS_A_CLOCK: u32 = 1024;
@@ -40,6 +40,8 @@ pub enum RelayEvent {
     Of(Event),
     /// Another connection is in charge: what it says first may have been told before, and nothing was missed.
     Changed,
+    /// The next connection could not be opened. The one in charge goes on, and another attempt follows.
+    Delayed(Loss),
 }
 
 /// See the module.
@@ -73,7 +75,10 @@ impl Relay {
     /// Takes one step.
     pub fn poll(&mut self) -> RelayEvent {
         self.polls = self.polls.wrapping_add(1);
-        let is_over = self.poll_next();
+        let is_over = match self.poll_next() {
+            Ok(is_over) => is_over,
+            Err(loss) => return RelayEvent::Delayed(loss),
+        };
         if self.next.is_none()
             && self.polls.is_multiple_of(POLLS_A_CLOCK)
             && self.opened_at.is_some_and(|since| since.elapsed() >= self.plan.life)
@@ -109,17 +114,19 @@ impl Relay {
     }
 
     /// Takes the next connection a step towards being open; returns whether its time has come.
-    fn poll_next(&mut self) -> bool {
-        let Some(next) = &mut self.next else { return false };
+    fn poll_next(&mut self) -> Result<bool, Loss> {
+        let Some(next) = &mut self.next else { return Ok(false) };
         match next.opened_at {
             // Its back-off lets a refused attempt be repeated as often as is proper.
-            None => {
-                if matches!(next.connection.poll(), Event::Opened) {
+            None => match next.connection.poll() {
+                Event::Opened => {
                     next.opened_at = Some(Instant::now());
+                    Ok(false)
                 }
-                false
-            }
-            Some(since) => since.elapsed() >= self.plan.overlap,
+                Event::Lost(loss) => Err(loss),
+                _ => Ok(false),
+            },
+            Some(since) => Ok(since.elapsed() >= self.plan.overlap),
         }
     }
 
@@ -154,19 +161,32 @@ mod tests {
     use quanta::Clock;
     use tungstenite::Message;
 
-    /// A server that tells every connection the same rising numbers, one each millisecond.
-    fn counter() -> u16 {
+    /// A server that tells every connection the same rising numbers, one each millisecond, from its subscription on. It
+    /// says yes to the subscription after some of them, and refuses every `refuses`th.
+    fn counter(refuses: usize) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
         std::thread::spawn(move || {
-            let mut sockets = Vec::new();
+            let (mut sockets, mut accepted) = (Vec::new(), 0);
             for number in 0_u64.. {
                 if let Ok((socket, _)) = listener.accept() {
                     socket.set_nonblocking(false).unwrap();
-                    sockets.extend(tungstenite::accept(socket).ok());
+                    let mut socket = tungstenite::accept(socket).unwrap();
+                    let asked = socket.read().unwrap();
+                    assert_eq!(asked.to_text().unwrap(), r#"{"method":"SUBSCRIBE","params":["numbers"],"id":1}"#);
+                    accepted += 1;
+                    if accepted % refuses == 0 {
+                        socket.send(Message::text(r#"{"error":{"code":2,"msg":"not now"},"id":1}"#)).unwrap();
+                    } else {
+                        sockets.push((socket, number + accepted as u64 % 4));
+                    }
                 }
-                sockets.retain_mut(|socket| socket.send(Message::text(number.to_string())).is_ok());
+                sockets.retain_mut(|(socket, agrees_at)| {
+                    let agrees = number == *agrees_at;
+                    socket.send(Message::text(number.to_string())).is_ok()
+                        && (!agrees || socket.send(Message::text(r#"{"result":null,"id":1}"#)).is_ok())
+                });
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
@@ -175,21 +195,27 @@ mod tests {
 
     #[test]
     fn a_hundred_changes_of_connection_miss_nothing() {
-        let port = counter();
+        let port = counter(5);
         let plan = RelayPlan { life: Duration::from_millis(10), overlap: Duration::from_millis(5) };
         let make = move || {
             let tls = super::super::client_config(None).unwrap();
-            Connection::new(&format!("ws://127.0.0.1:{port}/ws"), tls, Clock::new(), Duration::from_secs(60), 1)
+            let url = format!("ws://127.0.0.1:{port}/stream");
+            let made = Connection::new(&url, tls, Clock::new(), Duration::from_secs(60), 1)?;
+            Ok(made.with_streams(&["numbers".to_owned()]))
         };
         let mut relay = Relay::new(plan, make).unwrap();
-        let (mut changes, mut last, mut repeated) = (0, None, 0);
+        let (mut changes, mut last, mut repeated, mut refused) = (0, None, 0, 0);
         let deadline = Instant::now() + Duration::from_secs(60);
         while changes < 100 {
             assert!(Instant::now() < deadline, "{changes} changes in a minute");
             match relay.poll() {
                 RelayEvent::Changed => changes += 1,
+                RelayEvent::Delayed(loss) => {
+                    assert_eq!(loss, Loss::Refused { code: 2, text: "not now".to_owned() });
+                    refused += 1;
+                }
                 RelayEvent::Of(Event::Text { text, .. }) => {
-                    let number: u64 = text.as_str().parse().unwrap();
+                    let number: u64 = text.as_str().parse().expect("the answer to a subscription is nobody's message");
                     match last {
                         Some(last) if number <= last => repeated += 1,
                         Some(last) => assert_eq!(number, last + 1, "a hole after {changes} changes"),
@@ -202,5 +228,6 @@ mod tests {
             }
         }
         assert!(repeated > 0, "the connections were open at once");
+        assert!(refused >= 20, "one in five is refused, and costs nothing");
     }
 }

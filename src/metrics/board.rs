@@ -43,6 +43,8 @@ cells! {
         Disconnects = "feed_disconnects",
         /// Feed: market-data connections replaced by another one before they ended.
         Renewals = "feed_renewals",
+        /// Feed: subscriptions to market streams that the venue refused.
+        StreamsRefused = "feed_streams_refused",
         /// Feed: events of the user-data stream.
         UserEvents = "feed_user_events",
         /// Book: updates handed to the decision.
@@ -101,8 +103,10 @@ cells! {
 cells! {
     /// Things that go up and down.
     Gauge {
-        /// 1 while the market-data connection is open.
+        /// 1 while every market-data connection is open.
         MarketUp = "market_stream_up",
+        /// Market-data connections that are open.
+        MarketLines = "market_connections_open",
         /// 1 while the user-data stream is subscribed and reconciled.
         UserUp = "user_stream_up",
         /// 1 while the Redis sink is connected.

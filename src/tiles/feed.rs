@@ -1,6 +1,6 @@
 //! The feed tile: sockets in, records out.
 //!
-//! Owns the market-data connection, the user-data connection, the decoder and the feed stream of the journal. Each frame
+//! Owns the market-data connections, the user-data connection, the decoder and the feed stream of the journal. Each frame
 //! is decoded once into a record, journaled and sent to the book as the same units. It never waits for the book: what
 //! does not fit is flagged in the journal, counted, and told as an overrun before the next record.
 
@@ -201,11 +201,25 @@ struct UserState {
     subscribed: bool,
 }
 
+/// One of the venue's market-data connections.
+pub struct MarketLine {
+    relay: Relay,
+    /// The instruments that it tells of, and no other line.
+    instruments: Vec<InstrumentId>,
+    is_up: bool,
+}
+
+impl MarketLine {
+    /// A line that opens with its first poll.
+    pub fn new(relay: Relay, instruments: Vec<InstrumentId>) -> MarketLine {
+        MarketLine { relay, instruments, is_up: false }
+    }
+}
+
 /// Where market data comes from.
-#[expect(clippy::large_enum_variant, reason = "one of them, made once")]
 pub enum Market {
-    /// The venue's stream.
-    Venue(Relay),
+    /// The venue's streams, each instrument's on one line.
+    Venue(Vec<MarketLine>),
     /// `redis_feed`: events that another process has decoded.
     Redis(UnitReceiver),
 }
@@ -247,7 +261,8 @@ pub struct FeedTile {
     fate: Arc<Fate>,
     board: Arc<Board>,
     clock: Clock,
-    market_up: bool,
+    /// The line that is polled next.
+    turn: usize,
     told: Told,
     /// The last step took market data and looked at nothing else.
     others_are_due: bool,
@@ -276,65 +291,101 @@ impl FeedTile {
             fate: parts.fate,
             board: parts.board,
             clock: Clock::new(),
-            market_up: false,
+            turn: 0,
             others_are_due: false,
         }
     }
 
-    /// Takes one message. On a fused thread its consequences come before a look at what else there is, which is a system
-    /// call or two even when there is nothing.
+    /// Takes one message, of one line. On a fused thread its consequences come before a look at what else there is, which
+    /// is a system call or two even when there is nothing. Lines take turns, so that none waits for a busy one for long.
     fn poll_market(&mut self) -> usize {
-        let relay = match &mut self.market {
-            Market::Venue(relay) => relay,
-            Market::Redis(link) => {
-                let Some((read_tsc, record)) = link.recv_stamped() else { return 0 };
-                self.board.bump(Count::Frames, 1);
-                // The source tile of the same build wrote it: that it cannot be read is a bug, and bugs stop the engine.
-                let record = record.unwrap_or_else(|error| panic!("a record of redis_feed cannot be read: {error}"));
-                match FeedEvent::decode(&record) {
-                    Ok(event) => {
-                        let stamp = stamp::pack(read_tsc, self.clock.raw());
-                        self.outlet.emit(&event, instrument_of(&event), record.header.ts, stamp);
-                    }
-                    Err(error) => panic!("a record of redis_feed cannot be read: {error}"),
-                }
-                self.outlet.note_depth();
+        let lines = match &self.market {
+            Market::Venue(lines) => lines.len(),
+            Market::Redis(_) => return self.poll_redis(),
+        };
+        for _ in 0..lines {
+            let at = self.turn;
+            self.turn = if at + 1 < lines { at + 1 } else { 0 };
+            if self.poll_line(at) > 0 {
                 return 1;
             }
-        };
-        match relay.poll() {
+        }
+        0
+    }
+
+    fn poll_redis(&mut self) -> usize {
+        let Market::Redis(link) = &mut self.market else { return 0 };
+        let Some((read_tsc, record)) = link.recv_stamped() else { return 0 };
+        self.board.bump(Count::Frames, 1);
+        // The source tile of the same build wrote it: that it cannot be read is a bug, and bugs stop the engine.
+        let record = record.unwrap_or_else(|error| panic!("a record of redis_feed cannot be read: {error}"));
+        match FeedEvent::decode(&record) {
+            Ok(event) => {
+                let stamp = stamp::pack(read_tsc, self.clock.raw());
+                self.outlet.emit(&event, instrument_of(&event), record.header.ts, stamp);
+            }
+            Err(error) => panic!("a record of redis_feed cannot be read: {error}"),
+        }
+        self.outlet.note_depth();
+        1
+    }
+
+    fn poll_line(&mut self, at: usize) -> usize {
+        let Market::Venue(lines) = &mut self.market else { return 0 };
+        let line = &mut lines[at];
+        match line.relay.poll() {
             RelayEvent::Of(Event::Idle) => return 0,
             RelayEvent::Of(Event::Progress) => {}
             RelayEvent::Of(Event::Opened) => {
-                self.market_up = true;
-                self.told.forget();
-                self.board.set(Gauge::MarketUp, 1);
-                info!("market data connected");
+                line.is_up = true;
+                self.told.forget(&line.instruments);
+                info!(line = at, symbols = line.instruments.len(), "market data connected");
+                self.show_lines();
             }
-            RelayEvent::Of(Event::Text { text, read_tsc }) => self.on_frame(text.as_bytes(), read_tsc),
-            RelayEvent::Of(Event::Binary { frame, read_tsc }) => self.on_binary(&frame, read_tsc),
-            RelayEvent::Of(Event::Lost(loss)) => self.on_market_lost(&loss),
+            RelayEvent::Of(Event::Text { text, read_tsc }) => self.on_frame(at, text.as_bytes(), read_tsc),
+            RelayEvent::Of(Event::Binary { frame, read_tsc }) => self.on_binary(at, &frame, read_tsc),
+            RelayEvent::Of(Event::Lost(loss)) => self.on_line_lost(at, &loss),
             RelayEvent::Changed => {
-                self.told.change();
+                self.told.change(&line.instruments);
                 self.board.bump(Count::Renewals, 1);
-                info!("market data goes on over a new connection");
+                info!(line = at, "market data goes on over a new connection");
+            }
+            RelayEvent::Delayed(loss) => {
+                self.note_refusal(&loss);
+                warn!(line = at, %loss, "the next market-data connection cannot be opened; trying again");
             }
         }
         self.outlet.note_depth();
         1
     }
 
-    fn on_frame(&mut self, frame: &[u8], read_tsc: u64) {
+    fn show_lines(&self) {
+        let Market::Venue(lines) = &self.market else { return };
+        let up = lines.iter().filter(|line| line.is_up).count();
+        self.board.set(Gauge::MarketLines, up as i64);
+        self.board.set(Gauge::MarketUp, i64::from(up == lines.len()));
+    }
+
+    fn note_refusal(&self, loss: &Loss) {
+        if let Loss::Refused { code, text } = loss {
+            self.board.bump(Count::StreamsRefused, 1);
+            warn!(
+                "E_VENUE_005: the venue refuses the market streams. {text} (code {code}). Check `symbols` and venue.ws_url"
+            );
+        }
+    }
+
+    fn on_frame(&mut self, at: usize, frame: &[u8], read_tsc: u64) {
         let recv_ts = wall_now();
         self.board.bump(Count::Frames, 1);
         match self.decoder.decode(frame, recv_ts, &mut self.depth) {
             Ok(Decoded::ServerShutdown) => {
                 // What is still said on the old connection is heard until the new one is open.
-                if let Market::Venue(relay) = &mut self.market {
-                    relay.renew();
+                if let Market::Venue(lines) = &mut self.market {
+                    lines[at].relay.renew();
                 }
             }
-            Ok(Decoded::ControlError { code }) => warn!(code, "the venue refused a stream"),
+            Ok(Decoded::ControlError { code }) => warn!(code, "the venue refused a control message"),
             Ok(decoded) => {
                 if let Some(event) = decoded.event(&self.depth)
                     && !self.told.is_repeated(&event)
@@ -343,11 +394,11 @@ impl FeedTile {
                     self.outlet.emit(&event, instrument, recv_ts, stamp::pack(read_tsc, self.clock.raw()));
                 }
             }
-            Err(error) => self.on_malformed(frame, error, self.decoder.failed_instrument(), recv_ts),
+            Err(error) => self.on_malformed(at, frame, error, self.decoder.failed_instrument(), recv_ts),
         }
     }
 
-    fn on_binary(&mut self, frame: &[u8], read_tsc: u64) {
+    fn on_binary(&mut self, at: usize, frame: &[u8], read_tsc: u64) {
         let recv_ts = wall_now();
         self.board.bump(Count::Frames, 1);
         let FeedTile { sbe, depth, outlet, told, clock, .. } = self;
@@ -361,37 +412,52 @@ impl FeedTile {
             Ok(SbeEvent::Touch(touch)) => emit(&FeedEvent::Touch(touch)),
             Ok(SbeEvent::Trades(trades)) => trades.iter().for_each(|&trade| emit(&FeedEvent::Trade(trade))),
             Ok(SbeEvent::Partial | SbeEvent::Ignored) => {}
-            Err(error) => self.on_malformed(frame, error, self.sbe.failed_instrument(), recv_ts),
+            Err(error) => self.on_malformed(at, frame, error, self.sbe.failed_instrument(), recv_ts),
         }
     }
 
-    fn on_malformed(&mut self, frame: &[u8], error: DecodeError, failed: Option<InstrumentId>, recv_ts: TimestampNs) {
+    fn on_malformed(
+        &mut self,
+        at: usize,
+        frame: &[u8],
+        error: DecodeError,
+        failed: Option<InstrumentId>,
+        recv_ts: TimestampNs,
+    ) {
         self.board.bump(Count::Malformed, 1);
         warn!(%error, "a frame could not be decoded");
         self.outlet.emit(&FeedEvent::Raw(frame), failed, recv_ts, 0);
-        self.notice(failed, DesyncReason::Malformed, recv_ts);
+        match failed {
+            Some(instrument) => self.notice(instrument, DesyncReason::Malformed, recv_ts),
+            None => self.notice_line(at, DesyncReason::Malformed, recv_ts),
+        }
     }
 
-    fn on_market_lost(&mut self, loss: &Loss) {
-        if std::mem::take(&mut self.market_up) {
-            self.board.set(Gauge::MarketUp, 0);
+    fn on_line_lost(&mut self, at: usize, loss: &Loss) {
+        self.note_refusal(loss);
+        let Market::Venue(lines) = &mut self.market else { return };
+        if std::mem::take(&mut lines[at].is_up) {
+            self.show_lines();
             self.board.bump(Count::Disconnects, 1);
-            warn!(%loss, "market data lost");
-            self.notice(None, DesyncReason::Disconnected, wall_now());
+            warn!(line = at, %loss, "market data lost");
+            self.notice_line(at, DesyncReason::Disconnected, wall_now());
         } else {
-            warn!(%loss, "market data cannot be reached; trying again");
+            warn!(line = at, %loss, "market data cannot be reached; trying again");
         }
     }
 
-    /// Tells each book on its own: one record gives rise to one update at most.
-    fn notice(&mut self, instrument: Option<InstrumentId>, reason: DesyncReason, recv_ts: TimestampNs) {
-        for index in 0..self.instruments.len() {
-            let id = self.instruments[index].id;
-            if instrument.is_none_or(|wanted| wanted == id) {
-                let notice = FeedNotice { instrument: Some(id), reason, recv_ts };
-                self.outlet.emit(&FeedEvent::Notice(notice), Some(id), recv_ts, 0);
-            }
+    /// Tells each book of a line on its own: one record gives rise to one update at most.
+    fn notice_line(&mut self, at: usize, reason: DesyncReason, recv_ts: TimestampNs) {
+        for index in 0.. {
+            let Market::Venue(lines) = &self.market else { return };
+            let Some(&instrument) = lines[at].instruments.get(index) else { return };
+            self.notice(instrument, reason, recv_ts);
         }
+    }
+
+    fn notice(&mut self, instrument: InstrumentId, reason: DesyncReason, recv_ts: TimestampNs) {
+        let notice = FeedNotice { instrument: Some(instrument), reason, recv_ts };
+        self.outlet.emit(&FeedEvent::Notice(notice), Some(instrument), recv_ts, 0);
     }
 
     fn take_snapshots(&mut self) -> usize {
@@ -555,10 +621,11 @@ impl Tile for FeedTile {
     }
 
     fn wait(&mut self, limit: Duration) -> bool {
-        // The user-data socket and the snapshots are looked at after a millisecond at the latest.
+        // The user-data socket, the snapshots and other lines are looked at after a millisecond at the latest.
         match &mut self.market {
-            Market::Venue(relay) => {
-                relay.park(limit.min(Duration::from_millis(1)));
+            Market::Venue(lines) => {
+                let Some(line) = lines.get_mut(self.turn) else { return false };
+                line.relay.park(limit.min(Duration::from_millis(1)));
                 true
             }
             // The source rings.
@@ -574,6 +641,7 @@ impl Tile for FeedTile {
     fn close(&mut self) {
         self.outlet.end(wall_now());
         self.board.set(Gauge::MarketUp, 0);
+        self.board.set(Gauge::MarketLines, 0);
         self.board.set(Gauge::UserUp, 0);
     }
 }

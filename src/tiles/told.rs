@@ -20,15 +20,18 @@ impl Told {
         Told { last: vec![[None; 4]; instruments], floor: vec![[None; 4]; instruments] }
     }
 
-    /// Another connection has taken over, and may repeat what was told.
-    pub fn change(&mut self) {
-        self.floor.copy_from_slice(&self.last);
+    /// Another connection tells of these instruments from now on, and may repeat what was told.
+    pub fn change(&mut self, instruments: &[InstrumentId]) {
+        for index in instruments.iter().map(|id| id.index()) {
+            self.floor[index] = self.last[index];
+        }
     }
 
-    /// A connection begins anew: a venue that was started again may count from one.
-    pub fn forget(&mut self) {
-        self.last.fill([None; 4]);
-        self.floor.fill([None; 4]);
+    /// The connection of these instruments begins anew: a venue that was started again may count from one.
+    pub fn forget(&mut self, instruments: &[InstrumentId]) {
+        for index in instruments.iter().map(|id| id.index()) {
+            (self.last[index], self.floor[index]) = ([None; 4], [None; 4]);
+        }
     }
 
     /// Notes an event; whether it was told by the connection before.
@@ -65,10 +68,13 @@ mod tests {
         for (instrument, id) in [(0, 7), (0, 8), (0, 8), (1, 3)] {
             assert!(!told.is_repeated(&touch(instrument, id)), "nothing is held back while one connection speaks");
         }
-        told.change();
+        told.change(&[InstrumentId(0), InstrumentId(1)]);
         let seen = [(0, 7), (0, 8), (0, 9), (1, 3), (1, 4)].map(|(at, id)| told.is_repeated(&touch(at, id)));
         assert_eq!(seen, [true, true, false, true, false]);
-        told.forget();
+        told.forget(&[InstrumentId(0)]);
         assert!(!told.is_repeated(&touch(0, 1)), "a venue that counts from one again");
+        assert!(told.is_repeated(&touch(1, 3)), "the other one's connection was not lost");
+        told.change(&[InstrumentId(0)]);
+        assert!(!told.is_repeated(&touch(1, 5)) && !told.is_repeated(&touch(1, 5)), "nor was it changed");
     }
 }

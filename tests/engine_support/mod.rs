@@ -1,6 +1,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 //! An embedded venue and an engine's configuration against it.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -9,14 +10,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use touchline::config::{ApiKeys, Config, ConfigArgs};
+use touchline::journal::JournalReader;
+use touchline::pipeline::market::MarketStage;
+use touchline::pipeline::sync::SyncRule;
 use touchline::server::venue::{FrontConfig, Pace, VenueHandle, spawn, wall_now};
+use touchline::sim::faults::FaultPlan;
 use touchline::sim::{
     AccountConfig, AccountId, MarketSource, OrderView, SymbolConfig, SyntheticConfig, VenueConfig, VenueOrder,
     VenueOrderKind,
 };
 use touchline::types::{
-    ClientOrderId, Filters, Instrument, InstrumentId, InstrumentSpec, Money, Price, Qty, Side, Symbol,
+    BookState, ClientOrderId, Filters, Instrument, InstrumentId, InstrumentSpec, Level, Money, Price, Qty, Side, Symbol,
 };
+use touchline::wire::{FeedEvent, Stream};
 
 /// One engine at a time: two spinners on one core would only measure each other.
 pub fn alone() -> MutexGuard<'static, ()> {
@@ -63,14 +69,61 @@ pub fn venue() -> VenueHandle {
     spawn(FrontConfig { port: 0, pace: Pace::Wall, venue: config, sources: vec![source] }).unwrap()
 }
 
-/// A venue of several symbols with a busy market and no account.
-pub fn venue_of(instruments: &[Instrument], aggressors_per_s: f64) -> VenueHandle {
+/// A venue of several symbols with a busy market, faults and no account.
+pub fn venue_of(instruments: &[Instrument], aggressors_per_s: f64, faults: &[&str]) -> VenueHandle {
     let mut config = VenueConfig::new(wall_now());
     config.symbols = instruments.iter().map(|one| SymbolConfig::new(*one)).collect();
+    config.faults = FaultPlan { specs: faults.iter().map(|text| text.parse().unwrap()).collect(), seed: 1 };
     let source =
         |seed| MarketSource::Synthetic(SyntheticConfig { seed, aggressors_per_s, ..SyntheticConfig::default() });
     let sources = (1..=instruments.len() as u64).map(source).collect();
     spawn(FrontConfig { port: 0, pace: Pace::Wall, venue: config, sources }).unwrap()
+}
+
+pub fn ethusdt() -> Instrument {
+    let name = |text| Symbol::new(text).unwrap();
+    let spec = InstrumentSpec { symbol: name("ETHUSDT"), base: name("ETH"), ..btcusdt().spec };
+    Instrument::new(InstrumentId(1), spec)
+}
+
+/// The venue's books at moments that nobody chose, by the number of their last update.
+#[derive(Default)]
+pub struct SeenBooks(BTreeMap<(InstrumentId, u64), [Vec<Level>; 2]>);
+
+impl SeenBooks {
+    /// Levels of a side that are compared.
+    const LEVELS: usize = 20;
+
+    pub fn look(&mut self, venue: &VenueHandle, instruments: &[Instrument]) {
+        for instrument in instruments {
+            let depth = venue.with_venue(|venue| venue.depth(instrument.id, Self::LEVELS));
+            self.0.insert((instrument.id, depth.last_update_id), [depth.bids, depth.asks]);
+        }
+    }
+
+    /// Runs a session's books again and compares each with the venue's wherever that one was seen at the same update.
+    /// Returns the books at the end, and how many of each instrument were compared.
+    pub fn compare(mut self, session: &Path, rule: SyncRule, instruments: &[Instrument]) -> (MarketStage, Vec<usize>) {
+        let mut stage = MarketStage::new(instruments, rule);
+        let mut compared = vec![0; instruments.len()];
+        let mut feed = JournalReader::open(session).unwrap().stream(Stream::Feed).unwrap();
+        while let Some(record) = feed.next().unwrap() {
+            let Ok(event) = FeedEvent::decode(&record) else { continue };
+            stage.on_event(&event);
+            let FeedEvent::Depth(depth) = event else { continue };
+            let id = depth.head.instrument;
+            if stage.state(id) == BookState::Live
+                && let Some(sides) = self.0.remove(&(id, stage.update_id(id)))
+            {
+                for side in Side::BOTH {
+                    let got: Vec<Level> = stage.book(id).levels(side).take(Self::LEVELS).collect();
+                    assert_eq!(got, sides[side.index()], "{side:?} of {id:?} at {}", stage.update_id(id));
+                }
+                compared[id.index()] += 1;
+            }
+        }
+        (stage, compared)
+    }
 }
 
 pub fn keys(venue: &VenueHandle) -> ApiKeys {
@@ -132,6 +185,8 @@ pub fn take_both_sides(venue: &VenueHandle, qty_e8: i64) {
 pub struct Wire {
     pub port: u16,
     whole: Arc<AtomicBool>,
+    /// One for each connection, oldest first.
+    strands: Arc<Mutex<Vec<Arc<AtomicBool>>>>,
 }
 
 impl Wire {
@@ -140,7 +195,8 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let whole = Arc::new(AtomicBool::new(true));
-        let state = Arc::clone(&whole);
+        let strands = Arc::new(Mutex::new(Vec::new()));
+        let (state, all) = (Arc::clone(&whole), Arc::clone(&strands));
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let Ok(client) = client else { return };
@@ -148,19 +204,26 @@ impl Wire {
                     continue;
                 }
                 let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else { return };
+                let strand = Arc::new(AtomicBool::new(true));
+                all.lock().unwrap().push(Arc::clone(&strand));
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    let state = Arc::clone(&state);
-                    std::thread::spawn(move || carry(from, to, &state));
+                    let whole = [Arc::clone(&state), Arc::clone(&strand)];
+                    std::thread::spawn(move || carry(from, to, &whole));
                 }
             }
         });
-        Wire { port, whole }
+        Wire { port, whole, strands }
     }
 
     /// Cuts every connection and refuses new ones, until it is mended.
     pub fn cut(&self) {
         self.whole.store(false, Ordering::Release);
+    }
+
+    /// Cuts the connection that was made as the `index`th, and no other.
+    pub fn cut_one(&self, index: usize) {
+        self.strands.lock().unwrap()[index].store(false, Ordering::Release);
     }
 
     pub fn mend(&self) {
@@ -221,10 +284,10 @@ fn carry_tls(mut client: rustls::StreamOwned<rustls::ServerConnection, TcpStream
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, whole: &AtomicBool) {
+fn carry(mut from: TcpStream, mut to: TcpStream, whole: &[Arc<AtomicBool>]) {
     from.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
     let mut part = [0; 16 * 1024];
-    while whole.load(Ordering::Acquire) {
+    while whole.iter().all(|strand| strand.load(Ordering::Acquire)) {
         match from.read(&mut part) {
             Ok(0) => break,
             Ok(read) if to.write_all(&part[..read]).is_err() => break,

@@ -393,6 +393,11 @@ impl Probe {
         match frame.opcode {
             1 => {
                 let method = value_after(text, br#""method":""#).unwrap_or_default();
+                if method == b"SUBSCRIBE" {
+                    let id = value_after(text, br#""id":"#).unwrap_or_default();
+                    put_text_frame(replies::subscribed(id).as_bytes(), &mut self.out);
+                    return Some(true);
+                }
                 let id = value_after(text, br#""id":""#).unwrap_or_default();
                 let now_ms = wall_now().millis();
                 let result = match method {

@@ -34,6 +34,11 @@ pub fn api(id: &[u8], result: &str) -> String {
     format!(r#"{{"id":"{}","status":200,"result":{result},"rateLimits":[]}}"#, String::from_utf8_lossy(id))
 }
 
+/// The answer to a subscription to market streams.
+pub fn subscribed(id: &[u8]) -> String {
+    format!(r#"{{"result":null,"id":{}}}"#, String::from_utf8_lossy(id))
+}
+
 /// The shortest answer to a new order.
 pub fn placed(order_id: u64, name: &[u8], now_ms: u64) -> String {
     let name = String::from_utf8_lossy(name);

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use super::venue::{Venue, bad_client};
 use super::{EngineMode, Live, Shared};
 use crate::config::{Config, Idle as IdleKey, PlanKind as PlanKey};
-use crate::feed::{Connection, Relay, RelayPlan, client_config, combined_stream_url};
+use crate::feed::{Connection, Relay, RelayPlan, client_config, deal};
 use crate::gateway::{AccountClient, Gateway, GatewayConfig, Http, wall_now};
 use crate::journal::retention::{self, Retention};
 use crate::journal::{Journal, JournalConfig, JournalWriter, Keeper, SessionInfo};
@@ -29,7 +29,7 @@ use crate::tiles::book::{BookTile, DigestSlot};
 use crate::tiles::control::{ControlParts, ControlTile, Recent};
 use crate::tiles::doorbell::Doorbell;
 use crate::tiles::fate::Fate;
-use crate::tiles::feed::{FeedParts, FeedTile, Market, RecordOutlet, UserFeed};
+use crate::tiles::feed::{FeedParts, FeedTile, Market, MarketLine, RecordOutlet, UserFeed};
 use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover, ToWorker};
 use crate::tiles::keeper::{KeeperSlot, KeeperTile};
 use crate::tiles::message::TelemetrySender;
@@ -43,6 +43,7 @@ use crate::tiles::runner::{Runner, spawn};
 use crate::tiles::snapshot::{AT_ONCE, SnapshotTile};
 use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
 use crate::types::{Instrument, SessionId};
+use crate::venue::binance::control::stream_name;
 use crate::venue::binance::decode::Decoder;
 use crate::wire::{UnitReceiver, UnitSender, unit_link};
 
@@ -344,19 +345,30 @@ pub fn assemble(
         let (redis_feed, feed_redis) = depths.units(link::REDIS_FEED);
         (Market::Redis(feed_redis), Some(redis_feed))
     } else {
-        let key = venue.stream_key.clone();
-        let streams = if key.is_some() { &SBE_STREAMS } else { streams };
-        let url = combined_stream_url(&venue.endpoints.ws_url, &config.symbols, streams);
-        let (connect, mut seed) = (connector(url), session.0);
-        let relay = Relay::new(RelayPlan::USUAL, move || {
-            seed = seed.wrapping_add(2);
-            let made = connect(seed)?;
-            match &key {
-                None => Ok(made),
-                Some(key) => made.with_header("x-mbx-apikey", key.expose_secret()),
-            }
-        });
-        (Market::Venue(relay.map_err(unusable)?), None)
+        let streams = if venue.stream_key.is_some() { &SBE_STREAMS } else { streams };
+        let dealt = deal(venue.instruments.len(), streams.len(), config.venue.connections);
+        // They share the venue's limit of attempts with the user-data connection.
+        let sharers = u32::try_from(dealt.len() + 1).unwrap_or(u32::MAX);
+        let line = |(at, places): (usize, Vec<usize>)| {
+            let told: Vec<Instrument> = places.iter().map(|&place| venue.instruments[place]).collect();
+            let names: Vec<String> = told
+                .iter()
+                .flat_map(|one| streams.iter().map(move |stream| stream_name(one.symbol(), stream)))
+                .collect();
+            let (connect, key) = (connector(format!("{}/stream", venue.endpoints.ws_url)), venue.stream_key.clone());
+            let mut seed = session.0.wrapping_add((at as u64) << 32);
+            let relay = Relay::new(RelayPlan::USUAL, move || {
+                seed = seed.wrapping_add(2);
+                let made = connect(seed)?.with_streams(&names).one_of(sharers);
+                match &key {
+                    None => Ok(made),
+                    Some(key) => made.with_header("x-mbx-apikey", key.expose_secret()),
+                }
+            });
+            Ok(MarketLine::new(relay.map_err(unusable)?, told.iter().map(|one| one.id).collect()))
+        };
+        let lines = dealt.into_iter().enumerate().map(line).collect::<Result<_, Failure>>()?;
+        (Market::Venue(lines), None)
     };
     tiles.insert(
         tile::FEED,

@@ -1,6 +1,7 @@
 //! Binance Spot and USD-M.
 
 pub mod agg_trades;
+pub mod control;
 pub mod decode;
 pub mod exchange_info;
 pub mod rest;
