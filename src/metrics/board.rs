@@ -123,6 +123,8 @@ cells! {
         UsedWeight = "venue_used_weight",
         /// The last round trip for a book's snapshot, in nanoseconds.
         DepthRoundTripNs = "venue_depth_round_trip_ns",
+        /// The 99th percentile of the last 100 round trips for a book's snapshot, in nanoseconds.
+        DepthRoundTripP99Ns = "venue_depth_round_trip_p99_ns",
         /// The last inline round trip, in nanoseconds.
         InlineRoundTripNs = "gateway_inline_round_trip_ns",
         /// The last round trip of the overflow worker, in nanoseconds.

@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::alerts::ALERTS;
 use super::metrics::{exposition, registry, state_name};
 use super::view::SessionView;
 use crate::metrics::{Count, Gauge, Hop};
@@ -160,6 +161,9 @@ pub fn state_of(view: &dyn SessionView) -> Value {
             "dropped": board.count(Count::FeedDropped),
             "desyncs": board.count(Count::Desyncs),
         },
+        "alerts": ALERTS.iter().filter(|alert| alert.holds(board)).map(|alert| json!({
+            "name": alert.name, "text": alert.text,
+        })).collect::<Vec<_>>(),
         "ticks": board.count(Count::Ticks),
         "orders_sent": board.count(Count::OrdersSent),
         "orders_rejected": board.count(Count::OrdersRejected),
@@ -345,6 +349,7 @@ mod tests {
         let body = state.split_once("\r\n\r\n").unwrap().1;
         let state: Value = serde_json::from_str(body).unwrap();
         assert_eq!(state["ticks"], 7);
+        assert_eq!(state["alerts"][0]["name"], "market_down");
         assert_eq!(state["instruments"][0]["symbol"], "BTCUSDT");
         assert_eq!(state["instruments"][0]["markouts"][0]["mean_ticks"], 1.5);
         assert_eq!(state["instruments"][0]["markouts"][5]["mean_ticks"], Value::Null);
@@ -353,6 +358,8 @@ mod tests {
         let metrics = fetch(&url, "/metrics");
         for line in [
             "touchline_ticks_total 7",
+            "touchline_alert{alert=\"market_down\"} 1",
+            "touchline_alert{alert=\"depth_slow\"} 0",
             "touchline_ring_used{ring=\"feed_book\"} 3",
             "touchline_pnl{symbol=\"BTCUSDT\",part=\"total\"} 0",
             "touchline_open_orders{symbol=\"BTCUSDT\"} 0",

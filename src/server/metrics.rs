@@ -11,6 +11,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::alerts::ALERTS;
 use super::view::SessionView;
 use crate::kpi::RunningPoint;
 use crate::metrics::{Count, Gauge, Hop};
@@ -76,6 +77,7 @@ impl Collector for SessionCollector {
             let mut metric = encoder.encode_descriptor(gauge.metric(), gauge.help(), None, MetricType::Gauge)?;
             metric.encode_gauge(&board.gauge(gauge))?;
         }
+        self.encode_alerts(&mut encoder)?;
         self.encode_tiles(&mut encoder)?;
         self.encode_links(&mut encoder)?;
         self.encode_latencies(&mut encoder)?;
@@ -90,6 +92,15 @@ fn labelled(metric: &mut MetricEncoder<'_>, labels: &Labels<'_>, value: f64) -> 
 }
 
 impl SessionCollector {
+    fn encode_alerts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut metric =
+            encoder.encode_descriptor("alert", "1 while the named condition holds", None, MetricType::Gauge)?;
+        for alert in ALERTS {
+            labelled(&mut metric, &vec![("alert", alert.name)], f64::from(u8::from(alert.holds(self.view.board()))))?;
+        }
+        Ok(())
+    }
+
     fn encode_tiles(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         type Read = fn(&crate::metrics::TileCells) -> u64;
         let rows: [(&str, &str, Read); 3] = [

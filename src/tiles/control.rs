@@ -101,6 +101,7 @@ impl ControlTile {
         let fate = &self.parts.fate;
         match self.phase {
             Phase::Running if fate.stop_requested() || fate.has_failed() => {
+                self.parts.board.set(Gauge::Stopping, 1);
                 if fate.has_failed() {
                     self.parts.board.set(Gauge::Failed, 1);
                 }

@@ -2,7 +2,9 @@
 //!
 //! Each request is a short-lived thread with a client of its own, so that a slow answer for one book delays no other.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,27 +29,36 @@ const SNAPSHOT_LEVELS: usize = 1000;
 const SNAPSHOT_WEIGHT: u64 = 50;
 /// An answer that takes longer is counted and told: until it comes, a book does not live.
 const LATE: Duration = Duration::from_millis(300);
+/// Answers that the percentile is of: some minutes of a venue in trouble.
+const RECENT: usize = 100;
 
-/// What a request ends with: the client, its buffer, how long it took and whether the buffer holds a snapshot.
+/// What a request ends with: its buffer, how long it took and whether the buffer holds a snapshot.
 struct Answer {
-    http: Http,
     depth: Box<DepthBuf>,
     took: Duration,
     is_whole: bool,
     symbol: Instrument,
 }
 
+/// A client, kept here while a request has it: a thread that never starts takes no client with it.
+type Client = Arc<Mutex<Http>>;
+/// One request, to be run once, on a thread of its own.
+type Request = Box<dyn FnOnce() -> Answer + Send>;
+
 /// See the module.
 pub struct SnapshotTile {
     requests: Consumer<SnapshotRequest>,
     feed: Producer<Box<DepthBuf>>,
     returns: Consumer<Box<DepthBuf>>,
-    clients: Vec<Http>,
-    under_way: Vec<JoinHandle<Answer>>,
+    clients: Vec<Client>,
+    under_way: Vec<(JoinHandle<Answer>, Client)>,
+    spawn: fn(Request) -> io::Result<JoinHandle<Answer>>,
     instruments: Vec<Instrument>,
     limiter: Limiter,
     clock: VenueClock,
     held: Option<Box<DepthBuf>>,
+    /// How long the last answers took, oldest first.
+    recent: VecDeque<Duration>,
     board: Arc<Board>,
     fate: Arc<Fate>,
 }
@@ -71,12 +82,14 @@ impl SnapshotTile {
             requests,
             feed,
             returns,
-            clients,
+            clients: clients.into_iter().map(|http| Arc::new(Mutex::new(http))).collect(),
             under_way,
+            spawn: |request| std::thread::Builder::new().name("depth_request".to_owned()).spawn(request),
             instruments,
             limiter,
             clock,
             held: None,
+            recent: VecDeque::with_capacity(RECENT),
             board,
             fate,
         }
@@ -88,28 +101,43 @@ impl SnapshotTile {
             return 0;
         }
         let Ok(id) = self.requests.pop() else { return 0 };
-        let Some(http) = self.clients.pop() else { return 0 };
+        let Some(client) = self.clients.pop() else { return 0 };
         let symbol = self.instruments[id.index()];
         let venue_now = TimestampNs::from_millis(self.clock.venue_millis(wall_now()));
         self.limiter.spend(venue_now, SNAPSHOT_WEIGHT);
         let depth = self.returns.pop().unwrap_or_else(|_| Box::new(DepthBuf::with_capacity(DEPTH_LEVELS_MAX / 2)));
-        let started =
-            std::thread::Builder::new().name("depth_request".to_owned()).spawn(move || fetch(http, symbol, depth));
-        match started {
-            Ok(asked) => self.under_way.push(asked),
-            // Without an answer the book asks again after its own back-off; this client went with the thread.
-            Err(error) => warn!(symbol = symbol.symbol(), %error, "no thread for a snapshot"),
+        let http = Arc::clone(&client);
+        match (self.spawn)(Box::new(move || {
+            fetch(&mut http.lock().unwrap_or_else(PoisonError::into_inner), symbol, depth)
+        })) {
+            Ok(asked) => self.under_way.push((asked, client)),
+            // The book asks again after its own back-off.
+            Err(error) => {
+                warn!(symbol = symbol.symbol(), %error, "no thread for a snapshot");
+                self.clients.push(client);
+            }
         }
         1
     }
 
+    fn measure(&mut self, took: Duration) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(took);
+        let ns = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        self.board.set(Gauge::DepthRoundTripNs, ns(took));
+        self.board.set(Gauge::DepthRoundTripP99Ns, ns(p99(&self.recent)));
+    }
+
     /// Takes an answer that has come, if any has.
     fn take_answer(&mut self) -> usize {
-        let Some(at) = self.under_way.iter().position(JoinHandle::is_finished) else { return 0 };
+        let Some(at) = self.under_way.iter().position(|(asked, _)| asked.is_finished()) else { return 0 };
+        let (asked, client) = self.under_way.swap_remove(at);
         // A panic in there is a bug like one in here.
-        let answer = self.under_way.swap_remove(at).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        self.clients.push(answer.http);
-        self.board.set(Gauge::DepthRoundTripNs, i64::try_from(answer.took.as_nanos()).unwrap_or(i64::MAX));
+        let answer = asked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.clients.push(client);
+        self.measure(answer.took);
         if answer.took > LATE {
             self.board.bump(Count::SnapshotsLate, 1);
             warn!(symbol = answer.symbol.symbol(), took = ?answer.took, "the snapshot was slow");
@@ -121,8 +149,16 @@ impl SnapshotTile {
     }
 }
 
+/// The value that 99 of 100 do not exceed, by the nearest rank.
+fn p99(all: &VecDeque<Duration>) -> Duration {
+    let mut sorted: Vec<Duration> = all.iter().copied().collect();
+    sorted.sort_unstable();
+    let rank = (sorted.len() * 99).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
 /// One request, on a thread of its own.
-fn fetch(mut http: Http, symbol: Instrument, mut depth: Box<DepthBuf>) -> Answer {
+fn fetch(http: &mut Http, symbol: Instrument, mut depth: Box<DepthBuf>) -> Answer {
     let query = format!("{}?symbol={}&limit={SNAPSHOT_LEVELS}", path::DEPTH, symbol.symbol());
     let began = Instant::now();
     let is_whole = match http.get(&query) {
@@ -142,7 +178,7 @@ fn fetch(mut http: Http, symbol: Instrument, mut depth: Box<DepthBuf>) -> Answer
             false
         }
     };
-    Answer { http, depth, took: began.elapsed(), is_whole, symbol }
+    Answer { depth, took: began.elapsed(), is_whole, symbol }
 }
 
 impl Tile for SnapshotTile {
@@ -175,6 +211,18 @@ mod tests {
 
     use crate::types::InstrumentId;
     use crate::venue::binance::rest::RateLimits;
+
+    #[test]
+    fn one_slow_answer_in_a_hundred_is_no_percentile_and_two_are() {
+        let (quick, slow) = (Duration::from_millis(20), Duration::from_secs(1));
+        let mut all: VecDeque<Duration> = std::iter::repeat_n(quick, RECENT).collect();
+        assert_eq!((p99(&VecDeque::new()), p99(&all)), (Duration::ZERO, quick));
+        all[17] = slow;
+        assert_eq!(p99(&all), quick);
+        all[80] = slow;
+        assert_eq!(p99(&all), slow);
+        assert_eq!(p99(&VecDeque::from([quick, slow])), slow);
+    }
 
     #[test]
     fn a_slow_answer_for_one_book_delays_no_other() {
@@ -232,6 +280,13 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(1));
             }
         };
+        // More requests than there are clients get no thread. They cost nothing but themselves.
+        let spawn = std::mem::replace(&mut tile.spawn, |_| Err(io::Error::other("no thread")));
+        for _ in 0..5 {
+            requests.push(InstrumentId(0)).unwrap();
+            tile.step();
+        }
+        tile.spawn = spawn;
         requests.push(InstrumentId(0)).unwrap();
         requests.push(InstrumentId(1)).unwrap();
         assert_eq!(next(&mut tile), 7, "the other book's came first");
@@ -244,6 +299,7 @@ mod tests {
         rest.sort_unstable();
         assert_eq!(rest, [7, 8]);
         assert_eq!(board.count(Count::SnapshotsLate), 1);
+        assert!(Duration::from_nanos(board.gauge(Gauge::DepthRoundTripP99Ns) as u64) > LATE, "one of so few is slow");
         server.join().unwrap();
     }
 }

@@ -48,6 +48,16 @@ pub fn venue(source: MarketSource) -> VenueHandle {
     spawn(FrontConfig { port: 0, pace: Pace::Wall, venue: config, sources: vec![source] }).unwrap()
 }
 
+/// The same, with room for so many open orders of an account.
+pub fn deep_venue(source: MarketSource, orders: u32) -> VenueHandle {
+    let mut config = VenueConfig::new(wall_now());
+    config.symbols = vec![SymbolConfig { orders_max: orders, ..SymbolConfig::new(btcusdt()) }];
+    config.order_limits.clear();
+    let balances = vec![(name("USDT"), 100_000_000 * 100_000_000), (name("BTC"), 10_000 * 100_000_000)];
+    config.accounts = [CLIENT, OTHER].map(|id| AccountConfig { id, balances: balances.clone() }).to_vec();
+    spawn(FrontConfig { port: 0, pace: Pace::Wall, venue: config, sources: vec![source] }).unwrap()
+}
+
 /// A busy synthetic market.
 pub fn synthetic() -> MarketSource {
     MarketSource::Synthetic(SyntheticConfig { aggressors_per_s: 40.0, ..SyntheticConfig::default() })
