@@ -23,15 +23,6 @@ use super::rows::Rows;
 /// Nanoseconds of a second.
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// How a venue's books join their snapshots; `None` for a venue that this build does not know.
-pub(super) fn sync_rule(venue_profile: &str) -> Option<SyncRule> {
-    match venue_profile {
-        "binance" | "binance-testnet" | "local" => Some(SyncRule::Spot),
-        "binance-usdm" => Some(SyncRule::UsdM),
-        _ => None,
-    }
-}
-
 /// Adds the rows of one session. What keeps it from having them all is a note in the summary.
 pub(super) fn kpi_rows(
     reader: &JournalReader,
@@ -42,7 +33,7 @@ pub(super) fn kpi_rows(
 ) -> Result<(), ArchiveError> {
     let info = reader.info();
     let Some(value) = &info.pipeline else { return Ok(()) };
-    let Some(rule) = sync_rule(&info.venue_profile) else {
+    let Some(rule) = SyncRule::of_profile(&info.venue_profile) else {
         summary.notes.push(format!("kpi: session {session}: venue_profile `{}` is not known", info.venue_profile));
         return Ok(());
     };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::kpi::KpiRules;
+use crate::pipeline::sync::SyncRule;
 use crate::pipeline::{
     ConfigError, EstimatorsConfig, FeaturesConfig, OrdersConfig, PipelineConfig, QuoterConfig, RiskConfig,
 };
@@ -127,12 +128,21 @@ pub struct Endpoints {
 }
 
 impl VenueConfig {
+    /// How books join their snapshots there.
+    pub const fn rule(&self) -> SyncRule {
+        match self.profile {
+            Profile::BinanceUsdm => SyncRule::UsdM,
+            Profile::Binance | Profile::BinanceTestnet | Profile::Local => SyncRule::Spot,
+        }
+    }
+
     /// The urls to use: those given, the profile's for the others.
     ///
     /// # Errors
     /// When a url is missing or is not of its scheme.
     pub fn endpoints(&self) -> Result<Endpoints, Failure> {
-        // reference: Binance "General API Information", base endpoints of each product.
+        // reference: Binance "General API Information", base endpoints of each product; USD-M has had books, touches and
+        // trades under /public since 2026-04.
         let (rest, ws, ws_api) = match self.profile {
             Profile::Binance => {
                 ("https://api.binance.com", "wss://stream.binance.com:9443", "wss://ws-api.binance.com:443/ws-api/v3")
@@ -143,7 +153,7 @@ impl VenueConfig {
                 "wss://ws-api.testnet.binance.vision/ws-api/v3",
             ),
             Profile::BinanceUsdm => {
-                ("https://fapi.binance.com", "wss://fstream.binance.com", "wss://ws-fapi.binance.com/ws-fapi/v1")
+                ("https://fapi.binance.com", "wss://fstream.binance.com/public", "wss://ws-fapi.binance.com/ws-fapi/v1")
             }
             Profile::Local => ("", "", ""),
         };
@@ -492,6 +502,12 @@ impl Config {
         }
         if self.redis.url.is_empty() && self.redis.role == RedisRole::Source {
             return Some(("redis.role", "a source needs redis.url".into()));
+        }
+        if self.redis.is_source() && self.venue.rule() == SyncRule::UsdM {
+            return Some((
+                "redis.role",
+                "a source joins whole books to diffs by Spot's rule, which USD-M's do not follow".into(),
+            ));
         }
         if !(100..=100_000_000).contains(&self.redis.maxlen) {
             return Some(("redis.maxlen", "a stream keeps 100 to 100000000 entries".into()));

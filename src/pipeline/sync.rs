@@ -34,6 +34,24 @@ pub(super) enum Fit {
 }
 
 impl SyncRule {
+    /// The rule of a venue by the profile's name, as the configuration and session files have it; `None` for a venue that
+    /// this build does not know.
+    pub fn of_profile(name: &str) -> Option<SyncRule> {
+        match name {
+            "binance" | "binance-testnet" | "local" => Some(SyncRule::Spot),
+            "binance-usdm" => Some(SyncRule::UsdM),
+            _ => None,
+        }
+    }
+
+    /// What a session file calls a venue of this rule.
+    pub const fn profile(self) -> &'static str {
+        match self {
+            SyncRule::Spot => "binance",
+            SyncRule::UsdM => "binance-usdm",
+        }
+    }
+
     /// How a diff stands to a book that holds everything up to `last_id`.
     pub(super) fn fit(self, last_id: u64, diff: &DepthRef<'_>) -> Fit {
         let head = &diff.head;

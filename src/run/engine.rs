@@ -336,6 +336,9 @@ pub fn start(
     name: &str,
     lines: Option<Lines>,
 ) -> Result<Engine, Failure> {
+    if mode == EngineMode::Live {
+        venue::takes_orders(config)?;
+    }
     redis::greet(config)?;
     // Without orders nothing is wanted of the venue when the market comes from elsewhere.
     let venue = if config.redis.is_source() && mode != EngineMode::Live {

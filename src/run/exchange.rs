@@ -2,6 +2,7 @@
 
 use super::{Failure, exit};
 use crate::config::Config;
+use crate::pipeline::sync::SyncRule;
 use crate::sim::{
     AccountConfig, AccountId, CommissionAsset, FeeSchedule, MarketSource, SymbolConfig, Venue, VenueConfig,
 };
@@ -12,6 +13,14 @@ pub const ACCOUNT: AccountId = AccountId(1);
 
 /// Ended orders, and fills, that it remembers: what an outage may make us ask for, whatever the session's length.
 const KEPT: usize = 10_000;
+
+/// What commissions are taken in: futures take quote, spot takes what the trade brings.
+pub const fn commissions_of(rule: SyncRule) -> CommissionAsset {
+    match rule {
+        SyncRule::UsdM => CommissionAsset::Quote,
+        SyncRule::Spot => CommissionAsset::Received,
+    }
+}
 
 /// A venue with our account and one fed market an instrument, from `start` on.
 ///

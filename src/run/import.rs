@@ -13,7 +13,6 @@ use super::inspect::{Inspection, recording_failure, summary_text};
 use super::output::journal_failure;
 use crate::import::{Format, Hints, Recording};
 use crate::journal::{Journal, JournalConfig, JournalError, JournalWriter, Keeper, SessionEnd, SessionInfo};
-use crate::pipeline::sync::SyncRule;
 use crate::types::{Date, SessionId, TimestampNs};
 use crate::wire::{FeedEvent, Flags, Kind, RecordBuf, Stream};
 
@@ -69,10 +68,7 @@ fn report(recording: &Recording, session_dir: &Path, view: &Inspection) -> Value
 
 /// Writes the journal, and looks at the recording as a session would.
 fn import(recording: &Recording, out: &Path) -> Result<(PathBuf, Inspection), Failure> {
-    let profile = match recording.rule() {
-        SyncRule::Spot => "binance",
-        SyncRule::UsdM => "binance-usdm",
-    };
+    let profile = recording.rule().profile();
     let first = recording.first_recv();
     let info = SessionInfo::new(SessionId(first.millis()), "import", profile, first, recording.instruments(), None);
     let config = JournalConfig::for_virtual_time(out);

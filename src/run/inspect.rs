@@ -166,7 +166,7 @@ impl Inspection {
         let failed = |why: String| journal_failure(session_dir, why);
         let journal = JournalReader::open(session_dir).map_err(|error| failed(error.to_string()))?;
         let instruments = journal.info().instruments().map_err(failed)?;
-        let rule = if journal.info().venue_profile.contains("usdm") { SyncRule::UsdM } else { SyncRule::Spot };
+        let rule = SyncRule::of_profile(&journal.info().venue_profile).unwrap_or(SyncRule::Spot);
         let mut view = Inspection::new(&instruments, rule);
         let mut stream = journal.stream(Stream::Feed).map_err(|error| failed(error.to_string()))?;
         while let Some(record) = stream.next().map_err(|error| failed(error.to_string()))? {

@@ -90,7 +90,7 @@ pub fn read_session(
         .map_err(|error| not_a_session(session_dir, format!("warm: {error}")))?;
     let pipeline = Pipeline::with_warm(info.session_id(), &instruments, &config, warm.as_ref())
         .map_err(|error| not_a_session(session_dir, error.to_string()))?;
-    let rule = if info.venue_profile == "binance-usdm" { SyncRule::UsdM } else { SyncRule::Spot };
+    let rule = SyncRule::of_profile(&info.venue_profile).unwrap_or(SyncRule::Spot);
     let feed = reader.stream(Stream::Feed).map_err(|error| unreadable(session_dir, &error))?;
     let mut told = Retelling {
         session_dir,

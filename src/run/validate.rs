@@ -134,8 +134,9 @@ fn parquet_files(path: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// Books of a venue that this build does not know are joined by the looser rule.
 fn rule_of(venue_profile: &str) -> SyncRule {
-    if venue_profile.contains("usdm") { SyncRule::UsdM } else { SyncRule::Spot }
+    SyncRule::of_profile(venue_profile).unwrap_or(SyncRule::Spot)
 }
 
 /// Books that are run along, each told at its hours' ends.

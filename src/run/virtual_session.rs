@@ -207,8 +207,7 @@ fn run_pipeline(
     let constants = serde_json::to_value(&config.pipeline)
         .map_err(|error| Failure::bug(format!("the configuration has no text: {error}")))?;
     let rule = tape.as_ref().map_or(SyncRule::Spot, Tape::rule);
-    let profile = if rule == SyncRule::UsdM { "binance-usdm" } else { "binance" };
-    let info = SessionInfo::new(config.session, config.mode, profile, start, instruments, Some(constants))
+    let info = SessionInfo::new(config.session, config.mode, rule.profile(), start, instruments, Some(constants))
         .with_warm(super::warm::value_of(warm.as_ref())?);
     let journal = LocalJournal::create(&JournalConfig::for_virtual_time(&config.journal_dir), &info)
         .map_err(super::output::journal_failure)?;

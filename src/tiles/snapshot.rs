@@ -19,14 +19,14 @@ use crate::metrics::{Board, Count, Gauge};
 use crate::topology::tile;
 use crate::types::{DEPTH_LEVELS_MAX, Instrument, TimestampNs};
 use crate::venue::binance::decode::decode_snapshot;
-use crate::venue::binance::rest::{Reply, path};
+use crate::venue::binance::public::PublicRest;
+use crate::venue::binance::rest::Reply;
 use crate::wire::DepthBuf;
 
 /// Requests that may be under way at once.
 pub const AT_ONCE: usize = 4;
 /// Levels a side: 1000 cost a fifth of the weight of 5000 and reach 1 % and more from the touch of any liquid symbol.
 const SNAPSHOT_LEVELS: usize = 1000;
-const SNAPSHOT_WEIGHT: u64 = 50;
 /// An answer that takes longer is counted and told: until it comes, a book does not live.
 const LATE: Duration = Duration::from_millis(300);
 /// Answers that the percentile is of: some minutes of a venue in trouble.
@@ -53,6 +53,7 @@ pub struct SnapshotTile {
     clients: Vec<Client>,
     under_way: Vec<(JoinHandle<Answer>, Client)>,
     spawn: fn(Request) -> io::Result<JoinHandle<Answer>>,
+    public: PublicRest,
     instruments: Vec<Instrument>,
     limiter: Limiter,
     clock: VenueClock,
@@ -72,6 +73,7 @@ impl SnapshotTile {
         returns: Consumer<Box<DepthBuf>>,
         clients: Vec<Http>,
         instruments: &[Instrument],
+        public: PublicRest,
         limiter: Limiter,
         clock: VenueClock,
         board: Arc<Board>,
@@ -85,6 +87,7 @@ impl SnapshotTile {
             clients: clients.into_iter().map(|http| Arc::new(Mutex::new(http))).collect(),
             under_way,
             spawn: |request| std::thread::Builder::new().name("depth_request".to_owned()).spawn(request),
+            public,
             instruments,
             limiter,
             clock,
@@ -104,11 +107,11 @@ impl SnapshotTile {
         let Some(client) = self.clients.pop() else { return 0 };
         let symbol = self.instruments[id.index()];
         let venue_now = TimestampNs::from_millis(self.clock.venue_millis(wall_now()));
-        self.limiter.spend(venue_now, SNAPSHOT_WEIGHT);
+        self.limiter.spend(venue_now, self.public.depth_weight);
         let depth = self.returns.pop().unwrap_or_else(|_| Box::new(DepthBuf::with_capacity(DEPTH_LEVELS_MAX / 2)));
-        let http = Arc::clone(&client);
+        let (http, path) = (Arc::clone(&client), self.public.depth);
         match (self.spawn)(Box::new(move || {
-            fetch(&mut http.lock().unwrap_or_else(PoisonError::into_inner), symbol, depth)
+            fetch(&mut http.lock().unwrap_or_else(PoisonError::into_inner), path, symbol, depth)
         })) {
             Ok(asked) => self.under_way.push((asked, client)),
             // The book asks again after its own back-off.
@@ -158,8 +161,8 @@ fn p99(all: &VecDeque<Duration>) -> Duration {
 }
 
 /// One request, on a thread of its own.
-fn fetch(http: &mut Http, symbol: Instrument, mut depth: Box<DepthBuf>) -> Answer {
-    let query = format!("{}?symbol={}&limit={SNAPSHOT_LEVELS}", path::DEPTH, symbol.symbol());
+fn fetch(http: &mut Http, path: &str, symbol: Instrument, mut depth: Box<DepthBuf>) -> Answer {
+    let query = format!("{path}?symbol={}&limit={SNAPSHOT_LEVELS}", symbol.symbol());
     let began = Instant::now();
     let is_whole = match http.get(&query) {
         Reply::Answer { status: 200, body } => match decode_snapshot(body, &symbol, wall_now(), &mut depth) {
@@ -267,8 +270,18 @@ mod tests {
         let board = Arc::new(Board::new(&[], &[]));
         let (clock, fate) = (VenueClock::default(), Arc::new(Fate::default()));
         let limiter = Limiter::new(limits);
-        let mut tile =
-            SnapshotTile::new(asked, feed, returns, clients, &instruments, limiter, clock, Arc::clone(&board), fate);
+        let mut tile = SnapshotTile::new(
+            asked,
+            feed,
+            returns,
+            clients,
+            &instruments,
+            PublicRest::SPOT,
+            limiter,
+            clock,
+            Arc::clone(&board),
+            fate,
+        );
         let mut next = |tile: &mut SnapshotTile| {
             let deadline = Instant::now() + Duration::from_secs(10);
             loop {

@@ -8,6 +8,7 @@ use crate::archive::{ArchiveError, MarketArchive, MarketReader};
 use crate::import::{Recording, RecordingReader};
 use crate::journal::{JournalReader, SESSION_FILE, StreamReader};
 use crate::pipeline::sync::SyncRule;
+use crate::run::exchange::commissions_of;
 use crate::run::inspect::{journal_failure, recording_failure};
 use crate::run::virtual_session::tape::TapeEvents;
 use crate::run::{Failure, exit};
@@ -103,12 +104,9 @@ impl Source {
         Ok(source)
     }
 
-    /// What commissions are taken in: futures take quote, spot takes what the trade brings.
+    /// What commissions are taken in.
     pub fn commissions(&self) -> CommissionAsset {
-        match self.rule {
-            SyncRule::UsdM => CommissionAsset::Quote,
-            SyncRule::Spot => CommissionAsset::Received,
-        }
+        commissions_of(self.rule)
     }
 
     /// The events from the first on, and the meter that counts them.
@@ -138,8 +136,9 @@ impl Source {
     }
 }
 
+/// Books of a venue that this build does not know are joined by the looser rule.
 fn rule_of(venue_profile: &str) -> SyncRule {
-    if venue_profile.contains("usdm") { SyncRule::UsdM } else { SyncRule::Spot }
+    SyncRule::of_profile(venue_profile).unwrap_or(SyncRule::Spot)
 }
 
 fn feed_of(session_dir: &Path) -> Result<StreamReader, Failure> {

@@ -47,7 +47,7 @@ use crate::venue::binance::control::stream_name;
 use crate::venue::binance::decode::Decoder;
 use crate::wire::{UnitReceiver, UnitSender, unit_link};
 
-/// Streams that decisions need, and one more that only recordings keep.
+/// Streams that decisions need, and one more that only recordings of Spot keep: USD-M has it at another address.
 const STREAMS: [&str; 3] = ["depth@100ms", "trade", "bookTicker"];
 const RECORDED_STREAMS: [&str; 4] = ["depth@100ms", "trade", "bookTicker", "aggTrade"];
 /// The same in SBE, where each has one cadence and prints are never aggregated.
@@ -216,7 +216,7 @@ fn journal(
     let decisions = (mode != EngineMode::Record).then(|| serde_json::to_value(pipeline)).transpose();
     let decisions =
         decisions.map_err(|error| Failure::bug(format!("the pipeline's settings have no JSON: {error}")))?;
-    let info = SessionInfo::new(session, name, "binance", wall_now(), &venue.instruments, decisions)
+    let info = SessionInfo::new(session, name, venue.rule.profile(), wall_now(), &venue.instruments, decisions)
         .with_warm(crate::run::warm::value_of(warm)?);
     if mode == EngineMode::Record {
         let (session_dir, feed, keeper) = Journal::create_feed_only(&settings, &info).map_err(journal_failure)?;
@@ -315,7 +315,8 @@ pub fn assemble(
     };
     let (feed_quote, quote_feed) = depths.ring(link::FEED_QUOTE);
     let (feed_account, account_requests) = depths.ring(link::FEED_ACCOUNT);
-    let streams: &[&str] = if mode == EngineMode::Record { &RECORDED_STREAMS } else { &STREAMS };
+    let records_all = mode == EngineMode::Record && venue.rule == SyncRule::Spot;
+    let streams: &[&str] = if records_all { &RECORDED_STREAMS } else { &STREAMS };
     let user = match gateways {
         Some(gateways) => Some(UserFeed {
             connection: connector(venue.endpoints.ws_api_url.clone())(session.0 ^ 1).map_err(unusable)?,
@@ -397,7 +398,7 @@ pub fn assemble(
         noted(|| {
             Box::new(BookTile::new(
                 book_feed,
-                MarketStage::new(&venue.instruments, SyncRule::Spot),
+                MarketStage::new(&venue.instruments, venue.rule),
                 &venue.instruments,
                 book_quote,
                 bells.if_parked(tile::QUOTE).filter(|_| !fused),
@@ -426,6 +427,7 @@ pub fn assemble(
                 snapshot_returns,
                 clients,
                 &venue.instruments,
+                venue.public,
                 venue.limiter.clone(),
                 venue.clock.clone(),
                 Arc::clone(&board),

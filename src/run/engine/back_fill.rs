@@ -7,12 +7,8 @@ use crate::pipeline::{PipelineConfig, WarmState};
 use crate::run::{Failure, warm};
 use crate::types::{Instrument, TimestampNs, Trade};
 use crate::venue::binance::agg_trades::{PAGE_TRADES, decode_agg_trades};
-use crate::venue::binance::rest::path;
 
 use super::venue::Venue;
-
-/// Weight of one request for aggregated trades.
-const AGG_TRADES_WEIGHT: u64 = 4;
 
 /// What the decisions begin with; `None` for nothing. A back-fill that fails is a warning: the session then starts
 /// colder.
@@ -48,19 +44,19 @@ pub fn begin(config: &Config, venue: &Venue, decisions: &PipelineConfig) -> Resu
 
 /// The last trades of the venue, oldest first, `most` at most.
 fn recent_trades(venue: &Venue, instrument: &Instrument, most: usize, now: TimestampNs) -> Result<Vec<Trade>, String> {
-    let rest_url = &venue.endpoints.rest_url;
+    let (rest_url, public) = (&venue.endpoints.rest_url, &venue.public);
     let mut http =
         Http::new(rest_url, None, venue.ca_file.as_deref(), venue.patience).map_err(|error| error.to_string())?;
     let mut trades: Vec<Trade> = Vec::new();
     while trades.len() < most {
         let limit = PAGE_TRADES.min(most - trades.len());
-        let mut query = format!("{}?symbol={}&limit={limit}", path::AGG_TRADES, instrument.symbol());
+        let mut query = format!("{}?symbol={}&limit={limit}", public.agg_trades, instrument.symbol());
         if let Some(oldest) = trades.first() {
             let from = oldest.id.0.saturating_sub(limit as i64).max(0);
             query.push_str(&format!("&fromId={from}"));
         }
-        venue.limiter.spend(now, AGG_TRADES_WEIGHT);
-        let body = plain_get(&mut http, path::AGG_TRADES, &query).map_err(|error: AccountError| error.to_string())?;
+        venue.limiter.spend(now, public.agg_trades_weight);
+        let body = plain_get(&mut http, public.agg_trades, &query).map_err(|error: AccountError| error.to_string())?;
         let mut page = decode_agg_trades(body, instrument).map_err(|error| error.to_string())?;
         // A venue that keeps fewer trades answers with the ones that are known already.
         if let Some(oldest) = trades.first() {

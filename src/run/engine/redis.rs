@@ -9,7 +9,6 @@ use crate::gateway::wall_now;
 use crate::journal::JournalReader;
 use crate::metrics::{Board, LatestReader};
 use crate::pipeline::PipelineSnapshot;
-use crate::pipeline::sync::SyncRule;
 use crate::redis::{Publisher, PublisherLimits, Server, ServerError, Sink, Source, Statements};
 use crate::run::output::journal_failure;
 use crate::run::{Failure, exit};
@@ -63,7 +62,7 @@ pub fn sink(
     let statements = trades.then(|| Statements::new(session, instruments, keys.mark_ms * 1_000_000));
     let made = RedisSinkTile::new(RedisSinkParts {
         journal: JournalReader::open(session_dir).map_err(journal_failure)?,
-        publisher: Publisher::new(session, instruments, SyncRule::Spot, limits),
+        publisher: Publisher::new(session, instruments, config.venue.rule(), limits),
         publishes,
         statements,
         sink: Sink::new(server(config)?, session, instruments, keys.maxlen),

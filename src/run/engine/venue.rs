@@ -7,15 +7,17 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tracing::{info, warn};
 
-use crate::config::{ApiKeys, Config, Endpoints, Profile, StreamForm, Transport};
+use crate::config::{ApiKeys, Config, Endpoints, StreamForm, Transport};
 use crate::gateway::{
     AccountClient, AccountError, Gateway, GatewayConfig, Http, HttpError, Limiter, VenueClock, plain_get,
 };
+use crate::pipeline::sync::SyncRule;
 use crate::run::{Failure, exit};
 use crate::types::{ClientOrderId, Command, Instrument, InstrumentId};
 use crate::venue::binance::decode::DecodeError;
 use crate::venue::binance::exchange_info::decode_exchange_info;
-use crate::venue::binance::rest::{OrderRow, path, read_rate_limits};
+use crate::venue::binance::public::PublicRest;
+use crate::venue::binance::rest::{OrderRow, read_rate_limits};
 use crate::venue::binance::sign::Signer;
 
 /// How often the venue is asked for what is left before the answer counts as unknown.
@@ -25,6 +27,10 @@ const QUESTIONS: usize = 5;
 pub struct Venue {
     /// Its urls.
     pub endpoints: Endpoints,
+    /// How its books join their snapshots.
+    pub rule: SyncRule,
+    /// Where its public data is.
+    pub public: PublicRest,
     /// The session's instruments, in the configuration's order.
     pub instruments: Vec<Instrument>,
     /// Its request limits, as all gateways count them.
@@ -44,15 +50,7 @@ pub struct Venue {
 /// # Errors
 /// When the venue cannot be reached, or does not list a symbol.
 pub fn ask(config: &Config, keys: Option<&ApiKeys>) -> Result<Venue, Failure> {
-    if config.venue.profile == Profile::BinanceUsdm {
-        return Err(Failure::new(
-            "E_RUN_010",
-            exit::NOT_BUILT,
-            "an engine on USD-M futures is not built yet",
-            "only its books and recordings are understood",
-            "choose another venue.profile",
-        ));
-    }
+    let (rule, public) = market_of(config);
     let endpoints = config.venue.endpoints()?;
     let stream_key = match config.venue.streams {
         StreamForm::Json => None,
@@ -64,8 +62,10 @@ pub fn ask(config: &Config, keys: Option<&ApiKeys>) -> Result<Venue, Failure> {
     let mut http = Http::new(&endpoints.rest_url, None, ca_file.as_deref(), patience).map_err(bad_client)?;
     // `["A","B"]`, percent-encoded.
     let names: Vec<String> = config.symbols.iter().map(|symbol| format!("%22{symbol}%22")).collect();
-    let query = format!("{}?symbols=%5B{}%5D", path::EXCHANGE_INFO, names.join(","));
-    let body = plain_get(&mut http, path::EXCHANGE_INFO, &query)
+    let listed = public.exchange_info;
+    let query =
+        if public.lists_chosen { format!("{listed}?symbols=%5B{}%5D", names.join(",")) } else { listed.to_owned() };
+    let body = plain_get(&mut http, listed, &query)
         .map_err(|error| unreachable_venue(&endpoints.rest_url, &error, &config.symbols))?;
     let symbols: Vec<&str> = config.symbols.iter().map(String::as_str).collect();
     let specs = decode_exchange_info(body, &symbols).map_err(|error| match error {
@@ -73,22 +73,52 @@ pub fn ask(config: &Config, keys: Option<&ApiKeys>) -> Result<Venue, Failure> {
         other => Failure::new(
             "E_VENUE_002",
             exit::VENUE,
-            format!("{}{} does not answer as Binance does", endpoints.rest_url, path::EXCHANGE_INFO),
+            format!("{}{listed} does not answer as Binance does", endpoints.rest_url),
             other.to_string(),
-            "check venue.rest_url: it must be the base of a Binance Spot API",
+            "check venue.rest_url: it must be the base of the API that venue.profile names",
         ),
     })?;
     let limiter = Limiter::new(read_rate_limits(body));
     let instruments =
         specs.into_iter().enumerate().map(|(index, spec)| Instrument::new(InstrumentId(index as u16), spec)).collect();
     let clock = VenueClock::default();
-    Ok(Venue { endpoints, instruments, limiter, clock, ca_file, patience, stream_key })
+    Ok(Venue { endpoints, rule, public, instruments, limiter, clock, ca_file, patience, stream_key })
+}
+
+/// How books join at the configured venue, and where its public data is.
+fn market_of(config: &Config) -> (SyncRule, PublicRest) {
+    let rule = config.venue.rule();
+    let public = match rule {
+        SyncRule::Spot => PublicRest::SPOT,
+        SyncRule::UsdM => PublicRest::USDM,
+    };
+    (rule, public)
+}
+
+/// Refuses to send orders where none can be built.
+///
+/// # Errors
+/// On USD-M.
+pub fn takes_orders(config: &Config) -> Result<(), Failure> {
+    match config.venue.rule() {
+        SyncRule::Spot => Ok(()),
+        SyncRule::UsdM => Err(Failure::new(
+            "E_RUN_010",
+            exit::NOT_BUILT,
+            "orders on USD-M futures are not built yet",
+            "its market data is followed, its orders are others than Spot's",
+            "use --dry-run or paper mode, which need no order at the venue",
+        )),
+    }
 }
 
 /// The venue of a session that asks it nothing: its market comes from elsewhere, and it sends no orders.
 pub fn absent(config: &Config, instruments: Vec<Instrument>) -> Venue {
     let none = String::new();
+    let (rule, public) = market_of(config);
     Venue {
+        rule,
+        public,
         endpoints: Endpoints { rest_url: none.clone(), ws_url: none.clone(), ws_api_url: none },
         instruments,
         limiter: Limiter::new(read_rate_limits(b"{}")),

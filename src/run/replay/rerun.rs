@@ -80,10 +80,8 @@ impl Rerun {
         let instruments = info
             .instruments()
             .map_err(|why| JournalError::SessionFile { path: session_dir.join(SESSION_FILE), why })?;
-        let rule = match info.venue_profile.as_str() {
-            "binance" | "binance-testnet" | "local" => SyncRule::Spot,
-            "binance-usdm" => SyncRule::UsdM,
-            profile => return Err(VerifyError::Profile { path: session_file, profile: profile.to_owned() }),
+        let Some(rule) = SyncRule::of_profile(&info.venue_profile) else {
+            return Err(VerifyError::Profile { path: session_file, profile: info.venue_profile.clone() });
         };
         let mut notes = Vec::new();
         if !info.is_unedited() {

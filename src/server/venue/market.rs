@@ -7,7 +7,9 @@ use super::json::{Object, TimeUnit, push_list, push_text};
 use super::operation::Operation;
 use super::params::Params;
 use super::refusal::Refusal;
-use super::render_market::{push_agg_trade, push_book_ticker, push_candle, push_depth, push_trade, push_usdm_depth};
+use super::render_market::{
+    Product, push_agg_trade, push_book_ticker, push_candle, push_depth, push_trade, push_usdm_depth,
+};
 use super::weight::WEIGHT_LIMIT;
 use crate::sim::{OrderLimit, StpMode, SymbolConfig, VenueReject};
 use crate::types::{InstrumentId, Price};
@@ -24,7 +26,14 @@ impl Front {
         match operation {
             Operation::Ping => out.push_str("{}"),
             Operation::Time => Object::open(&mut out).plain("serverTime", unit.of(wall_now())).end(),
-            Operation::ExchangeInfo => self.push_exchange_info(&mut out, params, unit)?,
+            Operation::ExchangeInfo => {
+                let chosen = self.chosen_symbols(params)?;
+                self.push_exchange_info(&mut out, chosen, unit, Product::Spot);
+            }
+            Operation::UsdMExchangeInfo => {
+                let all = self.instruments().iter().map(|one| one.id).collect();
+                self.push_exchange_info(&mut out, all, unit, Product::UsdM);
+            }
             Operation::Depth => {
                 let symbol = self.symbol(params)?;
                 let limit = params.limit(100, 5_000)?;
@@ -43,7 +52,7 @@ impl Front {
                 let trades = self.venue.recent_trades(symbol, params.limit(500, 1_000)?);
                 push_list(&mut out, &trades, |out, trade| push_trade(out, self.instrument(symbol), trade, unit));
             }
-            Operation::AggTrades => self.push_agg_trades(&mut out, params, unit)?,
+            Operation::AggTrades | Operation::UsdMAggTrades => self.push_agg_trades(&mut out, params, unit)?,
             Operation::Klines => {
                 let symbol = self.symbol(params)?;
                 match params.required("interval")? {
@@ -107,8 +116,7 @@ impl Front {
         Ok(())
     }
 
-    fn push_exchange_info(&self, out: &mut String, params: &Params, unit: TimeUnit) -> Result<(), Refusal> {
-        let chosen = self.chosen_symbols(params)?;
+    fn push_exchange_info(&self, out: &mut String, chosen: Vec<InstrumentId>, unit: TimeUnit, product: Product) {
         let config = self.venue.config();
         Object::open(out)
             .text("timezone", "UTC")
@@ -116,10 +124,15 @@ impl Front {
             .with("rateLimits", |out| push_rate_limits(out, &config.order_limits))
             .raw("exchangeFilters", "[]")
             .with("symbols", |out| {
-                push_list(out, chosen, |out, id| push_symbol(out, &config.symbols[id.index()]));
+                push_list(out, chosen, |out, id| {
+                    let symbol = &config.symbols[id.index()];
+                    match product {
+                        Product::Spot => push_symbol(out, symbol),
+                        Product::UsdM => push_usdm_symbol(out, symbol),
+                    }
+                });
             })
             .end();
-        Ok(())
     }
 }
 
@@ -170,7 +183,7 @@ fn push_symbol(out: &mut String, symbol: &SymbolConfig) {
         .plain("pegInstructionsAllowed", false)
         .plain("isSpotTradingAllowed", true)
         .plain("isMarginTradingAllowed", false)
-        .with("filters", |out| push_filters(out, symbol))
+        .with("filters", |out| push_filters(out, symbol, Product::Spot))
         .raw("permissions", "[]")
         .raw("permissionSets", r#"[["SPOT"]]"#)
         .text("defaultSelfTradePreventionMode", symbol.default_stp.name())
@@ -178,7 +191,22 @@ fn push_symbol(out: &mut String, symbol: &SymbolConfig) {
         .end();
 }
 
-fn push_filters(out: &mut String, symbol: &SymbolConfig) {
+/// What USD-M says of a symbol, as far as market data needs it: no orders are taken there.
+fn push_usdm_symbol(out: &mut String, symbol: &SymbolConfig) {
+    let spec = &symbol.instrument.spec;
+    Object::open(out)
+        .text("symbol", spec.symbol.as_str())
+        .text("pair", spec.symbol.as_str())
+        .text("contractType", "PERPETUAL")
+        .text("status", "TRADING")
+        .text("baseAsset", spec.base.as_str())
+        .text("quoteAsset", spec.quote.as_str())
+        .text("marginAsset", spec.quote.as_str())
+        .with("filters", |out| push_filters(out, symbol, Product::UsdM))
+        .end();
+}
+
+fn push_filters(out: &mut String, symbol: &SymbolConfig, product: Product) {
     let instrument = &symbol.instrument;
     let filters = &instrument.spec.filters;
     let price = |price: Option<Price>| price.map_or(0, |price| instrument.price_e8(price));
@@ -211,6 +239,11 @@ fn push_filters(out: &mut String, symbol: &SymbolConfig) {
         .amount("stepSize", 0)
         .end();
     out.push(',');
+    if product == Product::UsdM {
+        Object::open(out).text("filterType", "MIN_NOTIONAL").amount("notional", money(filters.notional_min)).end();
+        out.push(']');
+        return;
+    }
     Object::open(out)
         .text("filterType", "NOTIONAL")
         .amount("minNotional", money(filters.notional_min))

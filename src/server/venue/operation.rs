@@ -15,8 +15,12 @@ pub enum Operation {
     ExchangeInfo,
     /// The book.
     Depth,
+    /// Symbols, filters and limits as USD-M answers them: all of them, whatever is asked for.
+    UsdMExchangeInfo,
     /// The book as USD-M answers it.
     UsdMDepth,
+    /// Recent aggregate trades, which say the same on both products and weigh more on USD-M.
+    UsdMAggTrades,
     /// Recent trades.
     Trades,
     /// Recent aggregate trades.
@@ -62,8 +66,15 @@ impl Operation {
         if (method, path) == ("GET", "/sapi/v1/asset/tradeFee") {
             return Some(TradeFee);
         }
-        if (method, path) == ("GET", "/fapi/v1/depth") {
-            return Some(UsdMDepth);
+        if let Some(name) = path.strip_prefix("/fapi/v1/") {
+            return match (method, name) {
+                ("GET", "ping") => Some(Ping),
+                ("GET", "time") => Some(Time),
+                ("GET", "exchangeInfo") => Some(UsdMExchangeInfo),
+                ("GET", "depth") => Some(UsdMDepth),
+                ("GET", "aggTrades") => Some(UsdMAggTrades),
+                _ => None,
+            };
         }
         Some(match (method, path.strip_prefix("/api/v3/")?) {
             ("GET", "ping") => Ping,
@@ -123,7 +134,19 @@ impl Operation {
     /// Whether it needs a key and a signature.
     pub fn is_signed(self) -> bool {
         use Operation::*;
-        !matches!(self, Ping | Time | ExchangeInfo | Depth | UsdMDepth | Trades | AggTrades | Klines | BookTicker)
+        !matches!(
+            self,
+            Ping | Time
+                | ExchangeInfo
+                | Depth
+                | UsdMExchangeInfo
+                | UsdMDepth
+                | UsdMAggTrades
+                | Trades
+                | AggTrades
+                | Klines
+                | BookTicker
+        )
     }
 
     /// Whether its answer tells the unfilled order counts.
@@ -135,7 +158,7 @@ impl Operation {
     pub fn weight(self, params: &Params) -> u32 {
         use Operation::*;
         match self {
-            Ping | Time | Place | TestPlace | Cancel | CancelReplace | CancelAll | TradeFee => 1,
+            Ping | Time | UsdMExchangeInfo | Place | TestPlace | Cancel | CancelReplace | CancelAll | TradeFee => 1,
             Klines => 2,
             BookTicker => {
                 if params.get("symbol").is_some() {
@@ -171,7 +194,7 @@ impl Operation {
                     20
                 }
             }
-            ExchangeInfo | AllOrders | Account | Commission => 20,
+            ExchangeInfo | UsdMAggTrades | AllOrders | Account | Commission => 20,
             Trades => 25,
             OrderLimits => 40,
         }
