@@ -1,14 +1,25 @@
 //! A session begins with what the last one and the tape have taught, and its replay begins with the same.
 
+mod engine_support;
 mod pipeline_support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use pipeline_support::*;
+use touchline::gateway::{Http, plain_get};
+use touchline::journal::JournalReader;
+use touchline::metrics::Count;
 use touchline::pipeline::estimators::back_fill;
 use touchline::pipeline::{Pipeline, PipelineConfig, WarmState};
-use touchline::types::{Actions, Input, MarketUpdate, Price, Qty, SessionId, Side, Trade, TradeId};
+use touchline::run::engine::{self, EngineMode};
+use touchline::server::venue::wall_now;
+use touchline::types::{
+    Action, Actions, Input, MarketUpdate, Price, Qty, SessionId, Side, TimestampNs, Trade, TradeId,
+};
+use touchline::venue::binance::agg_trades::decode_agg_trades;
+use touchline::wire::{QuoteEvent, Stream};
 
 /// A tape of 300 s: ten orders a second that walk up and down by their own rule.
 fn tape() -> Vec<Trade> {
@@ -33,25 +44,14 @@ fn tape() -> Vec<Trade> {
         .collect()
 }
 
-/// The volatility that a pipeline shows after its first book.
-fn first_sigma(warm: Option<&WarmState>) -> Option<f64> {
-    let mut pipeline = Pipeline::with_warm(SessionId(7), &[instrument()], &PipelineConfig::default(), warm).unwrap();
-    let mut actions = Actions::new();
-    let input = Input::Market(MarketUpdate::Book(view(300_100, 1, 9_999, 10_001)));
-    pipeline.on_event(time(300_100), &input, &mut actions);
-    pipeline.snapshot(ID).sigma_ticks
-}
-
-#[test]
-fn the_first_sigma_is_the_one_computed_from_the_same_back_fill() {
-    let config = PipelineConfig::default();
-    let trades = tape();
-    // Offline, by the definition: seconds' last mids from the sides that trades show, squared log returns, half-life 60.
+/// Volatility of these trades a root second, as a share of the price, offline and by the definition: seconds' last mids
+/// from the sides that trades show, squared log returns, half-life 60.
+fn sigma_by_definition(trades: &[Trade]) -> f64 {
     let (mut bid, mut ask) = (f64::NAN, f64::NAN);
     let (mut biased, mut weight, mut last, mut mid_now) = (0.0_f64, 0.0_f64, f64::NAN, f64::NAN);
     let decay = (-1.0_f64 / 60.0).exp2();
     let mut second = trades[0].event_ts.nanos() / 1_000_000_000;
-    for trade in &trades {
+    for trade in trades {
         let now = trade.event_ts.nanos() / 1_000_000_000;
         while second < now {
             let log_return = mid_now.ln() - last;
@@ -75,7 +75,23 @@ fn the_first_sigma_is_the_one_computed_from_the_same_back_fill() {
             last = mid_now.ln();
         }
     }
-    let offline = (biased / weight).sqrt() * 10_000.0;
+    (biased / weight).sqrt()
+}
+
+/// The volatility that a pipeline shows after its first book.
+fn first_sigma(warm: Option<&WarmState>) -> Option<f64> {
+    let mut pipeline = Pipeline::with_warm(SessionId(7), &[instrument()], &PipelineConfig::default(), warm).unwrap();
+    let mut actions = Actions::new();
+    let input = Input::Market(MarketUpdate::Book(view(300_100, 1, 9_999, 10_001)));
+    pipeline.on_event(time(300_100), &input, &mut actions);
+    pipeline.snapshot(ID).sigma_ticks
+}
+
+#[test]
+fn the_first_sigma_is_the_one_computed_from_the_same_back_fill() {
+    let config = PipelineConfig::default();
+    let trades = tape();
+    let offline = sigma_by_definition(&trades) * 10_000.0;
     let state = back_fill(&config, &instrument(), &trades);
     assert!(state.intensity.iter().all(Option::is_some), "{:?}", state.intensity);
     let warm = WarmState { saved_ns: time(300_000).nanos(), instruments: vec![state] };
@@ -84,6 +100,49 @@ fn the_first_sigma_is_the_one_computed_from_the_same_back_fill() {
     assert_eq!(first_sigma(None), None, "a cold start knows no volatility");
     let aged = warm.aged(time(300_000 + 600_001));
     assert_eq!(first_sigma(Some(&aged)), None, "what is older than ten minutes is learnt anew");
+}
+
+#[test]
+fn the_first_quote_of_a_session_knows_the_volatility_of_the_trades_it_asked_the_venue_for() {
+    let _alone = engine_support::alone();
+    // Two minutes of market lie behind the venue when the engine comes.
+    let venue = engine_support::venue_since(TimestampNs::from_nanos(wall_now().nanos() - 120_000_000_000));
+    let folder = tempfile::tempdir().unwrap();
+    let settings = engine_support::config(&venue, folder.path(), &["quoter.kind=hybrid"]);
+    let engine = engine::start(&settings, None, EngineMode::DryRun, "test", None).unwrap();
+    let live = engine.live();
+    engine_support::until("something is quoted", || live.board().count(Count::Quotes) > 0);
+    engine.stop();
+    let summary = engine.join();
+    assert_eq!(summary.failure, None);
+
+    let reader = JournalReader::open(&summary.journal).unwrap();
+    let warm = WarmState::from_json(reader.info().warm.clone().unwrap()).unwrap();
+    let mut http = Http::new(&venue.rest_url(), None, None, Duration::from_secs(5)).unwrap();
+    let query = "/api/v3/aggTrades?symbol=BTCUSDT&limit=1000";
+    let body = plain_get(&mut http, "/api/v3/aggTrades", query).unwrap();
+    let all = decode_agg_trades(body, &engine_support::btcusdt()).unwrap();
+    assert!(all.len() < 1_000, "all that ever happened");
+    // The market went on: which trade was the last that the session was told is found by what it made of them.
+    let made = |count: &usize| back_fill(&settings.pipeline(), &engine_support::btcusdt(), &all[..*count]);
+    let told =
+        (1..=all.len()).rev().find(|count| made(count) == warm.instruments[0]).expect("made of the venue's trades");
+
+    let mut quote = reader.stream(Stream::Quote).unwrap();
+    let first = loop {
+        let record = quote.next().unwrap().expect("a quote decision");
+        if let QuoteEvent::Action(Action::Quote(_)) = QuoteEvent::decode(&record).unwrap() {
+            break record.header.seq;
+        }
+    };
+    let session = summary.journal.to_str().unwrap();
+    let explained = touchline(&["replay", session, "--explain", &first.to_string(), "--json"], None);
+    let explained: serde_json::Value = serde_json::from_str(&explained).unwrap();
+    let features = &explained["features"];
+    let number = |name: &str| features[name].as_f64().unwrap_or_else(|| panic!("no {name} in {explained}"));
+    let offline = sigma_by_definition(&all[..told]) * number("mid_ticks");
+    let sigma = number("sigma_ticks");
+    assert!((sigma / offline - 1.0).abs() < 1e-9, "{sigma} and not {offline}, of {told} trades");
 }
 
 #[test]

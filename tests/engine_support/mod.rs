@@ -20,7 +20,8 @@ use touchline::sim::{
     VenueOrderKind,
 };
 use touchline::types::{
-    BookState, ClientOrderId, Filters, Instrument, InstrumentId, InstrumentSpec, Level, Money, Price, Qty, Side, Symbol,
+    BookState, ClientOrderId, Filters, Instrument, InstrumentId, InstrumentSpec, Level, Money, Price, Qty, Side,
+    Symbol, TimestampNs,
 };
 use touchline::wire::{FeedEvent, Stream};
 
@@ -60,7 +61,12 @@ pub fn btcusdt() -> Instrument {
 
 /// A venue with a seeded market and one funded account.
 pub fn venue() -> VenueHandle {
-    let mut config = VenueConfig::new(wall_now());
+    venue_since(wall_now())
+}
+
+/// The same, whose market has run since then.
+pub fn venue_since(start: TimestampNs) -> VenueHandle {
+    let mut config = VenueConfig::new(start);
     let instrument = btcusdt();
     let balances = vec![(instrument.spec.base, 10_000_000_000), (instrument.spec.quote, 500_000_000_000_000)];
     config.symbols = vec![SymbolConfig::new(instrument)];
