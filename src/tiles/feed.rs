@@ -4,7 +4,6 @@
 //! is decoded once into a record, journaled and sent to the book as the same units. It never waits for the book: what
 //! does not fit is flagged in the journal, counted, and told as an overrun before the next record.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,33 +12,24 @@ use rtrb::{Consumer, Producer};
 use tracing::{info, warn};
 
 use super::Tile;
-use super::doorbell::Doorbell;
 use super::fate::{Fate, Fault};
-use super::message::{Reconcile, UserInput};
 use super::told::Told;
-use crate::feed::{Connection, Event, Loss, Relay, RelayEvent};
-use crate::gateway::{VenueClock, wall_now};
+use super::user_feed::{UserFeed, UserState};
+use crate::feed::{Event, Loss, Relay, RelayEvent};
+use crate::gateway::wall_now;
 use crate::journal::JournalWriter;
 use crate::metrics::{Board, Count, Gauge};
 use crate::topology::{link, tile};
-use crate::types::{Control, DesyncReason, DurationNs, Input, Instrument, InstrumentId, TimestampNs};
+use crate::types::{DesyncReason, Instrument, InstrumentId, TimestampNs};
 use crate::venue::binance::decode::{DecodeError, Decoded, Decoder};
 use crate::venue::binance::sbe::{SbeDecoder, SbeEvent};
-use crate::venue::binance::sign::Signer;
-use crate::venue::binance::user::{self, UserMessage};
 use crate::wire::record::Kind;
 use crate::wire::{DepthBuf, FeedEvent, FeedNotice, Flags, RecordBuf, Stream, UnitReceiver, UnitSender, stamp};
 
-/// User-data messages taken in one step: enough to drain a burst, few enough that the other tiles of a fused runner are not
-/// starved.
-const USER_FRAMES_A_STEP: usize = 32;
 /// Units of a depth message of some forty levels.
 const UNITS_NEAR: usize = 12;
 /// Levels that a depth message has room for without growing.
 const LEVELS: usize = 5000;
-/// A fill may be older than the moment at which its stream was seen to be lost: the venue pings every 20 s and a dead
-/// peer is noticed after 60 s of silence.
-const LOOK_BACK: DurationNs = DurationNs::from_secs(120);
 
 /// Where records go: journal first, then the book.
 pub struct RecordOutlet {
@@ -170,37 +160,6 @@ impl RecordOutlet {
     }
 }
 
-/// The user-data side of the tile.
-pub struct UserFeed {
-    /// The connection to the WebSocket API.
-    pub connection: Connection,
-    /// `feed_quote`.
-    pub quote: Producer<UserInput>,
-    /// `feed_account`.
-    pub account: Producer<Reconcile>,
-    /// Wakes the account tile.
-    pub account_bell: Arc<Doorbell>,
-    /// The API key.
-    pub api_key: secrecy::SecretString,
-    /// The signing key.
-    pub signer: Arc<Signer>,
-    /// How old a request may be.
-    pub recv_window_ms: u32,
-    /// The venue's clock.
-    pub clock: VenueClock,
-    /// When the session started: nothing before can be missed.
-    pub since: TimestampNs,
-}
-
-struct UserState {
-    feed: UserFeed,
-    /// Inputs that the full link has not taken yet. While there are any, the socket is not read.
-    held: VecDeque<UserInput>,
-    life: u32,
-    requests: u64,
-    subscribed: bool,
-}
-
 /// One of the venue's market-data connections.
 pub struct MarketLine {
     relay: Relay,
@@ -281,13 +240,7 @@ impl FeedTile {
             instruments: parts.instruments,
             snapshots: parts.snapshots,
             returns: parts.returns,
-            user: parts.user.map(|feed| UserState {
-                feed,
-                held: VecDeque::with_capacity(64),
-                life: 0,
-                requests: 0,
-                subscribed: false,
-            }),
+            user: parts.user.map(UserState::new),
             fate: parts.fate,
             board: parts.board,
             clock: Clock::new(),
@@ -480,115 +433,6 @@ fn instrument_of(event: &FeedEvent<'_>) -> Option<InstrumentId> {
         FeedEvent::Touch(touch) => Some(touch.instrument),
         FeedEvent::Notice(notice) => notice.instrument,
         FeedEvent::Raw(_) => None,
-    }
-}
-
-impl UserState {
-    fn poll(&mut self, instruments: &[Instrument], board: &Board) -> usize {
-        while let Some(item) = self.held.front() {
-            if self.feed.quote.push(*item).is_err() {
-                return 0;
-            }
-            self.held.pop_front();
-        }
-        let mut work = 0;
-        for _ in 0..USER_FRAMES_A_STEP {
-            match self.feed.connection.poll() {
-                Event::Idle => break,
-                Event::Progress | Event::Binary { .. } => work += 1,
-                Event::Opened => {
-                    work += 1;
-                    self.subscribe();
-                }
-                Event::Text { text, .. } => {
-                    work += 1;
-                    self.on_text(text.as_bytes(), instruments, board);
-                    if !self.held.is_empty() {
-                        break;
-                    }
-                }
-                Event::Lost(loss) => {
-                    work += 1;
-                    self.on_lost(&loss, board);
-                    break;
-                }
-            }
-        }
-        work
-    }
-
-    fn subscribe(&mut self) {
-        use secrecy::ExposeSecret;
-        self.requests += 1;
-        let timestamp_ms = self.feed.clock.venue_millis(wall_now());
-        let text = user::subscribe_request(
-            self.requests,
-            self.feed.api_key.expose_secret(),
-            timestamp_ms,
-            self.feed.recv_window_ms,
-            &self.feed.signer,
-        );
-        // A failure here comes back as a loss with the next poll.
-        let _ = self.feed.connection.send(text);
-    }
-
-    fn on_text(&mut self, text: &[u8], instruments: &[Instrument], board: &Board) {
-        let recv_ts = wall_now();
-        board.bump(Count::UserEvents, 1);
-        match user::decode(text, instruments, recv_ts) {
-            Ok(UserMessage::Subscribed) => {
-                self.subscribed = true;
-                info!(life = self.life, "user data subscribed");
-                // The link holds a request for each of 16 lives; more than that are not outstanding, and a lost one only
-                // means that the session stays silent until the next connection.
-                let _ = self.feed.account.push(Reconcile { life: self.life, since: self.feed.since });
-                self.feed.account_bell.ring();
-            }
-            Ok(UserMessage::Refused { code }) => {
-                warn!(code, "the venue refuses the user-data stream");
-                self.feed.connection.drop_now(Loss::Handshake(format!("code {code}")));
-                self.lost(board);
-            }
-            Ok(UserMessage::Ended) => {
-                self.feed.connection.drop_now(Loss::Closed);
-                self.lost(board);
-            }
-            Ok(UserMessage::Ignored) => {}
-            Ok(message) => {
-                for input in user::inputs(message) {
-                    self.push(input);
-                }
-            }
-            Err(error) => {
-                // It may have been a fill: only a reconciliation can tell.
-                warn!(%error, "a user-data message cannot be read; reconciling");
-                self.feed.connection.drop_now(Loss::Protocol(error.to_string()));
-                self.lost(board);
-            }
-        }
-    }
-
-    fn on_lost(&mut self, loss: &Loss, board: &Board) {
-        warn!(%loss, "user data cannot be reached");
-        self.lost(board);
-    }
-
-    fn lost(&mut self, board: &Board) {
-        if std::mem::take(&mut self.subscribed) {
-            board.bump(Count::Disconnects, 1);
-            board.set(Gauge::UserUp, 0);
-            self.life += 1;
-            let down_at = wall_now().nanos().saturating_sub(LOOK_BACK.nanos());
-            self.feed.since = self.feed.since.max(TimestampNs::from_nanos(down_at));
-            self.push(Input::Control(Control::UserStreamDown));
-        }
-    }
-
-    fn push(&mut self, input: Input) {
-        let item = UserInput { life: self.life, input };
-        if !self.held.is_empty() || self.feed.quote.push(item).is_err() {
-            self.held.push_back(item);
-        }
     }
 }
 

@@ -1,0 +1,185 @@
+use super::*;
+use std::net::TcpListener;
+
+use tungstenite::Message;
+
+fn connection(port: u16) -> Connection {
+    let tls = crate::feed::client_config(None).unwrap();
+    let url = format!("ws://127.0.0.1:{port}/ws");
+    Connection::new(&url, tls, Clock::new(), Duration::from_secs(60), 1).unwrap()
+}
+
+fn until<T>(connection: &mut Connection, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = wanted(connection.poll()) {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "nothing came of {connection:?}");
+        connection.park(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn text_arrives_pings_are_answered_and_a_cut_comes_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        for round in 0..2 {
+            let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+            socket.send(Message::Ping(b"20s".to_vec().into())).unwrap();
+            socket.send(Message::text(format!("frame {round}"))).unwrap();
+            loop {
+                if let Message::Pong(payload) = socket.read().unwrap() {
+                    assert_eq!(&payload[..], b"20s");
+                    break;
+                }
+            }
+            // Dropped without a close frame: the client must notice by the end of the stream.
+        }
+    });
+    let mut client = connection(port);
+    for round in 0..2 {
+        until(&mut client, |event| matches!(event, Event::Opened).then_some(()));
+        let (text, stamp) = until(&mut client, |event| match event {
+            Event::Text { text, read_tsc } => Some((text, read_tsc)),
+            _ => None,
+        });
+        assert_eq!(text.as_str(), format!("frame {round}"));
+        assert!(stamp > 0);
+        until(&mut client, |event| matches!(event, Event::Lost(_)).then_some(()));
+    }
+    server.join().unwrap();
+}
+
+#[test]
+fn a_quiet_peer_that_answers_pings_is_kept_and_a_dead_one_is_lost() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+        // Reading answers pings. After five of them it stays open and does nothing any more.
+        let mut pings = 0;
+        while pings < 5 {
+            pings += u32::from(matches!(socket.read().unwrap(), Message::Ping(_)));
+        }
+        (socket, Instant::now())
+    });
+    let tls = crate::feed::client_config(None).unwrap();
+    let silence = Duration::from_millis(150);
+    let mut client = Connection::new(&format!("ws://127.0.0.1:{port}/"), tls, Clock::new(), silence, 1).unwrap();
+    let loss = until(&mut client, |event| match event {
+        Event::Lost(loss) => Some(loss),
+        _ => None,
+    });
+    assert_eq!(loss, Loss::Silent);
+    let (_, died_at) = server.join().unwrap();
+    assert!(died_at.elapsed() < Duration::from_secs(2), "long after it died");
+}
+
+#[test]
+fn a_refused_port_is_tried_again_and_again() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut client = connection(port);
+    for _ in 0..3 {
+        let loss = until(&mut client, |event| match event {
+            Event::Lost(loss) => Some(loss),
+            _ => None,
+        });
+        assert!(matches!(loss, Loss::Socket(_)), "{loss:?}");
+    }
+}
+
+#[test]
+fn a_server_that_speaks_no_websocket_is_a_failed_handshake() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut socket, _) = listener.accept().unwrap();
+        let _ = socket.read(&mut [0; 1024]);
+        let _ = socket.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+    });
+    let mut client = connection(port);
+    let loss = until(&mut client, |event| match event {
+        Event::Lost(loss) => Some(loss),
+        _ => None,
+    });
+    assert!(matches!(loss, Loss::Handshake(_)), "{loss:?}");
+    server.join().unwrap();
+}
+
+#[test]
+fn streams_are_asked_for_at_once_and_what_comes_before_the_answer_is_told_after_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+        let asked = socket.read().unwrap();
+        assert_eq!(asked.to_text().unwrap(), r#"{"method":"SUBSCRIBE","params":["a@trade","b@trade"],"id":1}"#);
+        for text in ["early", r#"{"result":null,"id":1}"#, "late"] {
+            socket.send(Message::text(text)).unwrap();
+        }
+        socket
+    });
+    let mut client = connection(port).with_streams(&["a@trade".to_owned(), "b@trade".to_owned()]);
+    let mut told = Vec::new();
+    until(&mut client, |event| {
+        match event {
+            Event::Opened => told.push("opened".to_owned()),
+            Event::Text { text, .. } => told.push(text.to_string()),
+            Event::Lost(loss) => panic!("{loss}"),
+            _ => {}
+        }
+        (told.len() == 3).then_some(())
+    });
+    assert_eq!(told, ["opened", "early", "late"]);
+    drop(server.join().unwrap());
+}
+
+#[test]
+fn refused_streams_are_a_loss_with_the_reason_and_are_asked_for_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        for answer in [r#"{"error":{"code":2,"msg":"unknown stream"},"id":1}"#, r#"{"result":null,"id":1}"#] {
+            let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+            socket.read().unwrap();
+            socket.send(Message::text(answer)).unwrap();
+            let _ = socket.read();
+        }
+    });
+    let mut client = connection(port).with_streams(&["x@trade".to_owned()]);
+    let loss = until(&mut client, |event| match event {
+        Event::Opened => panic!("it was refused"),
+        Event::Lost(loss) => Some(loss),
+        _ => None,
+    });
+    assert_eq!(loss, Loss::Refused { code: 2, text: "unknown stream".to_owned() });
+    until(&mut client, |event| matches!(event, Event::Opened).then_some(()));
+    drop(client);
+    server.join().unwrap();
+}
+
+#[test]
+fn the_sixth_message_to_the_streams_waits_for_its_second() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+        socket.read().unwrap();
+        let began = Instant::now();
+        socket.send(Message::text(r#"{"result":null,"id":1}"#)).unwrap();
+        (0..6).map(|_| (socket.read().unwrap().to_text().unwrap().to_owned(), began.elapsed())).collect::<Vec<_>>()
+    });
+    let mut client = connection(port).with_streams(&["x@trade".to_owned()]);
+    until(&mut client, |event| matches!(event, Event::Opened).then_some(()));
+    for number in 0..6 {
+        client.send(number.to_string()).unwrap();
+    }
+    until(&mut client, |_| server.is_finished().then_some(()));
+    let heard = server.join().unwrap();
+    let texts: Vec<&str> = heard.iter().map(|(text, _)| text.as_str()).collect();
+    assert_eq!(texts, ["0", "1", "2", "3", "4", "5"]);
+    assert!(heard[4].1 >= Duration::from_secs(1), "the subscription was the first of five: {heard:?}");
+}
