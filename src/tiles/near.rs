@@ -158,3 +158,43 @@ pub fn kept() -> (usize, usize) {
     let bytes = NOTED[..count].iter().map(Note::near).sum();
     (count, bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_allocated_while_tiles_are_made_is_noted_and_scaffolding_is_not() {
+        let layout = Layout::from_size_align(3 * PAGE, 64).unwrap();
+        let near_now = || kept().1;
+        let before = near_now();
+        // SAFETY: each block goes back with the layout that it came with, and is not used after.
+        unsafe {
+            let not_noted = NotingAllocator.alloc(layout);
+            assert_eq!(near_now(), before);
+            let (kept_block, scaffolding) = noted(|| {
+                let blocks = (NotingAllocator.alloc_zeroed(layout), NotingAllocator.alloc(layout));
+                NotingAllocator.dealloc(blocks.1, layout);
+                blocks
+            });
+            assert!(!kept_block.is_null() && !scaffolding.is_null());
+            assert_eq!(near_now(), before + layout.size());
+            kept_block.write_bytes(7, layout.size());
+            make_present();
+            let mut sweep = Sweep::default();
+            // More than once through all notes.
+            (0..100).for_each(|_| sweep.step(128));
+            assert!((0..layout.size()).all(|at| kept_block.add(at).read() == 7), "nothing is changed");
+            // A ring is present and not kept near but for its beginning.
+            let ring = Layout::from_size_align(1 << 20, 64).unwrap();
+            let block = noted(|| NotingAllocator.alloc(ring));
+            assert_eq!(near_now(), before + layout.size() + BEGINNING);
+            NotingAllocator.dealloc(block, ring);
+            // Given back later, a note stays and harms nothing.
+            NotingAllocator.dealloc(kept_block, layout);
+            NotingAllocator.dealloc(not_noted, layout);
+            make_present();
+            (0..100).for_each(|_| sweep.step(128));
+        }
+    }
+}

@@ -29,8 +29,8 @@ use crate::wire::{DepthBuf, DepthKind, FeedEvent, Flags, InputEvent, Record, Rec
 
 /// Levels of a side.
 const LEVELS: i64 = 10;
-/// Lines asked for in a step: fewer than the processor can have under way at once.
-const LINES_A_STEP: usize = 16;
+/// Lines asked for at once: a microsecond's worth when they are far away.
+const LINES_A_LOOK: usize = 128;
 /// How far the mid jumps from one rehearsal to the next, in ticks: far enough for a new quote.
 const JUMP: i64 = 6;
 /// What passes between two rehearsals on their own clock: slow enough for every limit on the rate of orders.
@@ -72,7 +72,6 @@ impl Tile for RehearsalTile {
 
     /// Never any work, so that a thread which only rehearses is an idle one.
     fn step(&mut self) -> usize {
-        self.sweep.step(LINES_A_STEP);
         let now = self.clock.raw();
         if self.clock.delta_as_nanos(self.last, now) < self.every_ns {
             return 0;
@@ -84,6 +83,10 @@ impl Tile for RehearsalTile {
         }
         self.last = self.clock.raw();
         0
+    }
+
+    fn keep_near(&mut self) {
+        self.sweep.step(LINES_A_LOOK);
     }
 
     fn is_done(&self) -> bool {

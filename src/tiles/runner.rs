@@ -30,8 +30,11 @@ pub struct Runner {
     board: Arc<Board>,
     bell: Arc<Doorbell>,
     clock: Clock,
+    idle_rounds: u32,
 }
 
+// Memory is lost to strangers within a millisecond or so; some ten looks within it are enough.
+const ROUNDS_A_LOOK_AROUND: u32 = 64;
 // Cells are for people: every 1024 rounds is often enough, and rare enough not to move cache lines between cores.
 const ROUNDS_A_PUBLICATION: u32 = 1024;
 
@@ -55,6 +58,7 @@ impl Runner {
             board,
             bell,
             clock: Clock::new(),
+            idle_rounds: 0,
         }
     }
 
@@ -145,7 +149,15 @@ impl Runner {
 
     fn wait(&mut self) {
         match self.idle {
-            Idle::Spin => self.tiles.iter_mut().flatten().for_each(|tile| tile.keep_near()),
+            Idle::Spin => {
+                // A spinner that asks without a pause takes the sockets and the memory's ways from whoever is to bring the
+                // next message.
+                std::hint::spin_loop();
+                self.idle_rounds = self.idle_rounds.wrapping_add(1);
+                if self.idle_rounds.is_multiple_of(ROUNDS_A_LOOK_AROUND) {
+                    self.tiles.iter_mut().flatten().for_each(|tile| tile.keep_near());
+                }
+            }
             Idle::Yield => std::thread::yield_now(),
             Idle::Park => {
                 let nap = self.tiles.iter().flatten().map(|tile| tile.nap()).min().unwrap_or_default();

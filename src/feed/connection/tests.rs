@@ -53,6 +53,35 @@ fn text_arrives_pings_are_answered_and_a_cut_comes_back() {
 }
 
 #[test]
+fn frames_of_any_size_come_whole_and_in_order_and_what_the_socket_does_not_take_goes_out_later() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Shorter than a read of the library, longer than its buffer, longer than ours, and many in one piece.
+    let sizes: Vec<usize> = [1, 5_000, 70_000, 1_000_000].into_iter().chain(std::iter::repeat_n(20, 500)).collect();
+    let (told, sent) = (sizes.clone(), "x".repeat(12 << 20));
+    let length = sent.len();
+    let server = std::thread::spawn(move || {
+        let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+        for size in told {
+            socket.write(Message::text("y".repeat(size))).unwrap();
+        }
+        socket.flush().unwrap();
+        let heard = socket.read().unwrap();
+        socket.send(Message::text("heard")).unwrap();
+        heard.len()
+    });
+    let mut client = connection(port);
+    until(&mut client, |event| matches!(event, Event::Opened).then_some(()));
+    for size in sizes {
+        let text = until(&mut client, |event| if let Event::Text { text, .. } = event { Some(text) } else { None });
+        assert_eq!(text.len(), size);
+    }
+    client.send(sent).unwrap();
+    let answer = until(&mut client, |event| if let Event::Text { text, .. } = event { Some(text) } else { None });
+    assert_eq!((answer.as_str(), server.join().unwrap()), ("heard", length));
+}
+
+#[test]
 fn a_quiet_peer_that_answers_pings_is_kept_and_a_dead_one_is_lost() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
