@@ -68,7 +68,7 @@ fn stepped(name: &'static str) -> (Case, View) {
     let (cancel, mut cancelled) = RingBuffer::<OrderRequest>::new(64);
     let (telemetry, mut told) = RingBuffer::new(1024);
     let (writer, snapshot) = latest();
-    let lane = |ring, cells| Some(Lane { ring, bell: None, rings_later: false, cells });
+    let lane = |ring, cells| Some(Lane { ring, bell: None, cells });
     // The tile's clock is the book's: one that ran ahead of it would find the book stale.
     let time = Arc::new(AtomicU64::new(BEGAN_MS));
     let now_ms = Arc::clone(&time);

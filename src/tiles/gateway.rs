@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rtrb::{Consumer, Producer, PushError};
+use rtrb::{Consumer, Producer};
 use tracing::{info, warn};
 
 use super::Tile;
@@ -22,9 +22,9 @@ use crate::metrics::{Board, Count, Gauge, Hop, Stage};
 use crate::topology::tile;
 use crate::types::{Command, ExecKind, ExecReport, ExecSource, RejectReason, TimestampNs};
 use crate::venue::binance::rest::refused;
+use crate::wire::lines;
 use crate::wire::record::Kind;
 use crate::wire::{Flags, GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome, RecordBuf, Stream};
-use crate::wire::lines;
 
 /// Short round trips of the overflow worker, one after the other, that end an overflow.
 const SHORT_TRIPS: u64 = 5;
@@ -46,15 +46,13 @@ pub struct ToWorker {
 }
 
 impl ToWorker {
-    /// Hands a request over, or gives it back when the link is full.
-    fn take(&mut self, request: OrderRequest) -> Result<(), OrderRequest> {
-        match self.ring.push(request) {
-            Ok(()) => {
-                self.bell.ring();
-                Ok(())
-            }
-            Err(PushError::Full(request)) => Err(request),
+    /// Hands a request over; `false` when the link is full.
+    fn take(&mut self, request: &OrderRequest) -> bool {
+        let taken = self.ring.push(*request).is_ok();
+        if taken {
+            self.bell.ring();
         }
+        taken
     }
 
     fn has_taken_all(&self) -> bool {
@@ -270,7 +268,7 @@ impl GatewayTile {
             Ok(second) if matches!(second.command, Command::Place(_)) => *second,
             _ => return,
         };
-        if inline.handover.place.take(second).is_ok() {
+        if inline.handover.place.take(&second) {
             // It is the one just peeked at: this tile is the only reader.
             let _ = self.requests.pop();
         }
@@ -282,27 +280,29 @@ impl GatewayTile {
         let Some(inline) = &mut self.inline else { return self.requests.pop().ok() };
         if inline.overflowing || inline.trips_are_long() {
             // They were put off for trips that were short.
-            while let Some(Err(request)) = inline.put_off.pop_front().map(|cancel| inline.handover.cancel.take(cancel)) {
-                self.held.push_back(not_sent(&request.command));
+            while let Some(cancel) = inline.put_off.pop_front() {
+                if !inline.handover.cancel.take(&cancel) {
+                    self.held.push_back(not_sent(&cancel.command));
+                }
             }
         }
         while let Ok(request) = self.requests.pop() {
-            let goes = match request.command {
+            let is_taken = match request.command {
                 Command::Place(_) | Command::Amend { .. } => {
                     if !inline.overflows(&self.board) {
                         return Some(request);
                     }
-                    inline.handover.place.take(request)
+                    inline.handover.place.take(&request)
                 }
                 Command::Cancel { .. } if !inline.overflowing && !inline.trips_are_long() => {
                     inline.put_off.push_back(request);
-                    Ok(())
+                    true
                 }
                 Command::Cancel { .. } | Command::Query { .. } | Command::Fills { .. } => {
-                    inline.handover.cancel.take(request)
+                    inline.handover.cancel.take(&request)
                 }
             };
-            if let Err(request) = goes {
+            if !is_taken {
                 self.held.push_back(not_sent(&request.command));
             }
         }

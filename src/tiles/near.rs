@@ -98,7 +98,8 @@ fn note(memory: *mut u8, bytes: usize) {
 fn forget(memory: *mut u8) {
     if notes_now() {
         let count = COUNT.load(Ordering::Relaxed).min(NOTES);
-        if let Some(note) = NOTED[..count].iter().rev().find(|note| note.at.load(Ordering::Relaxed) == memory as usize) {
+        if let Some(note) = NOTED[..count].iter().rev().find(|note| note.at.load(Ordering::Relaxed) == memory as usize)
+        {
             note.bytes.store(0, Ordering::Relaxed);
         }
     }

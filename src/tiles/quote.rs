@@ -26,8 +26,8 @@ use crate::types::{
     RejectReason, Stopwatch, TimestampNs,
 };
 use crate::venue::binance::rest::refused;
-use crate::wire::record::Kind;
 use crate::wire::lines;
+use crate::wire::record::Kind;
 use crate::wire::{Flags, InputEvent, RecordBuf, Stream, encode_action};
 
 /// Inputs of each kind taken in one step.

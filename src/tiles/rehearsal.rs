@@ -61,7 +61,15 @@ impl RehearsalTile {
         fate: Arc<Fate>,
     ) -> RehearsalTile {
         let clock = Clock::new();
-        RehearsalTile { shown, understudy, sweep: Sweep::default(), every_ns: every_us * 1_000, last: clock.raw(), clock, fate }
+        RehearsalTile {
+            shown,
+            understudy,
+            sweep: Sweep::default(),
+            every_ns: every_us * 1_000,
+            last: clock.raw(),
+            clock,
+            fate,
+        }
     }
 }
 

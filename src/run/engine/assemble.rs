@@ -449,13 +449,8 @@ pub fn assemble(
         let (cancel_in, cancel_out) = depths.ring(link::QUOTE_PAPER_CANCEL);
         let (paper_quote, quote_paper) = depths.ring(link::PAPER_QUOTE);
         let bell = bells.if_parked(tile::PAPER);
-        place = Some(Lane {
-            ring: place_in,
-            bell: bell.clone(),
-            cells: board.link_index(link::QUOTE_PAPER),
-        });
-        cancel =
-            Some(Lane { ring: cancel_in, bell, cells: board.link_index(link::QUOTE_PAPER_CANCEL) });
+        place = Some(Lane { ring: place_in, bell: bell.clone(), cells: board.link_index(link::QUOTE_PAPER) });
+        cancel = Some(Lane { ring: cancel_in, bell, cells: board.link_index(link::QUOTE_PAPER_CANCEL) });
         user = Some(quote_paper);
         tiles.insert(
             tile::PAPER,
