@@ -27,9 +27,12 @@ const AHEAD_LEAST: usize = 256 << 10;
 /// A busy one gets that many times what it writes between two syncs, at most [`JournalConfig::ahead_bytes`]: seconds in
 /// which the keeper may hang in the disk.
 const AHEAD_SYNCS: usize = 64;
-/// Bytes that are touched again, and how often: what a writer may get to before the keeper comes again.
+/// Bytes touched ahead in one piece.
+const PIECE: usize = 256 << 10;
+/// Bytes that are touched again, and how often. Only a slow writer comes to pages that were touched so long ago that the
+/// system has written them out; a fast one is far ahead of that.
 const NEAR: usize = 256 << 10;
-const NEAR_INTERVAL: DurationNs = DurationNs::from_millis(1);
+const NEAR_INTERVAL: DurationNs = DurationNs::from_millis(50);
 /// The same for a segment that waits for its writer.
 const WAITING_INTERVAL: DurationNs = DurationNs::from_secs(1);
 /// Bytes written before their write-out is started without waiting for the next sync.
@@ -59,10 +62,14 @@ impl LiveSegment {
     fn touch(&mut self, used: usize, ahead: usize, every: DurationNs, now: TimestampNs) -> Result<usize, JournalError> {
         let mut work = 0;
         let wanted = page_up((used + ahead).min(self.map.len()));
-        if wanted > self.populated + ahead / 2 || (wanted == self.map.len() && self.populated < wanted) {
-            self.map.populate(self.populated, wanted)?;
-            self.populated = wanted;
-            work += 1;
+        let is_urgent = self.populated < (used + NEAR).min(self.map.len());
+        if is_urgent || wanted > self.populated + ahead / 2 || (wanted == self.map.len() && self.populated < wanted) {
+            // Megabytes at once would hold whoever shares the core for milliseconds. Only a writer who is near waits for
+            // nothing; pieces are not counted as work, so that the others come first.
+            let to = if is_urgent { wanted } else { wanted.min(self.populated + PIECE) };
+            self.map.populate(self.populated, to)?;
+            self.populated = to;
+            work += usize::from(is_urgent);
         }
         if now.since(self.touched_at) >= every {
             // Not counted as work: it is done whether or not anything is written.

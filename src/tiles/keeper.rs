@@ -44,7 +44,7 @@ impl Tile for KeeperTile {
 
     fn nap(&self) -> Duration {
         // Memory is prepared megabytes ahead, and synced each some hundred milliseconds.
-        Duration::from_millis(10)
+        Duration::from_millis(20)
     }
 
     fn is_done(&self) -> bool {

@@ -199,6 +199,11 @@ impl Tile for SnapshotTile {
         self.take_answer() + self.ask()
     }
 
+    fn nap(&self) -> Duration {
+        // Requests ring; answers do not.
+        Duration::from_millis(if self.under_way.is_empty() && self.held.is_none() { 50 } else { 2 })
+    }
+
     fn is_done(&self) -> bool {
         self.fate.must_end()
     }
