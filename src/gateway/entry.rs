@@ -24,6 +24,11 @@ pub trait OrderEntry: Send {
     /// Looks after the road while there is nothing to send.
     fn idle(&mut self) {}
 
+    /// Whether the road is as it should be, so that there is no hurry to look after it again.
+    fn is_at_rest(&self) -> bool {
+        true
+    }
+
     /// Sends a command and waits for its answer. `handed_over` runs right before its bytes leave.
     fn send(
         &mut self,
@@ -219,9 +224,17 @@ impl OrderEntry for ApiEntry {
 
     fn idle(&mut self) {
         self.idle_steps = self.idle_steps.wrapping_add(1);
+        if self.parts.spin.is_zero() {
+            // A cold thread looks seldom: each look is one at the clock as well, for a peer that has fallen silent.
+            self.connection.park(Duration::ZERO);
+        }
         if self.idle_steps.is_multiple_of(STEPS_A_LOOK) || self.parts.spin.is_zero() || !self.is_ready {
             let _ = self.look(None);
         }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.is_ready
     }
 
     fn send(

@@ -122,6 +122,11 @@ impl Gateway {
         self.entry.idle();
     }
 
+    /// Whether [`idle`](Self::idle) is in no hurry.
+    pub fn is_at_rest(&self) -> bool {
+        self.entry.is_at_rest()
+    }
+
     /// Serves a command: one request at most, never repeated. `handed_over` runs when the signed request goes to the
     /// HTTP client.
     pub fn serve(&mut self, command: &Command, mut handed_over: impl FnMut()) -> Served {
