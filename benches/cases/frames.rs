@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::io::{Read, Write};
 
 use touchline::types::{ExecKind, Filters, Instrument, InstrumentId, InstrumentSpec, Symbol, TimestampNs, parse_e8};
-use touchline::venue::binance::decode::{Decoded, Decoder};
+use touchline::venue::binance::decode::{Decoded, Decoder, DecoderKind};
 use touchline::venue::binance::user::{self, UserMessage};
 use touchline::wire::DepthBuf;
 use tungstenite::protocol::Role;
@@ -109,11 +109,19 @@ pub fn decimal() -> Case {
 }
 
 pub fn depth() -> Case {
+    depth_by("decode_depth_20", DecoderKind::SimdJson)
+}
+
+pub fn scanned_depth() -> Case {
+    depth_by("scan_depth_20", DecoderKind::Scanner)
+}
+
+fn depth_by(name: &'static str, kind: DecoderKind) -> Case {
     let frames: Vec<(String, u64)> = (0..FRAMES as i64).map(depth_frame).collect();
     let want = frames.iter().map(|(_, sum)| sum).sum();
-    let mut decoder = Decoder::new(&[instrument()]);
+    let mut decoder = Decoder::new(&[instrument()]).with_kind(kind);
     let mut depth = DepthBuf::with_capacity(64);
-    Case::new("decode_depth_20", FRAMES, want, move || {
+    Case::new(name, FRAMES, want, move || {
         let mut sum = 0;
         for (frame, _) in &frames {
             let decoded = decoder.decode(black_box(frame.as_bytes()), TimestampNs::ZERO, &mut depth);

@@ -60,6 +60,7 @@ pub const CASES: &[Maker] = &[
     ("frame_parse", frames::parse),
     ("decode_decimal", frames::decimal),
     ("decode_depth_20", frames::depth),
+    ("scan_depth_20", frames::scanned_depth),
     ("decode_trade", frames::trade),
     ("decode_touch", frames::touch),
     ("decode_execution_report", frames::execution_report),
