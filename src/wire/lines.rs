@@ -36,7 +36,7 @@ pub fn claim_next<T>(ring: &mut Producer<T>, count: usize) {
 /// Asks for a line of memory, to be read soon; any address will do.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 pub fn fetch(address: usize) {
-    // SAFETY: as in `ask_to_write`.
+    // SAFETY: as in `claim_line`.
     unsafe { std::arch::asm!("prefetcht1 [{}]", in(reg) address, options(nostack, preserves_flags)) };
 }
 
@@ -44,29 +44,26 @@ pub fn fetch(address: usize) {
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 pub fn fetch(_: usize) {}
 
-/// Asks for a line of memory, to be written soon; any address will do.
-pub fn claim_line(address: usize) {
-    ask_to_write(address);
-}
-
 /// Asks for every line of the slots, to be written soon.
 pub(super) fn claim<T>(slots: &mut [MaybeUninit<T>]) {
     let bytes = slots.as_mut_ptr_range();
     let first = bytes.start as usize & !(UNIT_BYTES - 1);
     for line in (first..bytes.end as usize).step_by(UNIT_BYTES) {
-        ask_to_write(line);
+        claim_line(line);
     }
 }
 
+/// Asks for a line of memory, to be written soon; any address will do.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-fn ask_to_write(address: usize) {
+pub fn claim_line(address: usize) {
     // SAFETY: a prefetch reads and writes nothing that a program can see, and never faults, whatever the address. A
     // processor that does not know this one does nothing.
     unsafe { std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags)) };
 }
 
+/// Nothing, on processors that this was not written for.
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-fn ask_to_write(_: usize) {}
+pub fn claim_line(_: usize) {}
 
 #[cfg(test)]
 mod tests {
