@@ -118,9 +118,6 @@ enum Use {
     Socket,
     /// Wakes a parked thread, after a command was queued for it.
     Wake,
-    /// Gives the thread's heap another page, for what the WebSocket library allocates for an order: it ends once the heap
-    /// is as large as it gets.
-    Heap,
     /// Anything else: a file, other memory, a lock, the clock.
     Other,
 }
@@ -133,7 +130,6 @@ fn use_of(call: &Call<'_>) -> Use {
             Use::Socket
         }
         "futex" if call.rest.contains("FUTEX_WAKE") => Use::Wake,
-        "mprotect" if call.rest.contains(", 4096, PROT_READ|PROT_WRITE)") => Use::Heap,
         _ => Use::Other,
     }
 }
@@ -214,8 +210,6 @@ fn hot_threads_ask_the_kernel_for_nothing_but_their_sockets() {
         let (reads, writes) =
             (of(&["recvfrom", "recvmsg", "read", "readv"]), of(&["sendto", "sendmsg", "write", "writev"]));
         assert!(reads > 200 && writes > 0, "the hot thread did not trade: {counts:?}");
-        let pages: u64 = counts.iter().filter(|((kind, _), _)| *kind == Use::Heap).map(|(_, count)| count).sum();
-        assert!(pages <= writes / 4, "the heap grows with each order: {counts:?}");
     }
 }
 

@@ -190,8 +190,18 @@ pub fn spawn(seat: &Seat, runner: Runner) -> std::io::Result<std::thread::JoinHa
                 tracing::warn!(core = id, "the thread could not be pinned");
             }
         }
+        grow_heap();
         runner.run();
     })
+}
+
+/// Lets the calling thread's heap grow before the first message: what libraries allocate for a frame or an order is given
+/// back, but asking for it the first time, or for a page more later, is a system call and a page fault. A free heap keeps
+/// 128 KiB of what it once had, more than any frame or order takes.
+fn grow_heap() {
+    // Each below the size from which memory is mapped by itself and given back whole.
+    let blocks: Vec<Vec<u8>> = (0..8).map(|_| vec![1; 64 << 10]).collect();
+    drop(std::hint::black_box(blocks));
 }
 
 #[cfg(test)]
