@@ -107,6 +107,8 @@ cells! {
         MarketUp = "market_stream_up",
         /// Market-data connections that are open.
         MarketLines = "market_connections_open",
+        /// Books that are not in sync with the venue.
+        BooksDown = "books_down",
         /// 1 while the user-data stream is subscribed and reconciled.
         UserUp = "user_stream_up",
         /// 1 while the Redis sink is connected.

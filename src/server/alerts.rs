@@ -19,11 +19,17 @@ pub struct Alert {
 }
 
 /// All of them.
-pub const ALERTS: [Alert; 2] = [
+pub const ALERTS: [Alert; 3] = [
     Alert {
         name: "market_down",
         text: "a market-data connection is not open",
         holds: |board| board.gauge(Gauge::MarketUp) != 1 && board.gauge(Gauge::Stopping) != 1,
+    },
+    Alert {
+        name: "book_down",
+        text: "a book is not in sync with the venue: its symbol is not quoted",
+        // From the start on, as a book that never comes up must be told too; whoever is paged is paged after a while.
+        holds: |board| board.gauge(Gauge::BooksDown) > 0 && board.gauge(Gauge::Stopping) != 1,
     },
     Alert {
         name: "depth_slow",
@@ -58,9 +64,11 @@ mod tests {
         board.set(Gauge::DepthRoundTripP99Ns, DEPTH_P99_MAX_NS + 1);
         assert_eq!(holding(&board), ["depth_slow"]);
         board.set(Gauge::DepthRoundTripP99Ns, 1);
+        board.set(Gauge::BooksDown, 1);
+        assert_eq!(holding(&board), ["book_down"], "one of several is enough");
         board.set(Gauge::MarketUp, 0);
         board.set(Gauge::Stopping, 1);
-        assert!(holding(&board).is_empty(), "a session that ends closes its connections");
+        assert!(holding(&board).is_empty(), "a session that ends closes its connections, and its books end with them");
     }
 
     #[test]

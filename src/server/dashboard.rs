@@ -324,6 +324,7 @@ mod tests {
         };
         let board = Board::new(&["feed"], &[("feed_book", 8)]);
         board.bump(Count::Ticks, 7);
+        board.set(Gauge::BooksDown, 1);
         board.links()[0].note(3);
         let latencies = LatencyTable::default();
         latencies.record(Hop::TickToOrder, 25_000);
@@ -359,7 +360,9 @@ mod tests {
         for line in [
             "touchline_ticks_total 7",
             "touchline_alert{alert=\"market_down\"} 1",
+            "touchline_alert{alert=\"book_down\"} 1",
             "touchline_alert{alert=\"depth_slow\"} 0",
+            "touchline_books_down 1",
             "touchline_ring_used{ring=\"feed_book\"} 3",
             "touchline_pnl{symbol=\"BTCUSDT\",part=\"total\"} 0",
             "touchline_open_orders{symbol=\"BTCUSDT\"} 0",

@@ -13,7 +13,7 @@ use super::Tile;
 use super::doorbell::Doorbell;
 use super::message::{BookOut, SnapshotRequest};
 use crate::gateway::wall_now;
-use crate::metrics::{Board, Count, Stage, Stamps};
+use crate::metrics::{Board, Count, Gauge, Stage, Stamps};
 use crate::pipeline::market::MarketStage;
 use crate::topology::{link, tile};
 use crate::types::{BookState, Instrument, MarketUpdate, TimestampNs};
@@ -57,9 +57,9 @@ impl BookTile {
         board: Arc<Board>,
         digest: DigestSlot,
     ) -> BookTile {
-        let states = instruments.iter().map(|instrument| stage.state(instrument.id)).collect();
+        let states: Vec<BookState> = instruments.iter().map(|instrument| stage.state(instrument.id)).collect();
         let link = board.link_index(link::BOOK_QUOTE);
-        BookTile {
+        let tile = BookTile {
             feed,
             stage,
             quote,
@@ -72,7 +72,14 @@ impl BookTile {
             digest,
             idle_steps: 0,
             clock: Clock::new(),
-        }
+        };
+        tile.show_down();
+        tile
+    }
+
+    fn show_down(&self) {
+        let down = self.states.iter().filter(|state| **state != BookState::Live).count();
+        self.board.set(Gauge::BooksDown, down as i64);
     }
 
     fn take_records(&mut self) -> usize {
@@ -123,8 +130,9 @@ impl BookTile {
                 warn!(instrument = index, ?reason, "book out of sync");
             }
             (BookState::Syncing(_), BookState::Live) => info!(instrument = index, "book in sync"),
-            _ => {}
+            _ => return,
         }
+        self.show_down();
     }
 
     fn ask_for_snapshots(&mut self, now: TimestampNs) {
@@ -162,5 +170,55 @@ impl Tile for BookTile {
 
     fn close(&mut self) {
         *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.stage.digest());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::sync::SyncRule;
+    use crate::types::{DesyncReason, InstrumentId, Level, Price, Qty};
+    use crate::wire::{DepthHead, DepthKind, DepthRef, FeedNotice, Flags, RecordBuf, Stream, unit_link};
+
+    #[test]
+    fn books_that_are_not_in_sync_are_counted_from_the_start_on() {
+        let instruments = [0, 1].map(|id| Instrument::new(InstrumentId(id), Instrument::btcusdt().spec));
+        let (mut feed, receiver) = unit_link(256);
+        let (quote, _decision) = rtrb::RingBuffer::new(16);
+        let (snapshots, _worker) = rtrb::RingBuffer::new(16);
+        let board = Arc::new(Board::new(&[], &[(link::BOOK_QUOTE, 16)]));
+        let stage = MarketStage::new(&instruments, SyncRule::Spot);
+        let (bell, digest) = (Arc::default(), Arc::default());
+        let mut tile =
+            BookTile::new(receiver, stage, &instruments, quote, None, snapshots, bell, Arc::clone(&board), digest);
+        let mut buf = RecordBuf::default();
+        let mut down_after = |event: &FeedEvent<'_>| {
+            let (kind, ts) = event.encode(&mut buf);
+            feed.send(buf.finish(Stream::Feed, kind, Flags::NONE, 1, ts)).unwrap();
+            tile.step();
+            board.gauge(Gauge::BooksDown)
+        };
+        let level = |ticks| [Level { price: Price::from_ticks(ticks), qty: Qty::from_lots(1) }];
+        let depth = |kind, id: u64| DepthHead {
+            instrument: InstrumentId(1),
+            kind,
+            first_id: id,
+            last_id: id,
+            prev_id: None,
+            event_ts: TimestampNs::ZERO,
+            recv_ts: TimestampNs::ZERO,
+        };
+        let (bids, asks) = (level(10), level(11));
+        let told = |head| FeedEvent::Depth(DepthRef { head, bids: &bids, asks: &asks });
+        assert_eq!(down_after(&told(depth(DepthKind::Snapshot, 7))), 2, "nothing has been joined to it yet");
+        assert_eq!(down_after(&told(depth(DepthKind::Diff, 8))), 1, "the other one waits");
+        assert_eq!(down_after(&told(depth(DepthKind::Diff, 10))), 2, "a gap");
+        assert_eq!(down_after(&told(depth(DepthKind::Snapshot, 10))), 1, "what came after the gap proves it");
+        let notice = FeedNotice {
+            instrument: Some(InstrumentId(1)),
+            reason: DesyncReason::Disconnected,
+            recv_ts: TimestampNs::ZERO,
+        };
+        assert_eq!(down_after(&FeedEvent::Notice(notice)), 2);
     }
 }
