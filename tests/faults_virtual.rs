@@ -1,5 +1,5 @@
-//! Sessions in virtual time on a venue that does everything wrong: whatever happens, the position is the venue's, no
-//! order is left, and the journal alone gives the same decisions again.
+//! Sessions in virtual time on a venue that does everything wrong: whatever happens, a book that says it lives is the
+//! venue's, the position is the venue's, no order is left, and the journal alone gives the same decisions again.
 //!
 //! CI runs a share of the seeds; `TOUCHLINE_SEEDS=1000` runs that many, `TOUCHLINE_SEED=7` that one alone.
 
@@ -9,18 +9,21 @@ use std::path::{Path, PathBuf};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use touchline::journal::{JournalConfig, JournalReader, LocalJournal};
+use touchline::pipeline::market::MarketStage;
+use touchline::pipeline::sync::SyncRule;
 use touchline::pipeline::{PipelineConfig, QuoterKind};
 use touchline::run::replay::{VerifyOptions, rerun, verify};
 use touchline::run::virtual_session::{self, VirtualConfig, VirtualOutcome};
-use touchline::sim::faults::{FaultPlan, FaultSpec};
+use touchline::sim::faults::{FaultKind, FaultPlan, FaultSpec};
 use touchline::sim::{
     AccountConfig, AccountId, FeeSchedule, MarketSource, SymbolConfig, SyntheticConfig, Venue, VenueConfig,
+    VenueMarketEvent,
 };
 use touchline::types::{
-    BaseAtoms, DurationNs, Filters, Instrument, InstrumentId, InstrumentSpec, Money, Price, Qty, SessionId, Symbol,
-    TimestampNs,
+    BaseAtoms, BookState, DurationNs, Filters, Instrument, InstrumentId, InstrumentSpec, Level, Money, Price, Qty,
+    SessionId, Side, Symbol, TimestampNs,
 };
-use touchline::wire::{QuoteEvent, RecordBuf, Stream};
+use touchline::wire::{FeedEvent, QuoteEvent, RecordBuf, Stream};
 
 const CLIENT: AccountId = AccountId(1);
 const START: TimestampNs = TimestampNs::from_millis(1_767_225_600_000);
@@ -63,6 +66,9 @@ fn scene(seed: u64) -> Scene {
         ("gap:p={}", 0.03),
         ("double-market:p={}", 0.05),
         ("malformed:p={}", 0.01),
+        ("oversized:p={}", 0.005),
+        ("delay-market:for=300ms,p={}", 0.03),
+        ("delay-market:for=5s,p={}", 0.005),
         ("lost-event:p={}", 0.1),
         ("double-event:p={}", 0.2),
         ("delay-event:for=700ms,p={}", 0.2),
@@ -81,10 +87,18 @@ fn scene(seed: u64) -> Scene {
             faults.push(text.replace("{}", &chance.to_string()));
         }
     }
-    for (kind, seconds) in [("disconnect", 3.0), ("user-disconnect", 3.0), ("reset", 5.0), ("user-reset", 5.0)] {
+    for (kind, keys, seconds) in [
+        ("disconnect", "", 3.0),
+        ("user-disconnect", "", 3.0),
+        ("reset", "", 5.0),
+        ("user-reset", "", 5.0),
+        ("day-cut", "", 5.0),
+        ("half-open", "", 9.0),
+        ("missed-pong", ",for=900ms", 6.0),
+    ] {
         if random.random_bool(0.3) {
             let millis = (1_000.0 * seconds * (0.3 + random.random::<f64>())) as u64;
-            faults.push(format!("{kind}:every={millis}ms"));
+            faults.push(format!("{kind}:every={millis}ms{keys}"));
         }
     }
     Scene {
@@ -97,7 +111,78 @@ fn scene(seed: u64) -> Scene {
     }
 }
 
-fn run(scene: &Scene, folder: &Path) -> VirtualOutcome {
+/// One symbol's book as the venue had it after each of its depth messages, by levels of bids and asks.
+struct Truth {
+    first: (u64, Sides),
+    diffs: Vec<(u64, [Vec<Level>; 2])>,
+    applied: usize,
+    sides: Sides,
+}
+
+type Sides = [BTreeMap<i64, i64>; 2];
+
+impl Truth {
+    fn of(venue: &Venue, symbol: InstrumentId) -> Truth {
+        let depth = venue.depth(symbol, usize::MAX);
+        let levels = |levels: &[Level]| levels.iter().map(|level| (level.price.ticks(), level.qty.lots())).collect();
+        let sides: Sides = [levels(&depth.bids), levels(&depth.asks)];
+        Truth { first: (depth.last_update_id, sides.clone()), diffs: Vec::new(), applied: 0, sides }
+    }
+
+    /// The book at an update, if one of the venue's messages ended with it.
+    fn at(&mut self, update_id: u64) -> Option<&Sides> {
+        let wanted = match self.diffs.binary_search_by_key(&update_id, |(last_id, _)| *last_id) {
+            Ok(place) => place + 1,
+            Err(_) if update_id == self.first.0 => 0,
+            Err(_) => return None,
+        };
+        if wanted < self.applied {
+            (self.applied, self.sides) = (0, self.first.1.clone());
+        }
+        for (_, diff) in &self.diffs[self.applied..wanted] {
+            for (side, levels) in self.sides.iter_mut().zip(diff) {
+                for level in levels {
+                    if level.qty.is_zero() {
+                        side.remove(&level.price.ticks());
+                    } else {
+                        side.insert(level.price.ticks(), level.qty.lots());
+                    }
+                }
+            }
+        }
+        self.applied = wanted;
+        Some(&self.sides)
+    }
+}
+
+/// Runs the books of a journal again: whenever one says that it lives, it is the venue's. Returns how many times that
+/// could be looked at.
+fn check_books(journal: &Path, instruments: &[Instrument], truths: &mut [Truth]) -> u64 {
+    let mut stage = MarketStage::new(instruments, SyncRule::Spot);
+    let mut feed = JournalReader::open(journal).unwrap().stream(Stream::Feed).unwrap();
+    let mut looked = 0;
+    while let Some(record) = feed.next().unwrap() {
+        let Ok(event) = FeedEvent::decode(&record) else { continue };
+        stage.on_event(&event);
+        let FeedEvent::Depth(depth) = event else { continue };
+        let id = depth.head.instrument;
+        if stage.state(id) != BookState::Live {
+            continue;
+        }
+        let Some(sides) = truths[id.index()].at(stage.update_id(id)) else { continue };
+        for side in Side::BOTH {
+            let told = stage.book(id).levels(side).map(|level| (level.price.ticks(), level.qty.lots()));
+            let have = sides[side.index()].iter().map(|(price, qty)| (*price, *qty));
+            let have: Vec<_> = if side == Side::Bid { have.rev().collect() } else { have.collect() };
+            assert_eq!(told.collect::<Vec<_>>(), have, "{side:?} of {id:?} at update {}", stage.update_id(id));
+        }
+        looked += 1;
+    }
+    looked
+}
+
+/// The session, and its symbols' books as the venue had them.
+fn run(scene: &Scene, folder: &Path) -> (VirtualOutcome, Vec<Truth>) {
     let instruments: Vec<Instrument> = ["BTC", "ETH"][..scene.symbols]
         .iter()
         .enumerate()
@@ -133,7 +218,16 @@ fn run(scene: &Scene, folder: &Path) -> VirtualOutcome {
         journal_dir: folder.to_owned(),
         account: CLIENT,
     };
-    virtual_session::run(&config, Venue::new(venue, sources).unwrap()).unwrap_or_else(|failure| panic!("{failure}"))
+    let venue = Venue::new(venue, sources).unwrap();
+    let mut truths: Vec<Truth> = instruments.iter().map(|one| Truth::of(&venue, one.id)).collect();
+    let mut watch = |event: &VenueMarketEvent| {
+        if let VenueMarketEvent::DepthDiff { symbol, last_id, bids, asks, .. } = event {
+            truths[symbol.index()].diffs.push((*last_id, [bids.clone(), asks.clone()]));
+        }
+    };
+    let outcome =
+        virtual_session::run_watched(&config, venue, &mut watch).unwrap_or_else(|failure| panic!("{failure}"));
+    (outcome, truths)
 }
 
 /// Copies a session without its action records; what is left is numbered anew.
@@ -192,14 +286,16 @@ fn whatever_goes_wrong_the_position_is_the_venues_and_the_journal_repeats_the_se
         Some(seed) => seed..seed + 1,
         None => 0..number("TOUCHLINE_SEEDS").unwrap_or(SEEDS),
     };
-    let (mut happened, mut fills, mut desyncs, mut sessions) = (BTreeMap::new(), 0, 0_u64, 0_u64);
+    let (mut happened, mut fills, mut desyncs, mut looked, mut sessions) = (BTreeMap::new(), 0, 0_u64, 0_u64, 0_u64);
     for seed in seeds {
         let scene = scene(seed);
         let shown: Vec<String> = scene.faults.iter().map(ToString::to_string).collect();
         let told = std::panic::catch_unwind(|| {
             let folder = tempfile::tempdir().unwrap();
-            let outcome = run(&scene, folder.path());
+            let (outcome, mut truths) = run(&scene, folder.path());
             check(&scene, &outcome);
+            let instruments: Vec<Instrument> = outcome.snapshots.iter().map(|(instrument, _)| *instrument).collect();
+            let looked = check_books(&outcome.journal, &instruments, &mut truths);
             let found = verify(&outcome.journal, None).unwrap();
             assert!(found.identical && found.notes.is_empty(), "{found:?}");
             let bare = without_actions(&outcome.journal, &folder.path().join("bare"));
@@ -208,9 +304,9 @@ fn whatever_goes_wrong_the_position_is_the_venues_and_the_journal_repeats_the_se
             assert!(
                 again.identical && again.pipeline_digest == found.pipeline_digest && again.actions == found.actions
             );
-            outcome
+            (outcome, looked)
         });
-        let Ok(outcome) = told else {
+        let Ok((outcome, seen)) = told else {
             panic!("seed {seed} with {} symbols, {:?}: {}", scene.symbols, scene.kind, shown.join(" "));
         };
         for count in &outcome.faults {
@@ -218,15 +314,20 @@ fn whatever_goes_wrong_the_position_is_the_venues_and_the_journal_repeats_the_se
         }
         fills += outcome.causes.total();
         desyncs += outcome.desyncs;
+        looked += seen;
         sessions += 1;
     }
-    println!("{sessions} sessions, {fills} fills, {desyncs} desyncs; faults {happened:?}");
+    println!(
+        "{sessions} sessions, {fills} fills, {desyncs} desyncs, {looked} looks at live books; faults {happened:?}"
+    );
     if sessions >= SEEDS {
         // A fault that never happens tests nothing.
         for (kind, count) in &happened {
             assert!(*count > 20, "{kind} happened {count} times");
         }
-        assert!(desyncs > SEEDS, "{desyncs} live books lost sync");
-        assert!(happened.len() >= 15 && fills > 10 * SEEDS, "{happened:?}, {fills} fills");
+        let never = |kind: &&FaultKind| !kind.is_of_the_wire_alone() && !happened.contains_key(kind.name());
+        assert_eq!(FaultKind::ALL.iter().find(never), None);
+        assert!(desyncs > SEEDS && looked > 50 * SEEDS, "{desyncs} live books lost sync, {looked} looks at live ones");
+        assert!(fills > 10 * SEEDS, "{fills} fills");
     }
 }

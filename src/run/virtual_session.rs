@@ -123,8 +123,12 @@ const STOP_PATIENCE: DurationNs = DurationNs::from_secs(30);
 /// Levels a side of a snapshot, as the engine asks for.
 const SNAPSHOT_LEVELS: usize = 1000;
 
+/// Sees the market as the venue publishes it.
+type Watch<'a> = dyn FnMut(&VenueMarketEvent) + 'a;
+
 struct Session<'a> {
     config: &'a VirtualConfig,
+    watch: &'a mut Watch<'a>,
     instruments: Vec<Instrument>,
     exchange: Exchange,
     /// Where market data comes from when the venue has none of its own.
@@ -154,7 +158,22 @@ struct Session<'a> {
 pub fn run(config: &VirtualConfig, venue: Venue) -> Result<VirtualOutcome, Failure> {
     let instruments = instruments_of(&venue);
     let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(Failure::of_decisions)?;
-    run_pipeline(config, venue, None, &instruments, pipeline)
+    run_pipeline(config, venue, None, &instruments, pipeline, &mut |_| {})
+}
+
+/// Runs a session and shows `watch` each public message as the venue publishes it, before anything goes wrong with it:
+/// what a book is made of that misses nothing.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_watched<'a>(
+    config: &'a VirtualConfig,
+    venue: Venue,
+    watch: &'a mut Watch<'a>,
+) -> Result<VirtualOutcome, Failure> {
+    let instruments = instruments_of(&venue);
+    let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(Failure::of_decisions)?;
+    run_pipeline(config, venue, None, &instruments, pipeline, watch)
 }
 
 /// Runs a session on a tape: it feeds the venue, whose markets have no flow of their own, and reaches us later. The
@@ -170,7 +189,7 @@ pub fn run_on_tape(
 ) -> Result<VirtualOutcome, Failure> {
     let instruments = instruments_of(&venue);
     let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(Failure::of_decisions)?;
-    run_pipeline(config, venue, Some(Tape::new(events, rule)?), &instruments, pipeline)
+    run_pipeline(config, venue, Some(Tape::new(events, rule)?), &instruments, pipeline, &mut |_| {})
 }
 
 /// Runs a session with quoters of the caller's own, as [`Pipeline::with_quoters`] takes them.
@@ -185,19 +204,20 @@ pub fn run_with_quoters(
     let instruments = instruments_of(&venue);
     let pipeline = Pipeline::with_quoters(config.session, &instruments, &config.pipeline, quoters)
         .map_err(Failure::of_decisions)?;
-    run_pipeline(config, venue, None, &instruments, pipeline)
+    run_pipeline(config, venue, None, &instruments, pipeline, &mut |_| {})
 }
 
 fn instruments_of(venue: &Venue) -> Vec<Instrument> {
     venue.config().symbols.iter().map(|symbol| symbol.instrument).collect()
 }
 
-fn run_pipeline(
-    config: &VirtualConfig,
+fn run_pipeline<'a>(
+    config: &'a VirtualConfig,
     venue: Venue,
     tape: Option<Tape>,
     instruments: &[Instrument],
     mut pipeline: Pipeline,
+    watch: &'a mut Watch<'a>,
 ) -> Result<VirtualOutcome, Failure> {
     let start = venue.now();
     let warm = config.warm.clone().map(|warm| warm.aged(start));
@@ -213,6 +233,7 @@ fn run_pipeline(
         .map_err(super::output::journal_failure)?;
     let mut session = Session {
         config,
+        watch,
         market: MarketStage::new(instruments, rule),
         tape,
         instruments: instruments.to_vec(),
@@ -324,6 +345,7 @@ impl Session<'_> {
         self.cut_sockets();
         let market: Vec<VenueMarketEvent> = self.exchange.venue_mut().market_events().collect();
         for event in market {
+            (self.watch)(&event);
             let at = self.arrival(Way::Feed);
             let (symbol, is_depth) = (event.symbol(), matches!(event, VenueMarketEvent::DepthDiff { .. }));
             match self.wire.market(self.now, symbol, is_depth) {

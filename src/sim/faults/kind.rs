@@ -121,6 +121,12 @@ impl FaultKind {
         matches!(self, FaultKind::Disconnect | FaultKind::Reset | FaultKind::HalfOpen)
     }
 
+    /// Whether only sockets can show it. Of a connection that is replaced before it ends nothing is lost, and virtual
+    /// time has no two connections that overlap.
+    pub const fn is_of_the_wire_alone(self) -> bool {
+        matches!(self, FaultKind::Shutdown)
+    }
+
     /// How it ends sockets, if it does.
     pub const fn cut(self) -> Option<Cut> {
         match self {
