@@ -215,7 +215,7 @@ fn over_tls_everything_goes_to_whom_the_ca_file_vouches_for_and_to_nobody_else()
     let folder = tempfile::tempdir().unwrap();
     let port = venue.rest_url().rsplit(':').next().unwrap().parse().unwrap();
     let tls = Tls::to(port);
-    let authority = concat!("venue.ca_file=", env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/ca.pem");
+    let authority = format!("venue.ca_file={}", tls.ca_file().display());
     let urls = [
         format!("venue.rest_url=https://127.0.0.1:{}", tls.port),
         format!("venue.ws_url=wss://127.0.0.1:{}", tls.port),
@@ -225,7 +225,7 @@ fn over_tls_everything_goes_to_whom_the_ca_file_vouches_for_and_to_nobody_else()
     let stranger =
         engine::start(&config(&venue, folder.path(), &set), Some(&keys(&venue)), EngineMode::Live, "test", None);
     assert!(stranger.is_err(), "without the file nobody vouches for the venue");
-    set.push(authority);
+    set.push(&authority);
     let engine =
         engine::start(&config(&venue, folder.path(), &set), Some(&keys(&venue)), EngineMode::Live, "test", None)
             .unwrap();

@@ -277,7 +277,12 @@ fn was_never_sent(error: &ureq::Error) -> bool {
 }
 
 #[cfg(test)]
+#[path = "../../tests/common/tls.rs"]
+mod local_tls;
+
+#[cfg(test)]
 mod tests {
+    use super::local_tls::LocalTls;
     use super::*;
     use std::io::Write;
     use std::net::TcpListener;
@@ -345,29 +350,15 @@ mod tests {
         server.join().unwrap();
     }
 
-    /// A TLS server whose certificate only the authority of the test data vouches for; made by `openssl req -x509` and
-    /// `openssl x509 -req`, valid for a hundred years, of use to nobody else.
-    fn serve_tls(connections: usize) -> (u16, std::thread::JoinHandle<Vec<String>>) {
-        use rustls::pki_types::pem::PemObject;
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-        let chain = CertificateDer::from_pem_slice(include_bytes!("../../tests/data/tls/server.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../tests/data/tls/server.key")).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![chain], key)
-            .unwrap();
-        let config = Arc::new(config);
+    /// A TLS server that takes so many connections, one after the other.
+    fn serve_tls(local: LocalTls, connections: usize) -> (u16, std::thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = std::thread::spawn(move || {
             let mut seen = Vec::new();
             for _ in 0..connections {
                 let (socket, _) = listener.accept().unwrap();
-                let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-                let mut tls = rustls::StreamOwned::new(connection, socket);
+                let mut tls = local.accept(socket);
                 let mut request = Vec::new();
                 let mut part = [0; 1024];
                 // A client that does not trust us ends the handshake.
@@ -389,11 +380,12 @@ mod tests {
 
     #[test]
     fn tls_stands_on_the_same_transport_and_trusts_only_whom_it_is_told_to() {
-        let authority = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/ca.pem"));
-        let (port, server) = serve_tls(3);
+        let local = LocalTls::new();
+        let authority = local.ca_file().to_owned();
+        let (port, server) = serve_tls(local, 3);
         let base = format!("https://127.0.0.1:{port}");
         for spin in [Duration::ZERO, Duration::from_millis(20)] {
-            let mut http = Http::spinning(&base, None, Some(authority), Duration::from_secs(20), spin).unwrap();
+            let mut http = Http::spinning(&base, None, Some(&authority), Duration::from_secs(20), spin).unwrap();
             for _ in 0..2 {
                 assert_eq!(http.send(&REQUEST, || ()), Reply::Answer { status: 200, body: b"{}" });
                 assert!(http.wire_times()[1] > 0);

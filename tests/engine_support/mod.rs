@@ -1,6 +1,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 //! An embedded venue and an engine's configuration against it.
 
+#[path = "../common/tls.rs"]
+mod local_tls;
+
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use local_tls::LocalTls;
 use touchline::config::{ApiKeys, Config, ConfigArgs};
 use touchline::journal::JournalReader;
 use touchline::pipeline::market::MarketStage;
@@ -237,35 +241,31 @@ impl Wire {
     }
 }
 
-/// Speaks TLS on a port of its own, by the certificate of the test data, and plainly to a venue behind it.
+/// Speaks TLS on a port of its own and plainly to a venue behind it.
 pub struct Tls {
     pub port: u16,
+    local: Arc<LocalTls>,
 }
 
 impl Tls {
     pub fn to(target: u16) -> Tls {
-        use rustls::pki_types::pem::PemObject;
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-        let chain = CertificateDer::from_pem_slice(include_bytes!("../data/tls/server.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../data/tls/server.key")).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![chain], key)
-            .unwrap();
-        let config = Arc::new(config);
+        let local = Arc::new(LocalTls::new());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        let server_end = Arc::clone(&local);
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", target))) else { return };
-                let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-                std::thread::spawn(move || carry_tls(rustls::StreamOwned::new(connection, client), server));
+                let client = server_end.accept(client);
+                std::thread::spawn(move || carry_tls(client, server));
             }
         });
-        Tls { port }
+        Tls { port, local }
+    }
+
+    /// Who vouches for it.
+    pub fn ca_file(&self) -> &Path {
+        self.local.ca_file()
     }
 }
 
