@@ -80,34 +80,39 @@ fn paper_mode_trades_on_usdm_market_data_and_nothing_reaches_the_venue() {
 }
 
 #[test]
-fn a_recording_of_usdm_has_its_books_and_its_trades() {
+fn a_recording_of_usdm_has_its_books_its_trades_and_from_the_other_address_its_aggregated_trades() {
     let _alone = alone();
     let instruments = [btcusdt()];
-    let venue = venue_of(&instruments, 200.0, &[]);
+    // Connections are changed in the middle of it, both of them.
+    let venue = venue_of(&instruments, 200.0, &["shutdown:every=2s,for=1500ms"]);
     let folder = tempfile::tempdir().unwrap();
-    let settings = usdm(&venue, folder.path(), &[]);
+    let url = format!("venue.ws_url={}/usdm/public", venue.ws_url());
+    let settings = usdm(&venue, folder.path(), &[&url]);
     let engine = engine::start(&settings, None, EngineMode::Record, "test", None).unwrap();
     let live = engine.live();
     let mut books = SeenBooks::default();
     until("enough was recorded", || {
         books.look(&venue, &instruments);
-        live.board().count(Count::FeedRecords) > 1_000
+        live.board().count(Count::FeedRecords) > 2_000 && live.board().count(Count::Renewals) >= 2
     });
+    assert_eq!(live.board().gauge(Gauge::MarketLines), 2);
     engine.stop();
     let summary = engine.join();
     assert_eq!((summary.failure, live.board().count(Count::Malformed)), (None, 0));
     let (stage, compared) = books.compare(&summary.journal, SyncRule::UsdM, &instruments);
     assert!(compared[0] >= 3 && stage.counters(instruments[0].id).gaps == 0, "{compared:?}");
-    let (mut trades, mut touches) = (0, 0);
+    let (mut trades, mut touches, mut aggregates) = (0, 0, Vec::new());
     let mut feed = JournalReader::open(&summary.journal).unwrap().stream(Stream::Feed).unwrap();
     while let Some(record) = feed.next().unwrap() {
         match FeedEvent::decode(&record) {
             Ok(FeedEvent::Trade(_)) => trades += 1,
             Ok(FeedEvent::Touch(_)) => touches += 1,
+            Ok(FeedEvent::AggTrade(trade)) => aggregates.push(trade.id.0),
             _ => {}
         }
     }
-    assert!(trades > 10 && touches > 10, "{trades} trades, {touches} touches");
+    assert!(trades > 10 && touches > 10 && aggregates.len() > 10, "{trades} trades, {touches} touches");
+    assert!(aggregates.windows(2).all(|pair| pair[1] == pair[0] + 1), "each once: {aggregates:?}");
 }
 
 #[test]

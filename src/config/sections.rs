@@ -123,6 +123,8 @@ pub struct Endpoints {
     pub rest_url: String,
     /// WebSocket streams base url, without a slash at its end.
     pub ws_url: String,
+    /// The same of the streams that are aggregated; `ws_url` where those have no address of their own.
+    pub ws_aggregates_url: String,
     /// WebSocket API url.
     pub ws_api_url: String,
 }
@@ -141,8 +143,8 @@ impl VenueConfig {
     /// # Errors
     /// When a url is missing or is not of its scheme.
     pub fn endpoints(&self) -> Result<Endpoints, Failure> {
-        // reference: Binance "General API Information", base endpoints of each product; USD-M has had books, touches and
-        // trades under /public since 2026-04.
+        // reference: Binance "General API Information", base endpoints of each product; USD-M's "Base URL Split": since
+        // 2026-04 books, touches and prints are under /public, aggregated trades under /market.
         let (rest, ws, ws_api) = match self.profile {
             Profile::Binance => {
                 ("https://api.binance.com", "wss://stream.binance.com:9443", "wss://ws-api.binance.com:443/ws-api/v3")
@@ -186,9 +188,12 @@ impl VenueConfig {
                 format!("give it with --set venue.{key}=…, or choose a venue.profile that has one"),
             ))
         };
+        let ws_url = pick("ws_url", &self.ws_url, ws, ["ws://", "wss://"])?;
+        let split = ws_url.strip_suffix("/public").filter(|_| self.profile == Profile::BinanceUsdm);
         Ok(Endpoints {
             rest_url: pick("rest_url", &self.rest_url, rest, ["http://", "https://"])?,
-            ws_url: pick("ws_url", &self.ws_url, ws, ["ws://", "wss://"])?,
+            ws_aggregates_url: split.map_or_else(|| ws_url.clone(), |base| format!("{base}/market")),
+            ws_url,
             ws_api_url: pick("ws_api_url", &self.ws_api_url, ws_api, ["ws://", "wss://"])?,
         })
     }

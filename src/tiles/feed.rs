@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::Tile;
 use super::fate::{Fate, Fault};
+pub use super::told::Carried;
 use super::told::Told;
 use super::user_feed::{UserFeed, UserState};
 use crate::feed::{Event, Loss, Relay, RelayEvent};
@@ -163,21 +164,28 @@ impl RecordOutlet {
 /// One of the venue's market-data connections.
 pub struct MarketLine {
     relay: Relay,
-    /// The instruments that it tells of, and no other line.
+    /// The instruments that it tells of.
     instruments: Vec<InstrumentId>,
+    /// What it tells of them, and no other line.
+    carried: Carried,
     is_up: bool,
 }
 
 impl MarketLine {
     /// A line that opens with its first poll.
-    pub fn new(relay: Relay, instruments: Vec<InstrumentId>) -> MarketLine {
-        MarketLine { relay, instruments, is_up: false }
+    pub fn new(relay: Relay, instruments: Vec<InstrumentId>, carried: Carried) -> MarketLine {
+        MarketLine { relay, instruments, carried, is_up: false }
+    }
+
+    /// The instruments whose books it feeds.
+    fn books(&self) -> &[InstrumentId] {
+        if self.carried == Carried::Aggregates { &[] } else { &self.instruments }
     }
 }
 
 /// Where market data comes from.
 pub enum Market {
-    /// The venue's streams, each instrument's on one line.
+    /// The venue's streams, each on one line.
     Venue(Vec<MarketLine>),
     /// `redis_feed`: events that another process has decoded.
     Redis(UnitReceiver),
@@ -291,7 +299,7 @@ impl FeedTile {
             RelayEvent::Of(Event::Progress) => {}
             RelayEvent::Of(Event::Opened) => {
                 line.is_up = true;
-                self.told.forget(&line.instruments);
+                self.told.forget(&line.instruments, line.carried);
                 info!(line = at, symbols = line.instruments.len(), "market data connected");
                 self.show_lines();
             }
@@ -299,7 +307,7 @@ impl FeedTile {
             RelayEvent::Of(Event::Binary { frame, read_tsc }) => self.on_binary(at, &frame, read_tsc),
             RelayEvent::Of(Event::Lost(loss)) => self.on_line_lost(at, &loss),
             RelayEvent::Changed => {
-                self.told.change(&line.instruments);
+                self.told.change(&line.instruments, line.carried);
                 self.board.bump(Count::Renewals, 1);
                 info!(line = at, "market data goes on over a new connection");
             }
@@ -403,7 +411,7 @@ impl FeedTile {
     fn notice_line(&mut self, at: usize, reason: DesyncReason, recv_ts: TimestampNs) {
         for index in 0.. {
             let Market::Venue(lines) = &self.market else { return };
-            let Some(&instrument) = lines[at].instruments.get(index) else { return };
+            let Some(&instrument) = lines[at].books().get(index) else { return };
             self.notice(instrument, reason, recv_ts);
         }
     }

@@ -19,7 +19,6 @@ use crate::journal::retention::{self, Retention};
 use crate::journal::{Journal, JournalConfig, JournalWriter, Keeper, SessionInfo};
 use crate::metrics::{Board, LatencyTable, latest};
 use crate::pipeline::market::MarketStage;
-use crate::pipeline::sync::SyncRule;
 use crate::pipeline::{Pipeline, PipelineConfig, WarmState};
 use crate::run::output::journal_failure;
 use crate::run::{Failure, exit};
@@ -29,7 +28,7 @@ use crate::tiles::book::{BookTile, DigestSlot};
 use crate::tiles::control::{ControlParts, ControlTile, Recent};
 use crate::tiles::doorbell::Doorbell;
 use crate::tiles::fate::Fate;
-use crate::tiles::feed::{FeedParts, FeedTile, Market, MarketLine, RecordOutlet};
+use crate::tiles::feed::{Carried, FeedParts, FeedTile, Market, MarketLine, RecordOutlet};
 use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover, ToWorker};
 use crate::tiles::keeper::{KeeperSlot, KeeperTile};
 use crate::tiles::message::TelemetrySender;
@@ -48,9 +47,11 @@ use crate::venue::binance::control::stream_name;
 use crate::venue::binance::decode::Decoder;
 use crate::wire::{UnitReceiver, UnitSender, unit_link};
 
-/// Streams that decisions need, and one more that only recordings of Spot keep: USD-M has it at another address.
+/// Streams that decisions need, and with those that only recordings keep.
 const STREAMS: [&str; 3] = ["depth@100ms", "trade", "bookTicker"];
 const RECORDED_STREAMS: [&str; 4] = ["depth@100ms", "trade", "bookTicker", "aggTrade"];
+/// Those of them that may have an address of their own.
+const AGGREGATES: [&str; 1] = ["aggTrade"];
 /// The same in SBE, where each has one cadence and prints are never aggregated.
 const SBE_STREAMS: [&str; 3] = ["depth", "trade", "bestBidAsk"];
 /// A venue that answers no ping for so long is gone, whether its socket says so or not.
@@ -316,8 +317,6 @@ pub fn assemble(
     };
     let (feed_quote, quote_feed) = depths.ring(link::FEED_QUOTE);
     let (feed_account, account_requests) = depths.ring(link::FEED_ACCOUNT);
-    let records_all = mode == EngineMode::Record && venue.rule == SyncRule::Spot;
-    let streams: &[&str] = if records_all { &RECORDED_STREAMS } else { &STREAMS };
     let user = match gateways {
         Some(gateways) => Some(UserFeed {
             connection: connector(venue.endpoints.ws_api_url.clone())(session.0 ^ 1).map_err(unusable)?,
@@ -347,17 +346,35 @@ pub fn assemble(
         let (redis_feed, feed_redis) = depths.units(link::REDIS_FEED);
         (Market::Redis(feed_redis), Some(redis_feed))
     } else {
-        let streams = if venue.stream_key.is_some() { &SBE_STREAMS } else { streams };
-        let dealt = deal(venue.instruments.len(), streams.len(), config.venue.connections);
+        let of_venue = &venue.endpoints;
+        let is_split = of_venue.ws_aggregates_url != of_venue.ws_url;
+        type Part<'a> = (&'a str, &'a [&'static str], Carried);
+        let parts: &[Part<'_>] = match mode {
+            _ if venue.stream_key.is_some() => &[(&of_venue.ws_url, &SBE_STREAMS, Carried::All)],
+            EngineMode::Record if is_split => &[
+                (&of_venue.ws_url, &STREAMS, Carried::Books),
+                (&of_venue.ws_aggregates_url, &AGGREGATES, Carried::Aggregates),
+            ],
+            EngineMode::Record => &[(&of_venue.ws_url, &RECORDED_STREAMS, Carried::All)],
+            _ => &[(&of_venue.ws_url, &STREAMS, Carried::All)],
+        };
+        let dealt: Vec<(Part<'_>, Vec<usize>)> = parts
+            .iter()
+            .flat_map(|&part| {
+                deal(venue.instruments.len(), part.1.len(), config.venue.connections)
+                    .into_iter()
+                    .map(move |places| (part, places))
+            })
+            .collect();
         // They share the venue's limit of attempts with the user-data connection.
         let sharers = u32::try_from(dealt.len() + 1).unwrap_or(u32::MAX);
-        let line = |(at, places): (usize, Vec<usize>)| {
+        let line = |(at, ((url, streams, carried), places)): (usize, (Part<'_>, Vec<usize>))| {
             let told: Vec<Instrument> = places.iter().map(|&place| venue.instruments[place]).collect();
             let names: Vec<String> = told
                 .iter()
                 .flat_map(|one| streams.iter().map(move |stream| stream_name(one.symbol(), stream)))
                 .collect();
-            let (connect, key) = (connector(format!("{}/stream", venue.endpoints.ws_url)), venue.stream_key.clone());
+            let (connect, key) = (connector(format!("{url}/stream")), venue.stream_key.clone());
             let mut seed = session.0.wrapping_add((at as u64) << 32);
             let relay = Relay::new(RelayPlan::USUAL, move || {
                 seed = seed.wrapping_add(2);
@@ -367,7 +384,7 @@ pub fn assemble(
                     Some(key) => made.with_header("x-mbx-apikey", key.expose_secret()),
                 }
             });
-            Ok(MarketLine::new(relay.map_err(unusable)?, told.iter().map(|one| one.id).collect()))
+            Ok(MarketLine::new(relay.map_err(unusable)?, told.iter().map(|one| one.id).collect(), carried))
         };
         let lines = dealt.into_iter().enumerate().map(line).collect::<Result<_, Failure>>()?;
         (Market::Venue(lines), None)

@@ -119,7 +119,12 @@ pub fn absent(config: &Config, instruments: Vec<Instrument>) -> Venue {
     Venue {
         rule,
         public,
-        endpoints: Endpoints { rest_url: none.clone(), ws_url: none.clone(), ws_api_url: none },
+        endpoints: Endpoints {
+            rest_url: none.clone(),
+            ws_url: none.clone(),
+            ws_aggregates_url: none.clone(),
+            ws_api_url: none,
+        },
         instruments,
         limiter: Limiter::new(read_rate_limits(b"{}")),
         clock: VenueClock::default(),

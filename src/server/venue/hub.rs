@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use super::gate::Switch;
 use super::json::{Object, TimeUnit};
 use super::render_market::Product;
-use super::stream_name::StreamName;
+use super::stream_name::{Entry, StreamName};
 use crate::sim::AccountId;
 use crate::sim::faults::{self, Ending, MarketFate};
 use crate::types::{DurationNs, TimestampNs};
@@ -118,6 +118,8 @@ pub struct Listener {
     pub unit: TimeUnit,
     /// Whose market data it is told.
     pub product: Product,
+    /// Where it came in.
+    pub entry: Entry,
     /// Whether stream events are wrapped with their stream's name.
     pub combined: bool,
     /// Whether stream events are told in SBE, which has no wrapping and one unit of time.
@@ -154,6 +156,7 @@ impl Hub {
             road,
             unit,
             product: Product::Spot,
+            entry: Entry::One,
             combined,
             binary: false,
             streams,
@@ -353,9 +356,11 @@ fn spoil(message: &mut String, fate: Option<MarketFate>) {
 }
 
 impl Listener {
-    /// Adds a public stream.
+    /// Adds a public stream, if it is told where this one came in.
     pub fn subscribe(&mut self, name: StreamName) {
-        if let Err(at) = self.streams.binary_search(&name) {
+        if self.entry.tells(name.kind)
+            && let Err(at) = self.streams.binary_search(&name)
+        {
             self.streams.insert(at, name);
         }
     }

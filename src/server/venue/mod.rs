@@ -137,18 +137,13 @@ pub fn spawn(config: FrontConfig) -> Result<VenueHandle, FrontError> {
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) -> Result<(), FrontError> {
     let listener = tokio::net::TcpListener::from_std(listener).map_err(FrontError::Thread)?;
-    let router = Router::new()
-        .route("/ws", any(streams::handle))
-        .route("/ws/{*names}", any(streams::handle))
-        .route("/stream", any(streams::handle))
+    let entries = ["", "/usdm", "/usdm/public", "/usdm/market", "/sbe"];
+    let addresses =
+        entries.iter().flat_map(|entry| ["/ws", "/ws/{*names}", "/stream"].map(|end| format!("{entry}{end}")));
+    let streams = addresses.fold(Router::new(), |router, address| router.route(&address, any(streams::handle)));
+    let router = streams
         .route("/stream/ws", any(streams::handle))
         .route("/stream/ws/{*names}", any(streams::handle))
-        .route("/usdm/ws", any(streams::handle))
-        .route("/usdm/ws/{*names}", any(streams::handle))
-        .route("/usdm/stream", any(streams::handle))
-        .route("/sbe/ws", any(streams::handle))
-        .route("/sbe/ws/{*names}", any(streams::handle))
-        .route("/sbe/stream", any(streams::handle))
         .route("/ws-api/v3", any(api_socket::handle))
         .fallback(rest::handle)
         .with_state(Arc::clone(&shared));

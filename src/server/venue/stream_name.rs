@@ -27,6 +27,31 @@ pub enum StreamKind {
     Candle,
 }
 
+/// Where a connection came in. USD-M tells what it aggregates at another address than books and prints, and says nothing
+/// when a stream is asked for at the wrong one: it is granted, and never comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Entry {
+    /// One address for all streams.
+    #[default]
+    One,
+    /// `/public`: what the matching engine tells.
+    Public,
+    /// `/market`: what is aggregated from it.
+    Market,
+}
+
+impl Entry {
+    /// Whether a stream of that kind is ever told there.
+    pub fn tells(self, kind: StreamKind) -> bool {
+        let is_aggregated = matches!(kind, StreamKind::AggTrade | StreamKind::Candle);
+        match self {
+            Entry::One => true,
+            Entry::Public => !is_aggregated,
+            Entry::Market => is_aggregated,
+        }
+    }
+}
+
 /// A stream of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamName {

@@ -19,7 +19,7 @@ use super::params::Params;
 use super::render_market::Product;
 use super::rest::json;
 use super::shared::Shared;
-use super::stream_name::{StreamKind, StreamName};
+use super::stream_name::{Entry, StreamKind, StreamName};
 
 /// Streams that one connection may have.
 const STREAMS_MAX: usize = 1_024;
@@ -30,6 +30,7 @@ const MESSAGE_MAX: usize = 64 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 struct Address {
     product: Product,
+    entry: Entry,
     combined: bool,
     /// Under `/sbe`, which stands for the host that Binance serves SBE from.
     binary: bool,
@@ -38,12 +39,16 @@ struct Address {
 
 impl Address {
     /// `/ws`, `/ws/<number>`, `/ws/<name>[/<name>…]`, `/stream?streams=…`, and the same under `/stream/ws`; all of it
-    /// under `/usdm` and `/sbe` too, because here all of them have one port.
+    /// under `/usdm`, `/usdm/public`, `/usdm/market` and `/sbe` too, because here all of them have one port.
     fn parse(path: &str, params: &Params) -> Address {
         let (product, path) = match path.strip_prefix("/usdm") {
             Some(path) => (Product::UsdM, path),
             None => (Product::Spot, path),
         };
+        let entries = [("/public", Entry::Public), ("/market", Entry::Market)].into_iter();
+        let mut entries = entries.filter(|_| product == Product::UsdM);
+        let (entry, path) =
+            entries.find_map(|(name, entry)| Some((entry, path.strip_prefix(name)?))).unwrap_or((Entry::One, path));
         let (binary, path) = path.strip_prefix("/sbe").map_or((false, path), |path| (true, path));
         let tail = path.strip_prefix("/stream/ws").or_else(|| path.strip_prefix("/ws"));
         let (combined, list) = match tail {
@@ -53,7 +58,7 @@ impl Address {
         let mut names: Vec<String> = list.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         // A number names nothing: clients use it to tell their own connections apart.
         names.retain(|name| !name.bytes().all(|byte| byte.is_ascii_digit()));
-        Address { product, combined, binary, names }
+        Address { product, entry, combined, binary, names }
     }
 }
 
@@ -110,6 +115,7 @@ pub async fn handle(
         let (id, inbox) = front.hub.join(Road::Streams, unit, address.combined, switch);
         if let Some(listener) = front.hub.listener(id) {
             listener.product = address.product;
+            listener.entry = address.entry;
             listener.binary = address.binary;
             streams.into_iter().for_each(|stream| listener.subscribe(stream));
         }
@@ -228,6 +234,9 @@ mod tests {
         let address = |path: &str, query: &str| {
             let address = Address::parse(path, &Params::from_query_and_body(query, ""));
             assert_eq!(address.product == Product::UsdM, path.starts_with("/usdm"));
+            let entries = [("/usdm/public", Entry::Public), ("/usdm/market", Entry::Market)];
+            let entry = entries.iter().find(|(name, _)| path.starts_with(name));
+            assert_eq!(address.entry, entry.map_or(Entry::One, |(_, entry)| *entry));
             assert!(Address::parse(&format!("/sbe{path}"), &Params::from_query_and_body(query, "")).binary);
             assert!(!address.binary);
             (address.combined, address.names.join(" "))
@@ -243,6 +252,8 @@ mod tests {
             ("/stream/ws", "", false, ""),
             ("/usdm/ws", "", false, ""),
             ("/usdm/stream", "streams=btcusdt@trade", true, "btcusdt@trade"),
+            ("/usdm/public/ws/btcusdt@trade", "", false, "btcusdt@trade"),
+            ("/usdm/market/stream", "streams=btcusdt@aggTrade", true, "btcusdt@aggTrade"),
             ("/stream/ws/2", "", false, ""),
             ("/stream/ws/btcusdt@trade", "", false, "btcusdt@trade"),
         ] {
