@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::io::{Read, Write};
 
-use touchline::types::{ExecKind, Filters, Instrument, InstrumentId, InstrumentSpec, Symbol, TimestampNs, parse_e8};
+use touchline::types::{
+    ExecKind, Filters, Instrument, InstrumentId, InstrumentSpec, Level, Price, Qty, Symbol, TimestampNs, parse_e8,
+};
 use touchline::venue::binance::decode::{Decoded, Decoder, DecoderKind};
+use touchline::venue::binance::sbe::{SbeDecoder, SbeEvent, encode};
 use touchline::venue::binance::user::{self, UserMessage};
 use touchline::wire::DepthBuf;
 use tungstenite::protocol::Role;
@@ -126,14 +129,60 @@ fn depth_by(name: &'static str, kind: DecoderKind) -> Case {
         for (frame, _) in &frames {
             let decoded = decoder.decode(black_box(frame.as_bytes()), TimestampNs::ZERO, &mut depth);
             assert_eq!(decoded, Ok(Decoded::Depth));
-            let levels = depth.bids.iter().chain(&depth.asks);
-            sum += levels.map(|level| (level.price.ticks() + level.qty.lots()) as u64).sum::<u64>();
+            sum += sum_of(&depth.bids) + sum_of(&depth.asks);
         }
         sum
     })
 }
 
+/// A diff of 20 levels in the venue's binary form.
+pub fn binary_depth() -> Case {
+    let instrument = instrument();
+    let mut want = 0;
+    let frames: Vec<Vec<u8>> = (0..FRAMES as i64)
+        .map(|number| {
+            let side = |start: i64, step: i64| -> Vec<Level> {
+                let level = |i: i64| (start + step * i + number, (i * 37 + number) % 90_000 + (i % 7) * 100_000);
+                let levels = (0..10).map(level);
+                levels
+                    .map(|(ticks, lots)| Level { price: Price::from_ticks(ticks), qty: Qty::from_lots(lots) })
+                    .collect()
+            };
+            let (bids, asks) = (side(6_125_010, -3), side(6_125_011, 3));
+            want += sum_of(&bids) + sum_of(&asks);
+            let last_id = 71_200_101 + number as u64;
+            let event_ts = TimestampNs::from_millis(1_784_102_400_123);
+            let told = encode::Depth { event_ts, first_id: Some(last_id), last_id, bids: &bids, asks: &asks };
+            let mut frame = Vec::new();
+            encode::depth(&mut frame, &instrument, &told);
+            frame
+        })
+        .collect();
+    let mut decoder = SbeDecoder::new(&[instrument]);
+    let mut depth = DepthBuf::with_capacity(64);
+    Case::new("sbe_depth_20", FRAMES, want, move || {
+        let mut sum = 0;
+        for frame in &frames {
+            assert_eq!(decoder.decode(black_box(frame), TimestampNs::ZERO, &mut depth), Ok(SbeEvent::Depth));
+            sum += sum_of(&depth.bids) + sum_of(&depth.asks);
+        }
+        sum
+    })
+}
+
+fn sum_of(levels: &[Level]) -> u64 {
+    levels.iter().map(|level| (level.price.ticks() + level.qty.lots()) as u64).sum()
+}
+
 pub fn trade() -> Case {
+    trade_by("decode_trade", DecoderKind::SimdJson)
+}
+
+pub fn scanned_trade() -> Case {
+    trade_by("scan_trade", DecoderKind::Scanner)
+}
+
+fn trade_by(name: &'static str, kind: DecoderKind) -> Case {
     let frames: Vec<String> = (0..FRAMES)
         .map(|i| {
             format!(
@@ -145,9 +194,9 @@ pub fn trade() -> Case {
         })
         .collect();
     let want = (0..FRAMES as u64).map(|i| 6_125_000 + i + i + 1).sum();
-    let mut decoder = Decoder::new(&[instrument()]);
+    let mut decoder = Decoder::new(&[instrument()]).with_kind(kind);
     let mut depth = DepthBuf::with_capacity(64);
-    Case::new("decode_trade", FRAMES, want, move || {
+    Case::new(name, FRAMES, want, move || {
         let mut sum = 0;
         for frame in &frames {
             match decoder.decode(black_box(frame.as_bytes()), TimestampNs::ZERO, &mut depth) {
@@ -160,6 +209,14 @@ pub fn trade() -> Case {
 }
 
 pub fn touch() -> Case {
+    touch_by("decode_touch", DecoderKind::SimdJson)
+}
+
+pub fn scanned_touch() -> Case {
+    touch_by("scan_touch", DecoderKind::Scanner)
+}
+
+fn touch_by(name: &'static str, kind: DecoderKind) -> Case {
     let frames: Vec<String> = (0..FRAMES)
         .map(|i| {
             format!(
@@ -171,16 +228,13 @@ pub fn touch() -> Case {
         })
         .collect();
     let want = (0..FRAMES as u64).map(|i| (6_125_000 + i) + (i + 1) + (6_125_100 + i) + (100_000 + i + 2)).sum();
-    let mut decoder = Decoder::new(&[instrument()]);
+    let mut decoder = Decoder::new(&[instrument()]).with_kind(kind);
     let mut depth = DepthBuf::with_capacity(64);
-    Case::new("decode_touch", FRAMES, want, move || {
+    Case::new(name, FRAMES, want, move || {
         let mut sum = 0;
         for frame in &frames {
             match decoder.decode(black_box(frame.as_bytes()), TimestampNs::ZERO, &mut depth) {
-                Ok(Decoded::Touch(touch)) => {
-                    let levels = [touch.bid, touch.ask];
-                    sum += levels.iter().map(|level| (level.price.ticks() + level.qty.lots()) as u64).sum::<u64>();
-                }
+                Ok(Decoded::Touch(touch)) => sum += sum_of(&[touch.bid, touch.ask]),
                 other => panic!("{other:?}"),
             }
         }
