@@ -3,6 +3,10 @@
 //! They lie in blocks of up to [`BLOCK`], and a sorted list says where each block begins. A level that comes or goes moves
 //! a part of its block and nothing else, where one sorted array would have to move thousands. Two neighbours that fill no
 //! more than half a block become one, so that a bounded number of levels takes a bounded number of blocks.
+//!
+//! Nine of ten changes so far away are of a level that was changed before: orders that somebody keeps at a round price.
+//! So a table remembers where levels were found, by a hash of the key, and such a change searches nothing. It may be
+//! wrong about a level that has moved since: then the level there has another key, or no quantity, and is searched for.
 
 use crate::types::Qty;
 
@@ -17,6 +21,9 @@ const LEVELS: usize = 8192;
 
 /// Blocks that so many levels never exceed.
 const BLOCKS: usize = 2 * LEVELS / (JOINED_MAX + 1) + 2;
+
+/// Places that the table remembers, as a power of two: 4 KiB, which stay in the first level of the cache.
+const HINT_BITS: u32 = 10;
 
 /// A level by its key: the lower, the nearer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,10 +46,17 @@ struct Entry {
 pub(super) struct FarLevels {
     /// Nearest first; none of them is empty.
     entries: Vec<Entry>,
+    /// What holds no level has no quantity.
     blocks: Vec<[FarLevel; BLOCK]>,
     /// Blocks of no entry.
     free: Vec<u32>,
     len: usize,
+    /// Where levels were found last: block and place in it.
+    hints: Box<[[u16; 2]; 1 << HINT_BITS]>,
+}
+
+fn hash(key: i64) -> usize {
+    ((key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - HINT_BITS)) as usize
 }
 
 impl FarLevels {
@@ -52,6 +66,7 @@ impl FarLevels {
             blocks: Vec::with_capacity(BLOCKS),
             free: Vec::with_capacity(BLOCKS),
             len: 0,
+            hints: Box::new([[0; 2]; 1 << HINT_BITS]),
         }
     }
 
@@ -60,7 +75,10 @@ impl FarLevels {
     }
 
     pub(super) fn clear(&mut self) {
-        self.free.extend(self.entries.drain(..).map(|entry| entry.block));
+        for entry in self.entries.drain(..) {
+            self.blocks[entry.block as usize][..entry.len as usize].fill(FarLevel::default());
+            self.free.push(entry.block);
+        }
         self.len = 0;
     }
 
@@ -72,6 +90,20 @@ impl FarLevels {
 
     /// Sets the quantity at a key and returns what it was; zero removes the level.
     pub(super) fn set(&mut self, key: i64, qty: Qty) -> Qty {
+        match self.hinted(key) {
+            Some(level) if !qty.is_zero() => std::mem::replace(&mut level.qty, qty),
+            _ => self.search_and_set(key, qty),
+        }
+    }
+
+    /// The level of a key, if it lies where it was found last.
+    fn hinted(&mut self, key: i64) -> Option<&mut FarLevel> {
+        let [block, at] = self.hints[hash(key)];
+        let level = self.blocks.get_mut(usize::from(block))?.get_mut(usize::from(at))?;
+        (level.key == key && !level.qty.is_zero()).then_some(level)
+    }
+
+    fn search_and_set(&mut self, key: i64, qty: Qty) -> Qty {
         let Some((entry, at)) = self.find(key) else {
             if !qty.is_zero() {
                 let entry = self.add_block(0);
@@ -85,7 +117,9 @@ impl FarLevels {
                 if qty.is_zero() {
                     self.remove(entry, at);
                 } else {
-                    self.blocks[self.entries[entry].block as usize][at].qty = qty;
+                    let block = self.entries[entry].block;
+                    self.blocks[block as usize][at].qty = qty;
+                    self.hints[hash(key)] = [block as u16, at as u16];
                 }
                 before
             }
@@ -158,6 +192,7 @@ impl FarLevels {
         let levels = &mut self.blocks[block as usize];
         levels.copy_within(at..len as usize, at + 1);
         levels[at] = level;
+        self.hints[hash(level.key)] = [block as u16, at as u16];
         let first = levels[0].key;
         self.entries[entry] = Entry { first, block, len: len + 1 };
         self.len += 1;
@@ -166,12 +201,13 @@ impl FarLevels {
     fn remove(&mut self, entry: usize, at: usize) {
         self.len -= 1;
         let Entry { block, len, .. } = self.entries[entry];
+        let levels = &mut self.blocks[block as usize];
+        levels.copy_within(at + 1..len as usize, at);
+        levels[len as usize - 1] = FarLevel::default();
         if len == 1 {
             self.drop_block(entry);
             return;
         }
-        let levels = &mut self.blocks[block as usize];
-        levels.copy_within(at + 1..len as usize, at);
         let first = levels[0].key;
         self.entries[entry] = Entry { first, block, len: len - 1 };
         let joined = |upper: usize| self.levels(upper - 1).len() + self.levels(upper).len();
@@ -190,8 +226,10 @@ impl FarLevels {
         let block = self.blocks[source.block as usize];
         let levels = &mut self.blocks[target.block as usize];
         levels[target.len as usize..][..moved as usize].copy_from_slice(&block[at..source.len as usize]);
+        let first = levels[0].key;
+        self.blocks[source.block as usize][at..source.len as usize].fill(FarLevel::default());
         self.entries[from].len = kept;
-        self.entries[to] = Entry { first: levels[0].key, len: target.len + moved, ..target };
+        self.entries[to] = Entry { first, len: target.len + moved, ..target };
     }
 
     fn drop_block(&mut self, entry: usize) {
@@ -227,6 +265,8 @@ mod tests {
         assert!(far.entries.windows(2).all(|two| two[0].len as usize + two[1].len as usize > JOINED_MAX));
         assert_eq!(far.entries.len() + far.free.len(), far.blocks.len());
         assert!(far.blocks.len() <= BLOCKS, "{} blocks", far.blocks.len());
+        let held = far.blocks.iter().flatten().filter(|level| !level.qty.is_zero()).count();
+        assert_eq!(held, far.len, "what holds no level has no quantity");
     }
 
     #[test]
