@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::JournalError;
 use super::format::SegmentId;
@@ -39,7 +40,25 @@ pub struct Keeper {
     /// when the process dies.
     ballast: Option<File>,
     state: State,
+    /// The lane whose sync comes next.
+    turn: usize,
+    /// The last step touched a piece; there may be more.
+    touches: bool,
 }
+
+/// What can wait for its turn.
+#[derive(Clone, Copy, Debug)]
+enum Chore {
+    /// What was written comes to the disk.
+    Sync,
+    /// Pages far ahead are touched.
+    Touch,
+}
+
+// A session's folder is looked at that often at least, for the segments that writers will need.
+const NAP_MOST: Duration = Duration::from_millis(20);
+const NAP_TOUCHING: Duration = Duration::from_millis(5);
+const NAP_LEAST: Duration = Duration::from_millis(1);
 
 impl Keeper {
     pub(super) fn new(
@@ -49,7 +68,17 @@ impl Keeper {
         lock: File,
     ) -> Result<Keeper, JournalError> {
         let ballast = ballast(&session_dir, config.ballast_bytes)?;
-        Ok(Keeper { config, session_dir, session, _lock: lock, lanes: Vec::new(), ballast, state: State::Well })
+        Ok(Keeper {
+            config,
+            session_dir,
+            session,
+            _lock: lock,
+            lanes: Vec::new(),
+            ballast,
+            state: State::Well,
+            turn: 0,
+            touches: false,
+        })
     }
 
     /// Makes a lane's folder and first segment and returns its writer.
@@ -71,26 +100,71 @@ impl Keeper {
     /// before those are full. What failed is not tried again: a full disk gets no further segment, but what is written in
     /// the meantime is still synced; after any other error nothing is done any more.
     pub fn step(&mut self, now: TimestampNs) -> Result<usize, JournalError> {
-        if self.state == State::Failed {
-            return Ok(0);
-        }
+        let lanes = self.lanes.len();
+        Ok(self.attend(now)? + self.in_turn(lanes, now, Chore::Sync)? + self.in_turn(lanes, now, Chore::Touch)?)
+    }
+
+    /// The same with one thing that can wait at most, which is not counted: whoever waits for [`nap`](Self::nap) between
+    /// two steps does each in time, and never holds a core for as long as all of them take.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_apart(&mut self, now: TimestampNs) -> Result<usize, JournalError> {
+        let work = self.attend(now)?;
+        let synced = self.in_turn(1, now, Chore::Sync)?;
+        self.touches = synced == 0 && self.in_turn(1, now, Chore::Touch)? > 0;
+        Ok(work)
+    }
+
+    /// How long to wait between two calls of [`step_apart`](Self::step_apart): shorter than a lane's share of the time
+    /// between two syncs, and not for long while there is something to touch.
+    pub fn nap(&self) -> Duration {
+        let steps = self.lanes.len() as u32 + 1;
+        let share =
+            self.config.sync_interval.map_or(NAP_MOST, |interval| Duration::from_nanos(interval.nanos()) / steps);
+        share.clamp(NAP_LEAST, if self.touches { NAP_TOUCHING } else { NAP_MOST })
+    }
+
+    /// Does what a writer may be waiting for, and returns how much that was.
+    fn attend(&mut self, now: TimestampNs) -> Result<usize, JournalError> {
         let mut work = 0;
-        for lane in &mut self.lanes {
-            // First what a writer may be waiting for, then what waits for the disk.
+        if self.state == State::Failed {
+            return Ok(work);
+        }
+        for index in 0..self.lanes.len() {
+            let lane = &mut self.lanes[index];
             let prepared = if self.state == State::Well { lane.prepare_if_due(&self.config) } else { Ok(0) };
-            match prepared.and_then(|prepared| Ok(prepared + lane.step(&self.config, now)?)) {
-                Ok(done) => work += done,
-                Err(error) => {
-                    self.ballast = None;
-                    self.state = match error {
-                        JournalError::NoSpace { .. } => State::DiskFull,
-                        _ => State::Failed,
-                    };
-                    return Err(error);
-                }
-            }
+            let done = prepared.and_then(|prepared| Ok(prepared + lane.step(&self.config, now)?));
+            work += done.map_err(|error| self.fail(error))?;
         }
         Ok(work)
+    }
+
+    /// Does what can wait for `most` of the lanes for which it is due; returns for how many.
+    fn in_turn(&mut self, most: usize, now: TimestampNs, chore: Chore) -> Result<usize, JournalError> {
+        let mut done = 0;
+        for _ in 0..self.lanes.len() {
+            if done == most || self.state == State::Failed {
+                break;
+            }
+            let lane = &mut self.lanes[self.turn];
+            let was_due = match chore {
+                Chore::Sync => lane.sync_if_due(&self.config, now),
+                Chore::Touch => lane.touch_if_due(),
+            };
+            done += usize::from(was_due.map_err(|error| self.fail(error))?);
+            self.turn = (self.turn + 1) % self.lanes.len();
+        }
+        Ok(done)
+    }
+
+    fn fail(&mut self, error: JournalError) -> JournalError {
+        self.ballast = None;
+        self.state = match error {
+            JournalError::NoSpace { .. } => State::DiskFull,
+            _ => State::Failed,
+        };
+        error
     }
 
     /// Seals every segment whose writer is gone and removes those that were prepared in vain. Drop the writers first: a

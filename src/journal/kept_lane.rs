@@ -24,19 +24,24 @@ use crate::types::{DurationNs, TimestampNs};
 
 /// Bytes touched ahead of a quiet writer.
 const AHEAD_LEAST: usize = 256 << 10;
-/// A busy one gets that many times what it writes between two syncs, at most [`JournalConfig::ahead_bytes`]: seconds in
-/// which the keeper may hang in the disk.
-const AHEAD_SYNCS: usize = 64;
-/// Bytes touched ahead in one piece.
-const PIECE: usize = 256 << 10;
+/// A busy one gets what it writes in that time, at most [`JournalConfig::ahead_bytes`]: seconds in which the keeper may
+/// hang in the disk.
+const AHEAD_SECONDS: u64 = 4;
+/// Bytes touched ahead in one piece: a new page takes some ten microseconds of a core that somebody else may be waiting for.
+const PIECE: usize = 16 << 10;
+/// The same when three quarters of what was touched ahead are used up, and when the writer is near.
+const LATE_PIECE: usize = 64 << 10;
+const URGENT_PIECE: usize = 256 << 10;
+/// What the writer must have ahead of it, whatever else waits: some tens of milliseconds of a fast one.
+const URGENT: usize = 256 << 10;
 /// Bytes that are touched again, and how often. Only a slow writer comes to pages that were touched so long ago that the
 /// system has written them out; a fast one is far ahead of that.
-const NEAR: usize = 256 << 10;
+const NEAR: usize = 64 << 10;
 const NEAR_INTERVAL: DurationNs = DurationNs::from_millis(50);
 /// The same for a segment that waits for its writer.
 const WAITING_INTERVAL: DurationNs = DurationNs::from_secs(1);
-/// Bytes written before their write-out is started without waiting for the next sync.
-const WRITE_OUT_STEP: usize = 1 << 20;
+/// Bytes written before their write-out is started without waiting for the next sync, which would have to start all.
+const WRITE_OUT_STEP: usize = 128 << 10;
 
 /// A segment that the writer has or will get.
 #[derive(Debug)]
@@ -58,25 +63,45 @@ struct LiveSegment {
 }
 
 impl LiveSegment {
-    /// Touches what comes next: far ahead once, and what is near again and again.
-    fn touch(&mut self, used: usize, ahead: usize, every: DurationNs, now: TimestampNs) -> Result<usize, JournalError> {
-        let mut work = 0;
-        let wanted = page_up((used + ahead).min(self.map.len()));
-        let is_urgent = self.populated < (used + NEAR).min(self.map.len());
-        if is_urgent || wanted > self.populated + ahead / 2 || (wanted == self.map.len() && self.populated < wanted) {
-            // Megabytes at once would hold whoever shares the core for milliseconds. Only a writer who is near waits for
-            // nothing; pieces are not counted as work, so that the others come first.
-            let to = if is_urgent { wanted } else { wanted.min(self.populated + PIECE) };
-            self.map.populate(self.populated, to)?;
-            self.populated = to;
-            work += usize::from(is_urgent);
+    /// Touches what is near the writer's place: at once where that was never touched, and again and again. Returns
+    /// whether it was at once.
+    fn touch_near(
+        &mut self,
+        used: usize,
+        ahead: usize,
+        every: DurationNs,
+        now: TimestampNs,
+    ) -> Result<bool, JournalError> {
+        let is_urgent = self.populated < (used + URGENT).min(self.map.len());
+        if is_urgent {
+            self.touch_to(self.wanted(used, ahead).min(self.populated + URGENT_PIECE))?;
         }
         if now.since(self.touched_at) >= every {
-            // Not counted as work: it is done whether or not anything is written.
             self.map.populate(page_down(used), self.populated.min(page_up(used + NEAR)))?;
             self.touched_at = now;
         }
-        Ok(work)
+        Ok(is_urgent)
+    }
+
+    /// Touches a piece of what is far ahead, once half of that was used up. Returns whether there was any.
+    fn touch_far(&mut self, used: usize, ahead: usize) -> Result<bool, JournalError> {
+        let wanted = self.wanted(used, ahead);
+        let is_due = wanted > self.populated + ahead / 2 || (wanted == self.map.len() && self.populated < wanted);
+        if is_due {
+            let is_late = wanted > self.populated + ahead / 4 * 3;
+            self.touch_to(wanted.min(self.populated + if is_late { LATE_PIECE } else { PIECE }))?;
+        }
+        Ok(is_due)
+    }
+
+    fn wanted(&self, used: usize, ahead: usize) -> usize {
+        page_up((used + ahead).min(self.map.len()))
+    }
+
+    fn touch_to(&mut self, to: usize) -> Result<(), JournalError> {
+        self.map.populate(self.populated, to)?;
+        self.populated = to;
+        Ok(())
     }
 
     /// Lets go of whole pages up to `to` and starts their write-out.
@@ -157,18 +182,11 @@ impl KeptLane {
         Ok((lane, JournalWriter::new(segment, ready_out, full_in, shared)))
     }
 
-    /// Seals, touches, writes out and syncs what is due; returns how much that was.
+    /// Does what cannot wait, for the writer may be waiting for it; returns how much that was.
     pub(super) fn step(&mut self, config: &JournalConfig, now: TimestampNs) -> Result<usize, JournalError> {
-        let mut work = 0;
-        // Read before the ring: whatever is older than this segment is in the ring by now, and is sealed before the
-        // tail says that all before its place is on the disk.
-        let (number, used) = self.shared.read_position();
-        while let Ok(full) = self.full.pop() {
-            self.seal(full)?;
-            work += 1;
-        }
+        let (number, used, mut work) = self.catch_up()?;
         for waiting in self.live.iter_mut().filter(|segment| segment.id.number > number) {
-            waiting.touch(0, 0, WAITING_INTERVAL, now)?;
+            waiting.touch_near(0, 0, WAITING_INTERVAL, now)?;
         }
         let Some(active) = self.live.iter_mut().find(|segment| segment.id.number == number) else { return Ok(work) };
         if active.opened_at == TimestampNs::ZERO {
@@ -178,20 +196,51 @@ impl KeptLane {
         if old && used > HEADER_BYTES {
             self.shared.roll.store(true, Ordering::Relaxed);
         }
-        work += active.touch(used, self.ahead, NEAR_INTERVAL, now)?;
+        work += usize::from(active.touch_near(used, self.ahead, NEAR_INTERVAL, now)?);
         if used - active.written_out >= WRITE_OUT_STEP {
             active.write_out(page_down(used));
             work += 1;
         }
-        let due = config.sync_interval.is_some_and(|interval| now.since(self.synced_at) >= interval);
-        if let (true, true, Some(tail)) = (due, used > active.kept, &mut self.tail) {
-            let wrote = used - active.kept;
-            active.sync(used, tail)?;
-            self.ahead = (wrote * AHEAD_SYNCS).clamp(AHEAD_LEAST.min(config.ahead_bytes), config.ahead_bytes);
-            self.synced_at = now;
-            work += 1;
-        }
         Ok(work)
+    }
+
+    /// The writer's segment and place, and how many segments before it have been sealed now, which are all that there
+    /// are.
+    fn catch_up(&mut self) -> Result<(u32, usize, usize), JournalError> {
+        // Read before the ring: whatever is older than this segment is in the ring by now, and is sealed before the
+        // tail says that all before its place is on the disk.
+        let (number, used) = self.shared.read_position();
+        let mut sealed = 0;
+        while let Ok(full) = self.full.pop() {
+            self.seal(full)?;
+            sealed += 1;
+        }
+        Ok((number, used, sealed))
+    }
+
+    /// Brings what was written to the disk if that is due; returns whether it was.
+    pub(super) fn sync_if_due(&mut self, config: &JournalConfig, now: TimestampNs) -> Result<bool, JournalError> {
+        let (number, used, _) = self.catch_up()?;
+        let active = self.live.iter_mut().find(|segment| segment.id.number == number);
+        let due = config.sync_interval.is_some_and(|interval| now.since(self.synced_at) >= interval);
+        let (true, Some(active), Some(tail)) = (due, active, &mut self.tail) else { return Ok(false) };
+        if used == active.kept {
+            return Ok(false);
+        }
+        let wrote = used - active.kept;
+        active.sync(used, tail)?;
+        let passed_ms = (now.since(self.synced_at).nanos() / 1_000_000).max(1);
+        let wanted = (wrote as u64).saturating_mul(AHEAD_SECONDS * 1_000) / passed_ms;
+        self.ahead = (wanted as usize).clamp(AHEAD_LEAST.min(config.ahead_bytes), config.ahead_bytes);
+        self.synced_at = now;
+        Ok(true)
+    }
+
+    /// Touches a piece of what is far ahead if that is due; returns whether it was.
+    pub(super) fn touch_if_due(&mut self) -> Result<bool, JournalError> {
+        let (number, used) = self.shared.read_position();
+        let active = self.live.iter_mut().find(|segment| segment.id.number == number);
+        active.map_or(Ok(false), |active| active.touch_far(used, self.ahead))
     }
 
     /// Makes the next segment and hands it to the writer, when none waits; returns how much that was.

@@ -33,7 +33,7 @@ impl Tile for KeeperTile {
 
     fn step(&mut self) -> usize {
         let Some(keeper) = &mut self.keeper else { return 0 };
-        match keeper.step(wall_now()) {
+        match keeper.step_apart(wall_now()) {
             Ok(work) => work,
             Err(error) => {
                 self.fate.fail(Fault { tile: tile::KEEPER, what: error.to_string(), is_panic: false });
@@ -43,8 +43,7 @@ impl Tile for KeeperTile {
     }
 
     fn nap(&self) -> Duration {
-        // Memory is prepared megabytes ahead, and synced each some hundred milliseconds.
-        Duration::from_millis(20)
+        self.keeper.as_ref().map_or(Duration::from_millis(20), Keeper::nap)
     }
 
     fn is_done(&self) -> bool {
