@@ -340,7 +340,7 @@ pub struct TopologyConfig {
     pub busy_poll_us: u32,
     /// How long a fused gateway may hold the reader, in microseconds.
     pub fused_deadline_us: u64,
-    /// How often an idle fused thread rehearses, in microseconds; 0 for never.
+    /// Pauses between the scenes of a rehearsal of an idle fused thread, all together, in microseconds; 0 for none.
     pub rehearse_us: u64,
     /// Depth of the feed-book link, in units of 64 bytes.
     pub feed_book_units: usize,

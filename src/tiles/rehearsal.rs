@@ -22,10 +22,13 @@ use crate::pipeline::{ConfigError, Pipeline, PipelineConfig, PipelineSnapshot};
 use crate::topology::tile;
 use crate::types::{
     Action, Actions, Balance, Command, Control, DurationNs, ExecKind, ExecReport, ExecSource, Input, Instrument,
-    InstrumentId, Level, Price, Qty, SessionId, TimestampNs, format_e8_padded,
+    InstrumentId, Level, MarketUpdate, Price, Qty, SessionId, TimestampNs, format_e8_padded,
 };
 use crate::venue::binance::decode::{Decoder, DecoderKind};
-use crate::wire::{DepthBuf, DepthKind, FeedEvent, Flags, InputEvent, Record, RecordBuf, Stream, encode_action};
+use crate::wire::{
+    DepthBuf, DepthKind, FeedEvent, Flags, InputEvent, RecordBuf, Stream, UnitReceiver, UnitSender, encode_action,
+    unit_link,
+};
 
 /// Levels of a side.
 const LEVELS: i64 = 10;
@@ -33,10 +36,13 @@ const LEVELS: i64 = 10;
 const LINES_A_LOOK: usize = 128;
 /// How far the mid jumps from one rehearsal to the next, in ticks: far enough for a new quote.
 const JUMP: i64 = 6;
-/// What passes between two rehearsals on their own clock: slow enough for every limit on the rate of orders.
-const STEP: DurationNs = DurationNs::from_millis(500);
+/// What passes between two rehearsals on their own clock: a busy market's pause between two messages. A longer one would
+/// rehearse the work of timers, which no order waits for.
+const STEP: DurationNs = DurationNs::from_millis(20);
 /// More than any order costs.
 const FUNDS_E8: i64 = 100_000_000_000_000_000;
+/// More than the longest frame's record.
+const LINK_UNITS: usize = 64;
 /// Turns of commands and answers within one rehearsal: cancels, then what takes their place.
 const TURNS: usize = 3;
 
@@ -47,13 +53,16 @@ pub struct RehearsalTile {
     understudy: Understudy,
     sweep: Sweep,
     every_ns: u64,
+    /// Between two scenes, and how many there have been: a rehearsal has a dozen.
+    pause_ns: u64,
+    scenes: u64,
     last: u64,
     clock: Clock,
     fate: Arc<Fate>,
 }
 
 impl RehearsalTile {
-    /// A tile that rehearses every so many microseconds.
+    /// A tile that takes so many microseconds for one rehearsal, and the time that its scenes themselves take.
     pub fn new(
         understudy: Understudy,
         shown: LatestReader<PipelineSnapshot>,
@@ -66,6 +75,8 @@ impl RehearsalTile {
             understudy,
             sweep: Sweep::default(),
             every_ns: every_us * 1_000,
+            pause_ns: every_us * 1_000,
+            scenes: 0,
             last: clock.raw(),
             clock,
             fate,
@@ -81,11 +92,14 @@ impl Tile for RehearsalTile {
     /// Never any work, so that a thread which only rehearses is an idle one.
     fn step(&mut self) -> usize {
         let now = self.clock.raw();
-        if self.clock.delta_as_nanos(self.last, now) < self.every_ns {
+        if self.clock.delta_as_nanos(self.last, now) < self.pause_ns {
             return 0;
         }
         if self.understudy.has_begun() {
-            self.understudy.rehearse();
+            self.scenes += 1;
+            if self.understudy.rehearse() {
+                self.pause_ns = self.every_ns / std::mem::take(&mut self.scenes);
+            }
         } else if let Some(mark) = self.shown.get().and_then(|snapshot| snapshot.mark) {
             self.understudy.begin(Price::from_ticks(mark.get() / 2));
         }
@@ -108,6 +122,9 @@ pub struct Understudy {
     decoder: Decoder,
     depth: DepthBuf,
     record: RecordBuf,
+    /// The link from reader to book.
+    to_book: UnitSender,
+    from_feed: UnitReceiver,
     stage: MarketStage,
     pipeline: Pipeline,
     actions: Actions,
@@ -121,7 +138,26 @@ pub struct Understudy {
     moves: [String; 2],
     update_id: u64,
     now: TimestampNs,
+    scene: Scene,
     orders: u64,
+}
+
+/// What comes next.
+#[derive(Default)]
+enum Scene {
+    /// A frame's text is read.
+    #[default]
+    Frame,
+    /// The book takes what was read.
+    Book,
+    /// Decisions follow from what the book says.
+    Decision(MarketUpdate),
+    /// A command goes its way to the bytes.
+    Question { turn: usize, asked: usize },
+    /// Decisions follow from its answer.
+    Answer { turn: usize, asked: usize, report: ExecReport },
+    /// What is due by the clock.
+    Timer,
 }
 
 impl Understudy {
@@ -138,12 +174,16 @@ impl Understudy {
         // The only one that it knows, whatever its place in the session.
         let instrument = Instrument::new(InstrumentId(0), instrument.spec);
         let all = [instrument];
+        let decisions = without_pauses(decisions);
+        let (to_book, from_feed) = unit_link(LINK_UNITS);
         Ok(Understudy {
             decoder: Decoder::new(&all).with_kind(decoder),
             depth: DepthBuf::with_capacity(4 * LEVELS as usize),
             record: RecordBuf::with_capacity(4 << 10),
+            to_book,
+            from_feed,
             stage: MarketStage::new(&all, SyncRule::Spot),
-            pipeline: Pipeline::new(SessionId(1), &all, decisions)?,
+            pipeline: Pipeline::new(SessionId(1), &all, &decisions)?,
             actions: Actions::new(),
             gateway,
             commands: Vec::with_capacity(16),
@@ -152,6 +192,7 @@ impl Understudy {
             moves: Default::default(),
             update_id: 1,
             now: TimestampNs::from_millis(1),
+            scene: Scene::Frame,
             orders: 0,
             instrument,
         })
@@ -176,34 +217,60 @@ impl Understudy {
         snapshot.bids.extend((1..=LEVELS).map(|ticks| level(-ticks)));
         snapshot.asks.extend((1..=LEVELS).map(level));
         // The rule wants a message to join the snapshot to: the first one says nothing new.
-        self.play(r#""b":[],"a":[]"#);
+        self.read(r#""b":[],"a":[]"#);
+        self.apply();
         if let Some(update) = self.stage.on_event(&FeedEvent::Depth(snapshot.as_ref())) {
             self.decide(&Input::Market(update));
         }
     }
 
-    /// One frame, and all that follows from it.
-    fn rehearse(&mut self) {
-        self.now = self.now.plus(STEP);
-        if self.pipeline.next_deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.decide(&Input::Timer);
-        }
-        let levels = std::mem::take(&mut self.moves[0]);
-        self.play(&levels);
-        self.moves[0] = levels;
-        self.moves.swap(0, 1);
-        for _ in 0..TURNS {
-            std::mem::swap(&mut self.commands, &mut self.asked);
-            for index in 0..self.asked.len() {
-                let report = self.answer(index);
-                self.decide(&Input::Exec(report));
+    /// The next scene of a rehearsal: a frame and all that follows from it, piece by piece, because a tick that comes
+    /// meanwhile waits for the piece. Returns whether it was the last one.
+    fn rehearse(&mut self) -> bool {
+        self.scene = match std::mem::take(&mut self.scene) {
+            Scene::Frame => {
+                self.now = self.now.plus(STEP);
+                self.moves.swap(0, 1);
+                let levels = std::mem::take(&mut self.moves[0]);
+                let is_whole = self.read(&levels);
+                self.moves[0] = levels;
+                if is_whole { Scene::Book } else { Scene::Timer }
             }
-            self.asked.clear();
-        }
+            Scene::Book => self.apply().map_or(Scene::Timer, Scene::Decision),
+            Scene::Decision(update) => {
+                self.decide(&Input::Market(update));
+                self.next_turn(0)
+            }
+            Scene::Question { turn, asked } => Scene::Answer { turn, asked, report: self.answer(asked) },
+            Scene::Answer { turn, asked, report } => {
+                self.decide(&Input::Exec(report));
+                if asked + 1 < self.asked.len() {
+                    Scene::Question { turn, asked: asked + 1 }
+                } else {
+                    self.next_turn(turn + 1)
+                }
+            }
+            Scene::Timer => {
+                if self.pipeline.next_deadline().is_some_and(|deadline| deadline <= self.now) {
+                    self.decide(&Input::Timer);
+                }
+                Scene::Frame
+            }
+        };
+        matches!(self.scene, Scene::Frame)
     }
 
-    /// From the frame's text to the decision.
-    fn play(&mut self, levels: &str) {
+    /// What was wanted is asked of the venue, as long as there is anything and it does not go on for ever.
+    fn next_turn(&mut self, turn: usize) -> Scene {
+        self.asked.clear();
+        if turn < TURNS {
+            std::mem::swap(&mut self.commands, &mut self.asked);
+        }
+        if self.asked.is_empty() { Scene::Timer } else { Scene::Question { turn, asked: 0 } }
+    }
+
+    /// A frame's text, decoded, written as a record and sent on. Returns whether that succeeded.
+    fn read(&mut self, levels: &str) -> bool {
         self.update_id += 1;
         self.frame.clear();
         let (symbol, id) = (self.instrument.symbol(), self.update_id);
@@ -214,14 +281,15 @@ impl Understudy {
             self.now.millis()
         );
         let decoded = self.decoder.decode(self.frame.as_bytes(), self.now, &mut self.depth);
-        let Some(event) = decoded.ok().and_then(|decoded| decoded.event(&self.depth)) else { return };
-        // By way of a record, as on the link between two tiles.
+        let Some(event) = decoded.ok().and_then(|decoded| decoded.event(&self.depth)) else { return false };
         let (kind, _) = event.encode(&mut self.record);
-        let units = self.record.finish(Stream::Feed, kind, Flags::NONE, self.update_id, self.now);
-        let Ok(event) = Record::from_units(units).and_then(|record| FeedEvent::decode(&record)) else { return };
-        if let Some(update) = self.stage.on_event(&event) {
-            self.decide(&Input::Market(update));
-        }
+        self.to_book.send(self.record.finish(Stream::Feed, kind, Flags::NONE, id, self.now)).is_ok()
+    }
+
+    /// The record into the book.
+    fn apply(&mut self) -> Option<MarketUpdate> {
+        let record = self.from_feed.recv()?.ok()?;
+        self.stage.on_event(&FeedEvent::decode(&record).ok()?)
     }
 
     fn decide(&mut self, input: &Input) {
@@ -258,6 +326,18 @@ impl Understudy {
             kind,
         }
     }
+}
+
+/// The same decisions with as many orders as there are rehearsals, and as few fits as can be: each takes a third of a
+/// millisecond, and a tick that comes meanwhile would wait for it.
+fn without_pauses(decisions: &PipelineConfig) -> PipelineConfig {
+    let mut decisions = decisions.clone();
+    let risk = &mut decisions.risk;
+    // The greatest values that each setting may have.
+    (risk.orders_per_1s, risk.orders_per_10s, risk.orders_per_1d) = (10_000, 10_000, 1_000_000_000);
+    decisions.features.micro_refit_s = 86_400;
+    decisions.estimators.intensity_refit_s = 3_600;
+    decisions
 }
 
 /// More than any order of ours, in lots of a sane size.
@@ -319,10 +399,13 @@ mod tests {
                     .unwrap();
             understudy.begin(Price::from_ticks(6_000_000));
             // The decisions warm up first.
-            (0..2_000).for_each(|_| understudy.rehearse());
-            let before = understudy.orders;
-            (0..100).for_each(|_| understudy.rehearse());
-            assert!(understudy.orders - before >= 100, "{} orders in 100 rehearsals", understudy.orders - before);
+            let mut rehearse = |times| {
+                (0..times).for_each(|_| while !understudy.rehearse() {});
+                understudy.orders
+            };
+            let before = rehearse(2_000);
+            let after = rehearse(100);
+            assert!(after - before >= 100, "{} orders in 100 rehearsals", after - before);
             assert_eq!(understudy.pipeline.snapshot(InstrumentId(0)).counters.rejected_total(), 0);
         }
     }
