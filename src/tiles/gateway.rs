@@ -384,21 +384,29 @@ impl Tile for GatewayTile {
             }
             self.held.pop_front();
         }
-        let Some(request) = self.next() else {
-            self.gateway.idle();
-            return 0;
-        };
-        self.hand_over_second(&request);
-        let served = self.serve(&request);
-        for report in served.fills.into_iter().chain([served.report]) {
-            if !self.held.is_empty() || self.answers.push(report).is_err() {
-                self.held.push_back(report);
+        let mut work = 0;
+        // All of a decision, before the runner is given back: the next frame's decision would find the rest still on its
+        // way, and could not replace it.
+        while let Some(request) = self.next() {
+            work += 1;
+            self.hand_over_second(&request);
+            let served = self.serve(&request);
+            for report in served.fills.into_iter().chain([served.report]) {
+                if !self.held.is_empty() || self.answers.push(report).is_err() {
+                    self.held.push_back(report);
+                }
+            }
+            if let Some(bell) = &self.answer_bell {
+                bell.ring();
+            }
+            if !self.held.is_empty() {
+                break;
             }
         }
-        if let Some(bell) = &self.answer_bell {
-            bell.ring();
+        if work == 0 {
+            self.gateway.idle();
         }
-        1
+        work
     }
 
     fn nap(&self) -> Duration {
