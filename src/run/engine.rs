@@ -104,6 +104,7 @@ struct Shared {
     session: SessionId,
     session_dir: PathBuf,
     plan: String,
+    cold_core: Option<usize>,
     board: Arc<Board>,
     latencies: Arc<LatencyTable>,
     instruments: Vec<Instrument>,
@@ -126,6 +127,15 @@ impl Live {
     /// Which tiles run where, in one line.
     pub fn plan(&self) -> &str {
         &self.shared.plan
+    }
+
+    /// Moves the calling thread to where the engine's cold threads run, and with it whatever it starts from now on: on a
+    /// hot core it would take the core from a spinning thread whenever it wakes.
+    pub fn step_aside(&self) {
+        if let Some(id) = self.shared.cold_core {
+            // A refusal costs speed, not correctness.
+            core_affinity::set_for_current(core_affinity::CoreId { id });
+        }
     }
 
     /// Counters, gauges, tiles and links.

@@ -67,6 +67,7 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     });
     let name = if mode == EngineMode::Paper { "paper" } else { "run" };
     let engine = engine::start(&config, keys.as_ref(), mode, name, lines)?;
+    engine.live().step_aside();
     tracing::info!(journal = %engine.live().session_dir().display(), "running");
     let dashboard = config.metrics.enabled.then(|| engine::dashboard(config.metrics.port, &engine.live())).flatten();
     if let Some(dashboard) = &dashboard {

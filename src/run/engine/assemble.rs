@@ -638,6 +638,7 @@ pub fn assemble(
             session,
             session_dir: writers.session_dir,
             plan: plan.describe(),
+            cold_core: plan.seat_of(tile::KEEPER).and_then(|seat| seat.core),
             board: Arc::clone(&board),
             latencies,
             instruments: venue.instruments,
