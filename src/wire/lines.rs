@@ -44,6 +44,24 @@ pub fn fetch(address: usize) {
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 pub fn fetch(_: usize) {}
 
+/// Asks for every line of the slots, to be read at once.
+pub(super) fn expect<T>(slots: &[T]) {
+    let bytes = slots.as_ptr_range();
+    let first = bytes.start as usize & !(UNIT_BYTES - 1);
+    for line in (first..bytes.end as usize).step_by(UNIT_BYTES) {
+        expect_line(line);
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+fn expect_line(address: usize) {
+    // SAFETY: as in `claim_line`.
+    unsafe { std::arch::asm!("prefetcht0 [{}]", in(reg) address, options(nostack, preserves_flags)) };
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+fn expect_line(_: usize) {}
+
 /// Asks for every line of the slots, to be written soon.
 pub(super) fn claim<T>(slots: &mut [MaybeUninit<T>]) {
     let bytes = slots.as_mut_ptr_range();

@@ -2,8 +2,11 @@
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::lines::{claim, claim_next};
+use super::lines::{claim, claim_next, expect};
 use super::record::{Record, RecordError, Unit, units_for};
+
+/// Units that a reader asks for before it knows how long the next record is: a diff of some forty levels.
+const UNITS_AT_ONCE: usize = 12;
 
 /// The ring has no room for the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +125,13 @@ impl UnitReceiver {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn recv_stamped(&mut self) -> Option<(u64, Result<Record<'_>, RecordError>)> {
+        // How long the record is stands in its first line, which is under way from the other core like all others: they
+        // are asked for together.
+        let waiting = self.ring.read_chunk(self.ring.slots().min(UNITS_AT_ONCE)).ok()?;
+        let (first, second) = waiting.as_slices();
+        expect(first);
+        expect(second);
+        drop(waiting);
         let head = *self.ring.peek().ok()?;
         let stamp = head.0[0];
         // Bytes 24..28 of the header hold the payload's length.
