@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::hiccup::overlaps;
 use super::probe::Run;
+use crate::stats::bootstrap::{Bootstrap, Estimate};
 
 /// More than this share of a run's samples dropped for hiccups, and the run says nothing.
 pub const DROPPED_MAX: f64 = 0.05;
@@ -62,6 +63,15 @@ impl Series {
     /// The median over rounds of a quantile, in nanoseconds.
     pub fn quantile(&self, quantile: f64) -> u64 {
         median(self.rounds.iter().map(|round| round.all.value_at_quantile(quantile)))
+    }
+
+    /// Mean over rounds of the other's median as a multiple of this one's, with its interval by the bootstrap over pairs
+    /// of rounds; `None` with too few of them. Both were measured in the same rounds.
+    pub fn ratio_of_medians(&self, other: &Series) -> Option<Estimate> {
+        let median_of = |round: &Round| round.all.value_at_quantile(0.5).max(1) as f64;
+        let ratios: Vec<f64> =
+            self.rounds.iter().zip(&other.rounds).map(|(own, other)| median_of(other) / median_of(own)).collect();
+        Bootstrap::moving(1).mean(&ratios)
     }
 
     /// Ticks of all rounds that no order answered.
@@ -135,6 +145,24 @@ impl Table {
         self.series.iter().map(|(rate, of)| (rate.to_string(), Value::Object(makers(of)))).collect()
     }
 
+    /// `{"<rate>": {"<maker>": {"ratio", "low", "high", "rounds"}}}`: medians of a maker that was looked at, as multiples of
+    /// the same maker's that nobody looked at, for makers `name` that have a `name_watched` beside them.
+    pub fn watched(&self) -> serde_json::Map<String, Value> {
+        let row = |makers: &BTreeMap<&'static str, Series>| {
+            let of = |(name, series): (&&'static str, &Series)| {
+                let watched = makers.get(format!("{name}_watched").as_str())?;
+                let ratio = series.ratio_of_medians(watched)?;
+                let figures = json!({
+                    "ratio": ratio.value, "low": ratio.low, "high": ratio.high, "rounds": series.rounds.len(),
+                });
+                Some(((*name).to_owned(), figures))
+            };
+            makers.iter().filter_map(of).collect::<serde_json::Map<_, _>>()
+        };
+        let rows = self.series.iter().map(|(rate, makers)| (rate.to_string(), Value::Object(row(makers))));
+        rows.filter(|(_, row)| row.as_object().is_some_and(|row| !row.is_empty())).collect()
+    }
+
     /// Lines for people, in microseconds, with ratios to the echo.
     pub fn lines(&self) -> String {
         let mut text = format!(
@@ -206,6 +234,23 @@ mod tests {
         let unanswered = Run { ticks: vec![(5, 0)], ..Run::default() };
         series.take(&unanswered, |from, to| to - from);
         assert_eq!(series.unanswered(), 1);
+    }
+
+    #[test]
+    fn a_watched_maker_is_compared_with_itself_round_by_round() {
+        let mut table = Table::default();
+        for round in 1..=10_u64 {
+            for (name, latency) in [("ws_api", 1_000 * round), ("ws_api_watched", 1_020 * round), ("echo", 500)] {
+                let run = Run { ticks: vec![(5, 5 + latency); 9], ..Run::default() };
+                table.series.entry(100).or_default().entry(name).or_default().take(&run, |from, to| to - from);
+            }
+        }
+        let watched = table.watched();
+        let of = &watched["100"]["ws_api"];
+        let figure = |name: &str| of[name].as_f64().unwrap();
+        assert!((figure("ratio") - 1.02).abs() < 0.002, "{of}");
+        assert!(figure("low") > 1.015 && figure("high") < 1.025 && of["rounds"] == 10, "{of}");
+        assert_eq!(watched["100"].as_object().unwrap().len(), 1, "nobody looked at the echo");
     }
 
     #[test]

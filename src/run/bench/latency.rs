@@ -17,6 +17,7 @@ use super::hiccup::{self, Hiccups};
 use super::market::{HALF_SPREAD_E8, SYMBOL};
 use super::ping_pong::{self, PingPong};
 use super::probe::{Answers, Probe};
+use super::watcher::Watcher;
 use super::{compare, plot};
 use crate::run::output::write_failure;
 use crate::run::{Failure, exit};
@@ -69,6 +70,10 @@ enum Maker {
     Rest,
     /// The engine, fused, orders over the WebSocket API.
     WsApi,
+    /// The engine, fused, orders over REST, its metrics scraped and its dashboard open.
+    RestWatched,
+    /// The engine, fused, orders over the WebSocket API, likewise.
+    WsApiWatched,
     /// The engine, a thread a tile, orders over REST.
     RestSplit,
     /// The engine, a thread a tile, orders over the WebSocket API.
@@ -84,6 +89,8 @@ impl Maker {
             Maker::ThinBlock => "thin_block",
             Maker::Rest => "rest",
             Maker::WsApi => "ws_api",
+            Maker::RestWatched => "rest_watched",
+            Maker::WsApiWatched => "ws_api_watched",
             Maker::RestSplit => "rest_split",
             Maker::WsApiSplit => "ws_api_split",
         }
@@ -96,7 +103,8 @@ impl Maker {
             Maker::EchoBlock => Some(["echo", "block"]),
             Maker::Thin => Some(["thin", "spin"]),
             Maker::ThinBlock => Some(["thin", "block"]),
-            Maker::Rest | Maker::WsApi | Maker::RestSplit | Maker::WsApiSplit => None,
+            Maker::Rest | Maker::WsApi | Maker::RestWatched | Maker::WsApiWatched => None,
+            Maker::RestSplit | Maker::WsApiSplit => None,
         }
     }
 
@@ -105,9 +113,14 @@ impl Maker {
         match self {
             Maker::RestSplit => ("split", "rest"),
             Maker::WsApiSplit => ("split", "ws_api"),
-            Maker::WsApi => ("fused", "ws_api"),
+            Maker::WsApi | Maker::WsApiWatched => ("fused", "ws_api"),
             _ => ("fused", "rest"),
         }
+    }
+
+    /// Whether somebody looks at it meanwhile.
+    const fn is_watched(self) -> bool {
+        matches!(self, Maker::RestWatched | Maker::WsApiWatched)
     }
 }
 
@@ -174,6 +187,7 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
         .into_iter()
         .find_map(|(when, machine)| Some(format!("{when} the runs, {}", machine.disturbed()?)));
     let mut report = table.json();
+    report.insert("watched".to_owned(), Value::Object(table.watched()));
     report.insert("hops".to_owned(), hops(&told));
     report.insert("hiccups".to_owned(), json!({ "before": before.json(), "after": after.json() }));
     report.insert("ping_pong_ns".to_owned(), json!(before.ping_pong.p50_ns.min(after.ping_pong.p50_ns)));
@@ -186,7 +200,7 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
     if args.json {
         println!("{report:#}");
     } else {
-        print!("{}{}", table.lines(), hop_lines(&report["hops"]));
+        print!("{}{}{}", table.lines(), watched_lines(&report["watched"]), hop_lines(&report["hops"]));
         println!("ping-pong {} ns one way before, {} ns after", before.ping_pong.p50_ns, after.ping_pong.p50_ns);
     }
     if let Some(earlier) = &earlier {
@@ -215,7 +229,9 @@ fn measure(
     let folder = tempdir()?;
     // A program inherits the cores of the thread that starts it: this thread keeps them all, and the probe has one of
     // its own.
-    let mut child = start(args, maker, probe.port(), cores, &folder)?;
+    let metrics_port = if maker.is_watched() { Some(free_port().map_err(bad_probe)?) } else { None };
+    let mut child = start(args, maker, [probe.port(), metrics_port.unwrap_or_default()], cores, &folder)?;
+    let watcher = metrics_port.map(|port| Watcher::start(port, cores[0])).transpose().map_err(bad_probe)?;
     let said = std::thread::scope(|scope| {
         let probing = scope.spawn(|| {
             core_affinity::set_for_current(core_affinity::CoreId { id: cores[0] });
@@ -223,6 +239,7 @@ fn measure(
         });
         probing.join().unwrap_or_else(|_| Err(Failure::bug("the probe panicked")))
     });
+    let looks = watcher.map(Watcher::end);
     let Some(said) = said? else {
         let ended = child.try_wait().ok().flatten();
         let _ = child.kill();
@@ -248,7 +265,15 @@ fn measure(
         });
     };
     let _ = std::fs::remove_dir_all(&folder);
+    if looks == Some(0) {
+        return Err(Failure::bug("the engine's metrics were never answered, so nobody looked at it"));
+    }
     Ok(serde_json::from_str(&said).ok())
+}
+
+/// A port of 127.0.0.1 that nobody has now.
+fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn bad_probe(error: std::io::Error) -> Failure {
@@ -309,17 +334,23 @@ fn tempdir() -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
-fn start(args: &LatencyArgs, maker: Maker, port: u16, cores: [usize; 2], folder: &Path) -> Result<Child, Failure> {
+fn start(
+    args: &LatencyArgs,
+    maker: Maker,
+    ports: [u16; 2],
+    cores: [usize; 2],
+    folder: &Path,
+) -> Result<Child, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::bug(format!("no path to this program: {error}")))?;
     let mut command = Command::new(program);
     match maker.bot() {
         Some([kind, wait]) => {
             command.args(["bench", "bot", kind, "--wait", wait]);
-            command.args(["--port", &port.to_string(), "--core", &cores[1].to_string()]);
+            command.args(["--port", &ports[0].to_string(), "--core", &cores[1].to_string()]);
         }
         None => {
             command.args(["run", "--mode", "live", "--live", "--json"]);
-            let settings = engine_settings(args, maker, port, cores, folder);
+            let settings = engine_settings(args, maker, ports, cores, folder);
             for setting in settings.iter().chain(&args.set) {
                 command.args(["--set", setting]);
             }
@@ -333,7 +364,13 @@ fn start(args: &LatencyArgs, maker: Maker, port: u16, cores: [usize; 2], folder:
 
 /// The engine as a maker that lays its orders where the probe expects them, with nothing in its way: the limits of risk
 /// are checked and never met, the journal is written.
-fn engine_settings(args: &LatencyArgs, maker: Maker, port: u16, cores: [usize; 2], folder: &Path) -> Vec<String> {
+fn engine_settings(
+    args: &LatencyArgs,
+    maker: Maker,
+    [port, metrics_port]: [u16; 2],
+    cores: [usize; 2],
+    folder: &Path,
+) -> Vec<String> {
     let (plan, transport) = maker.engine();
     let half_spread_ticks = HALF_SPREAD_E8 / 1_000_000;
     let text = |setting: &str| setting.to_owned();
@@ -356,7 +393,8 @@ fn engine_settings(args: &LatencyArgs, maker: Maker, port: u16, cores: [usize; 2
         text("risk.orders_per_1s=10000"),
         text("risk.orders_per_10s=10000"),
         text("risk.orders_per_1d=1000000000"),
-        text("metrics.enabled=false"),
+        format!("metrics.enabled={}", maker.is_watched()),
+        format!("metrics.port={metrics_port}"),
         text("log.filter=warn"),
     ]
 }
@@ -380,6 +418,20 @@ fn hops(told: &[(Maker, Value)]) -> Value {
         all.insert(maker.name().to_owned(), Value::Object(first.keys().map(row).collect()));
     }
     Value::Object(all)
+}
+
+fn watched_lines(watched: &Value) -> String {
+    let mut text = String::new();
+    for (rate, makers) in watched.as_object().into_iter().flatten() {
+        for (maker, of) in makers.as_object().into_iter().flatten() {
+            let figure = |name: &str| of[name].as_f64().unwrap_or_default();
+            let (ratio, low, high) = (figure("ratio"), figure("low"), figure("high"));
+            text.push_str(&format!(
+                "{rate} ticks/s, {maker} looked at: p50 {ratio:.3} of what it is otherwise ({low:.3} to {high:.3})\n"
+            ));
+        }
+    }
+    text
 }
 
 fn hop_lines(hops: &Value) -> String {

@@ -17,6 +17,7 @@ mod plot;
 mod probe;
 mod replies;
 mod thin;
+mod watcher;
 
 use super::{Failure, exit};
 
