@@ -1,9 +1,9 @@
 //! Gateway tiles: commands in, requests out, answers back.
 //!
 //! The same tile serves placements, cancels and the overflow. Where the runner is fused with the reader, one tile takes
-//! both, and serves them inline only while round trips are short: after one that was not, placements go to the overflow
-//! worker and cancels to theirs until round trips are short again, so that a slow or silent venue stalls the book once and
-//! briefly. Queries always go there: nobody waits for them. A request is never repeated here.
+//! both, and serves them inline only while round trips are short: after two that were not, or one that was very long,
+//! placements go to the overflow worker and cancels to theirs until round trips are short again, so that a slow or silent
+//! venue stalls the book briefly. Queries always go there: nobody waits for them. A request is never repeated here.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::Tile;
 use super::doorbell::Doorbell;
 use super::fate::{Fate, Fault};
 use super::message::{OrderRequest, Telemetry, TelemetrySender};
+use super::trips::Trips;
 use crate::gateway::{Gateway, Served};
 use crate::journal::JournalWriter;
 use crate::metrics::{Board, Count, Gauge, Hop, Stage};
@@ -28,12 +29,6 @@ use crate::wire::{Flags, GatewayAnswer, GatewayEvent, GatewaySent, Operation, Ou
 
 /// Short round trips of the overflow worker, one after the other, that end an overflow.
 const SHORT_TRIPS: u64 = 5;
-/// Waking a thread costs some tens of microseconds here and there: only a round trip longer than this is worth
-/// splitting between two threads.
-const WORTH_WAKING: Duration = Duration::from_micros(250);
-/// Trips remembered for that.
-const TRIPS: usize = 8;
-
 /// Units of the journal that a request and its answer take.
 const UNITS_NEAR: usize = 6;
 
@@ -78,22 +73,8 @@ struct Inline {
     overflowing: bool,
     trips_seen: u64,
     short_trips: u64,
-    /// The last inline trips, in a ring; the longest that there is before the first.
-    trips: [Duration; TRIPS],
-    next_trip: usize,
-}
-
-impl Inline {
-    fn note_trip(&mut self, trip: Duration) {
-        self.trips[self.next_trip % TRIPS] = trip;
-        self.next_trip = self.next_trip.wrapping_add(1);
-    }
-
-    /// Whether a wake-up is short beside a round trip. By the shortest of the last few: a wake-up can itself make a trip
-    /// long, and would go on justifying the next one.
-    fn trips_are_long(&self) -> bool {
-        self.trips.iter().all(|trip| *trip > WORTH_WAKING)
-    }
+    /// The last inline trips.
+    trips: Trips,
 }
 
 /// Everything the tile is made of.
@@ -174,12 +155,11 @@ impl GatewayTile {
             telemetry: parts.telemetry,
             inline: parts.handover.map(|handover| Inline {
                 put_off: VecDeque::with_capacity(parts.requests.buffer().capacity()),
+                trips: Trips::new(handover.deadline),
                 handover,
                 overflowing: false,
                 trips_seen: 0,
                 short_trips: 0,
-                trips: [Duration::MAX; TRIPS],
-                next_trip: 0,
             }),
             requests: parts.requests,
             held: VecDeque::with_capacity(4),
@@ -243,8 +223,7 @@ impl GatewayTile {
         if let Some(inline) = &mut self.inline {
             self.board.add(Count::Inline, 1);
             self.board.set(Gauge::InlineRoundTripNs, trip_ns as i64);
-            inline.note_trip(Duration::from_nanos(trip_ns));
-            if Duration::from_nanos(trip_ns) > inline.handover.deadline {
+            if inline.trips.note(Duration::from_nanos(trip_ns)) {
                 inline.overflowing = true;
                 inline.short_trips = 0;
                 inline.trips_seen = self.board.count(Count::Overflow);
@@ -261,7 +240,7 @@ impl GatewayTile {
     /// to any harm.
     fn hand_over_second(&mut self, first: &OrderRequest) {
         let Some(inline) = &mut self.inline else { return };
-        if !inline.trips_are_long() || !matches!(first.command, Command::Place(_)) {
+        if !inline.trips.are_long() || !matches!(first.command, Command::Place(_)) {
             return;
         }
         let second = match self.requests.peek() {
@@ -278,7 +257,7 @@ impl GatewayTile {
     /// put off until its placements are out: an inline trip is short, or it would not be one.
     fn next(&mut self) -> Option<OrderRequest> {
         let Some(inline) = &mut self.inline else { return self.requests.pop().ok() };
-        if inline.overflowing || inline.trips_are_long() {
+        if inline.overflowing || inline.trips.are_long() {
             // They were put off for trips that were short.
             while let Some(cancel) = inline.put_off.pop_front() {
                 if !inline.handover.cancel.take(&cancel) {
@@ -294,7 +273,7 @@ impl GatewayTile {
                     }
                     inline.handover.place.take(&request)
                 }
-                Command::Cancel { .. } if !inline.overflowing && !inline.trips_are_long() => {
+                Command::Cancel { .. } if !inline.overflowing && !inline.trips.are_long() => {
                     inline.put_off.push_back(request);
                     true
                 }
@@ -319,8 +298,7 @@ impl Inline {
         let trips = board.count(Count::Overflow);
         if trips > self.trips_seen {
             let last = Duration::from_nanos(board.gauge(Gauge::OverflowRoundTripNs) as u64);
-            self.short_trips =
-                if last <= self.handover.deadline { self.short_trips + trips - self.trips_seen } else { 0 };
+            self.short_trips = if self.trips.is_short(last) { self.short_trips + trips - self.trips_seen } else { 0 };
             self.trips_seen = trips;
         }
         // Only with nothing left to overtake: a later amend must not pass the placement that it amends.

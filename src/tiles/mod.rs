@@ -26,6 +26,7 @@ pub mod rehearsal;
 pub mod runner;
 pub mod snapshot;
 mod told;
+mod trips;
 pub mod user_feed;
 
 use std::time::Duration;
