@@ -126,6 +126,8 @@ pub struct Understudy {
     to_book: UnitSender,
     from_feed: UnitReceiver,
     stage: MarketStage,
+    /// What the book said last.
+    update: Option<MarketUpdate>,
     pipeline: Pipeline,
     actions: Actions,
     gateway: Gateway,
@@ -151,7 +153,7 @@ enum Scene {
     /// The book takes what was read.
     Book,
     /// Decisions follow from what the book says.
-    Decision(MarketUpdate),
+    Decision,
     /// A command goes its way to the bytes.
     Question { turn: usize, asked: usize },
     /// Decisions follow from its answer.
@@ -183,6 +185,7 @@ impl Understudy {
             to_book,
             from_feed,
             stage: MarketStage::new(&all, SyncRule::Spot),
+            update: None,
             pipeline: Pipeline::new(SessionId(1), &all, &decisions)?,
             actions: Actions::new(),
             gateway,
@@ -236,9 +239,14 @@ impl Understudy {
                 self.moves[0] = levels;
                 if is_whole { Scene::Book } else { Scene::Timer }
             }
-            Scene::Book => self.apply().map_or(Scene::Timer, Scene::Decision),
-            Scene::Decision(update) => {
-                self.decide(&Input::Market(update));
+            Scene::Book => {
+                self.update = self.apply();
+                if self.update.is_some() { Scene::Decision } else { Scene::Timer }
+            }
+            Scene::Decision => {
+                if let Some(update) = self.update.take() {
+                    self.decide(&Input::Market(update));
+                }
                 self.next_turn(0)
             }
             Scene::Question { turn, asked } => Scene::Answer { turn, asked, report: self.answer(asked) },

@@ -120,18 +120,23 @@ impl UnitReceiver {
         self.ring.is_abandoned() && self.ring.is_empty()
     }
 
+    /// Asks for the lines of what has come, all at once: how long a record is stands in its first line, which is on its way
+    /// from the other core like all others.
+    fn expect_waiting(&mut self) {
+        if let Ok(waiting) = self.ring.read_chunk(self.ring.slots().min(UNITS_AT_ONCE)) {
+            // Dropped without a commit: nothing is taken.
+            let (first, wrapped) = waiting.as_slices();
+            expect(first);
+            expect(wrapped);
+        }
+    }
+
     /// Takes the next record with its stamp; see [`UnitSender::send_stamped`].
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn recv_stamped(&mut self) -> Option<(u64, Result<Record<'_>, RecordError>)> {
-        // How long the record is stands in its first line, which is under way from the other core like all others: they
-        // are asked for together.
-        let waiting = self.ring.read_chunk(self.ring.slots().min(UNITS_AT_ONCE)).ok()?;
-        let (first, second) = waiting.as_slices();
-        expect(first);
-        expect(second);
-        drop(waiting);
+        self.expect_waiting();
         let head = *self.ring.peek().ok()?;
         let stamp = head.0[0];
         // Bytes 24..28 of the header hold the payload's length.
