@@ -416,6 +416,56 @@ fn a_hot_thread_takes_no_page_fault_while_its_keeper_syncs() {
     assert_eq!(faults.last(), Some(&0), "{faults:?}");
 }
 
+/// The last-page files of a session's lanes, which every sync of a lane changes.
+fn tails(session_dir: &Path) -> Vec<Vec<u8>> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(session_dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("tail"))
+        .filter(|tail| tail.is_file())
+        .collect();
+    found.sort();
+    found.iter().map(|tail| std::fs::read(tail).unwrap()).collect()
+}
+
+#[test]
+fn a_keeper_that_does_one_thing_a_step_syncs_every_stream_in_time_and_no_two_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let interval = DurationNs::from_millis(100);
+    let config = JournalConfig { sync_interval: Some(interval), ..JournalConfig::new(dir.path()) };
+    let Journal { feed, quote, gateways, mut keeper, session_dir } = Journal::create(&config, &info(), 4).unwrap();
+    let mut lanes: Vec<_> = [feed, quote].into_iter().chain(gateways).collect();
+    let streams = [Stream::Feed, Stream::Quote].into_iter().chain([Stream::Gateway; 4]);
+    let streams: Vec<Stream> = streams.collect();
+    let mut buf = RecordBuf::default();
+    let mut now = TimestampNs::from_nanos(1);
+    let mut before = tails(&session_dir);
+    assert_eq!(before.len(), lanes.len());
+    let mut synced_at = vec![now; lanes.len()];
+    for _ in 0..400 {
+        for (lane, stream) in lanes.iter_mut().zip(&streams) {
+            buf.begin();
+            buf.put(&[3; 40]);
+            lane.append(buf.finish(*stream, Kind::RawFrame, Flags::NONE, lane.next_seq(), now)).unwrap();
+        }
+        now = now.plus(DurationNs::from_nanos(keeper.nap().as_nanos() as u64));
+        keeper.step_apart(now).unwrap();
+        let after = tails(&session_dir);
+        let changed: Vec<usize> = (0..lanes.len()).filter(|&lane| before[lane] != after[lane]).collect();
+        assert!(changed.len() <= 1, "one step brought {changed:?} to the disk");
+        changed.iter().for_each(|&lane| synced_at[lane] = now);
+        before = after;
+        // Its turn comes after one nap for each of the others.
+        let late = interval.nanos() + 15_000_000 * lanes.len() as u64;
+        for (lane, at) in synced_at.iter().enumerate() {
+            assert!(
+                now.since(*at).nanos() <= late,
+                "lane {lane} was not synced for {} ms",
+                now.since(*at).nanos() / 1_000_000
+            );
+        }
+    }
+}
+
 #[test]
 fn a_segment_is_changed_when_it_is_a_minute_old_though_it_has_room() {
     let dir = tempfile::tempdir().unwrap();

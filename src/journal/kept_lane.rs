@@ -27,7 +27,7 @@ const AHEAD_LEAST: usize = 256 << 10;
 /// A busy one gets what it writes in that time, at most [`JournalConfig::ahead_bytes`]: seconds in which the keeper may
 /// hang in the disk.
 const AHEAD_SECONDS: u64 = 4;
-/// Bytes touched ahead in one piece: a new page takes some ten microseconds of a core that somebody else may be waiting for.
+/// Bytes touched ahead in one piece: each new page takes microseconds of a core that somebody else may be waiting for.
 const PIECE: usize = 16 << 10;
 /// The same when three quarters of what was touched ahead are used up, and when the writer is near.
 const LATE_PIECE: usize = 64 << 10;

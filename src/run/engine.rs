@@ -6,6 +6,7 @@
 mod assemble;
 mod back_fill;
 mod dashboard;
+mod market;
 mod memory;
 mod paper;
 mod redis;

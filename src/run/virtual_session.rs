@@ -156,9 +156,7 @@ struct Session<'a> {
 /// # Errors
 /// When the decisions' configuration cannot be used, the journal cannot be written, or own orders do not end.
 pub fn run(config: &VirtualConfig, venue: Venue) -> Result<VirtualOutcome, Failure> {
-    let instruments = instruments_of(&venue);
-    let pipeline = Pipeline::new(config.session, &instruments, &config.pipeline).map_err(Failure::of_decisions)?;
-    run_pipeline(config, venue, None, &instruments, pipeline, &mut |_| {})
+    run_watched(config, venue, &mut |_| {})
 }
 
 /// Runs a session and shows `watch` each public message as the venue publishes it, before anything goes wrong with it:

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::hiccup::overlaps;
 use super::probe::Run;
 use crate::stats::bootstrap::{Bootstrap, Estimate};
+use crate::stats::sample::at_share;
 
 /// More than this share of a run's samples dropped for hiccups, and the run says nothing.
 pub const DROPPED_MAX: f64 = 0.05;
@@ -65,13 +66,18 @@ impl Series {
         median(self.rounds.iter().map(|round| round.all.value_at_quantile(quantile)))
     }
 
-    /// Mean over rounds of the other's median as a multiple of this one's, with its interval by the bootstrap over pairs
-    /// of rounds; `None` with too few of them. Both were measured in the same rounds.
+    /// The other's median as a multiple of this one's: the median over rounds, which hangs on none that the host
+    /// disturbed, with its interval by the bootstrap over pairs of rounds; `None` with too few of them. Both were measured
+    /// in the same rounds.
     pub fn ratio_of_medians(&self, other: &Series) -> Option<Estimate> {
         let median_of = |round: &Round| round.all.value_at_quantile(0.5).max(1) as f64;
         let ratios: Vec<f64> =
             self.rounds.iter().zip(&other.rounds).map(|(own, other)| median_of(other) / median_of(own)).collect();
-        Bootstrap::moving(1).mean(&ratios)
+        Bootstrap::moving(1).estimate(ratios.len(), |rounds| {
+            let mut drawn: Vec<f64> = rounds.iter().map(|&round| ratios[round]).collect();
+            drawn.sort_unstable_by(f64::total_cmp);
+            Some(at_share(&drawn, 0.5))
+        })
     }
 
     /// Ticks of all rounds that no order answered.
@@ -241,7 +247,9 @@ mod tests {
         let mut table = Table::default();
         for round in 1..=10_u64 {
             for (name, latency) in [("ws_api", 1_000 * round), ("ws_api_watched", 1_020 * round), ("echo", 500)] {
-                let run = Run { ticks: vec![(5, 5 + latency); 9], ..Run::default() };
+                // In one round the host was away while this one ran.
+                let disturbed = if (round, name) == (3, "ws_api_watched") { 7 } else { 1 };
+                let run = Run { ticks: vec![(5, 5 + latency * disturbed); 9], ..Run::default() };
                 table.series.entry(100).or_default().entry(name).or_default().take(&run, |from, to| to - from);
             }
         }

@@ -6,14 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use quanta::Clock;
-use rtrb::{Consumer, Producer, RingBuffer};
-use secrecy::ExposeSecret;
-
+use super::market;
 use super::venue::{Venue, bad_client};
 use super::{EngineMode, Live, Shared};
 use crate::config::{Config, Idle as IdleKey, PlanKind as PlanKey};
-use crate::feed::{Connection, Relay, RelayPlan, client_config, deal};
+use crate::feed::{Connection, client_config};
 use crate::gateway::{AccountClient, Gateway, GatewayConfig, Http, wall_now};
 use crate::journal::retention::{self, Retention};
 use crate::journal::{Journal, JournalConfig, JournalWriter, Keeper, SessionInfo};
@@ -28,7 +25,7 @@ use crate::tiles::book::{BookTile, DigestSlot};
 use crate::tiles::control::{ControlParts, ControlTile, Recent};
 use crate::tiles::doorbell::Doorbell;
 use crate::tiles::fate::Fate;
-use crate::tiles::feed::{Carried, FeedParts, FeedTile, Market, MarketLine, RecordOutlet};
+use crate::tiles::feed::{FeedParts, FeedTile, Market, RecordOutlet};
 use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover, ToWorker};
 use crate::tiles::keeper::{KeeperSlot, KeeperTile};
 use crate::tiles::message::TelemetrySender;
@@ -43,17 +40,11 @@ use crate::tiles::snapshot::{AT_ONCE, SnapshotTile};
 use crate::tiles::user_feed::UserFeed;
 use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
 use crate::types::{Instrument, SessionId};
-use crate::venue::binance::control::stream_name;
 use crate::venue::binance::decode::Decoder;
 use crate::wire::{UnitReceiver, UnitSender, unit_link};
+use quanta::Clock;
+use rtrb::{Consumer, Producer, RingBuffer};
 
-/// Streams that decisions need, and with those that only recordings keep.
-const STREAMS: [&str; 3] = ["depth@100ms", "trade", "bookTicker"];
-const RECORDED_STREAMS: [&str; 4] = ["depth@100ms", "trade", "bookTicker", "aggTrade"];
-/// Those of them that may have an address of their own.
-const AGGREGATES: [&str; 1] = ["aggTrade"];
-/// The same in SBE, where each has one cadence and prints are never aggregated.
-const SBE_STREAMS: [&str; 3] = ["depth", "trade", "bestBidAsk"];
 /// A venue that answers no ping for so long is gone, whether its socket says so or not.
 const SILENCE: Duration = Duration::from_secs(3);
 /// The longest that a silent venue may hold a fused runner, once: then requests go to the overflow worker.
@@ -91,6 +82,17 @@ pub struct Running {
     pub paper: PaperSlot,
     /// Whether anything is published on a Redis server.
     pub has_redis_sink: bool,
+}
+
+/// What a connection cannot be made of.
+pub(super) fn unusable(error: std::io::Error) -> Failure {
+    Failure::new(
+        "E_RUN_014",
+        exit::CONFIG,
+        "the venue's connection settings cannot be used",
+        error.to_string(),
+        "check venue.ws_url and venue.ws_api_url",
+    )
 }
 
 /// The plan for this machine.
@@ -279,15 +281,6 @@ pub fn assemble(
                 .map(|connection| connection.with_busy_poll(busy_poll_us))
         }
     };
-    let unusable = |error: std::io::Error| {
-        Failure::new(
-            "E_RUN_014",
-            exit::CONFIG,
-            "the venue's connection settings cannot be used",
-            error.to_string(),
-            "check venue.ws_url and venue.ws_api_url",
-        )
-    };
 
     let mut tiles: BTreeMap<&'static str, Box<dyn Tile>> = BTreeMap::new();
     let mut telemetry = Vec::new();
@@ -346,47 +339,7 @@ pub fn assemble(
         let (redis_feed, feed_redis) = depths.units(link::REDIS_FEED);
         (Market::Redis(feed_redis), Some(redis_feed))
     } else {
-        let of_venue = &venue.endpoints;
-        let is_split = of_venue.ws_aggregates_url != of_venue.ws_url;
-        type Part<'a> = (&'a str, &'a [&'static str], Carried);
-        let parts: &[Part<'_>] = match mode {
-            _ if venue.stream_key.is_some() => &[(&of_venue.ws_url, &SBE_STREAMS, Carried::All)],
-            EngineMode::Record if is_split => &[
-                (&of_venue.ws_url, &STREAMS, Carried::Books),
-                (&of_venue.ws_aggregates_url, &AGGREGATES, Carried::Aggregates),
-            ],
-            EngineMode::Record => &[(&of_venue.ws_url, &RECORDED_STREAMS, Carried::All)],
-            _ => &[(&of_venue.ws_url, &STREAMS, Carried::All)],
-        };
-        let dealt: Vec<(Part<'_>, Vec<usize>)> = parts
-            .iter()
-            .flat_map(|&part| {
-                deal(venue.instruments.len(), part.1.len(), config.venue.connections)
-                    .into_iter()
-                    .map(move |places| (part, places))
-            })
-            .collect();
-        // They share the venue's limit of attempts with the user-data connection.
-        let sharers = u32::try_from(dealt.len() + 1).unwrap_or(u32::MAX);
-        let line = |(at, ((url, streams, carried), places)): (usize, (Part<'_>, Vec<usize>))| {
-            let told: Vec<Instrument> = places.iter().map(|&place| venue.instruments[place]).collect();
-            let names: Vec<String> = told
-                .iter()
-                .flat_map(|one| streams.iter().map(move |stream| stream_name(one.symbol(), stream)))
-                .collect();
-            let (connect, key) = (connector(format!("{url}/stream")), venue.stream_key.clone());
-            let mut seed = session.0.wrapping_add((at as u64) << 32);
-            let relay = Relay::new(RelayPlan::USUAL, move || {
-                seed = seed.wrapping_add(2);
-                let made = connect(seed)?.with_streams(&names).one_of(sharers);
-                match &key {
-                    None => Ok(made),
-                    Some(key) => made.with_header("x-mbx-apikey", key.expose_secret()),
-                }
-            });
-            Ok(MarketLine::new(relay.map_err(unusable)?, told.iter().map(|one| one.id).collect(), carried))
-        };
-        let lines = dealt.into_iter().enumerate().map(line).collect::<Result<_, Failure>>()?;
+        let lines = market::lines(mode, &venue, session, config.venue.connections, connector)?;
         (Market::Venue(lines), None)
     };
     tiles.insert(
