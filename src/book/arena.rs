@@ -67,6 +67,12 @@ impl ArenaBook {
         self.sides[side.index()].qty_at(price.rank(side))
     }
 
+    /// The memory around a side's best level, where the next change is most likely to fall: for whoever wants to have it
+    /// near before that. What it holds means nothing without the rest of the book.
+    pub fn near_best(&self, side: Side) -> &[Qty] {
+        self.sides[side.index()].near_best()
+    }
+
     /// The levels of a side, best first.
     pub fn levels(&self, side: Side) -> Levels<'_> {
         Levels { side, levels: self.sides[side.index()].levels() }

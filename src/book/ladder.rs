@@ -26,6 +26,9 @@ const HEADROOM: i64 = WINDOW as i64 / 4;
 /// How far the best level may move into the window before it slides after it.
 const SLIDE_AT: u64 = WINDOW as u64 / 2;
 
+/// Ticks to each side of the best level that are near it: two and a half dollars of BTCUSDT, 4 KiB in all.
+const NEAR: usize = 256;
+
 /// The highest key at which a window may start, so that a key's distance from it never wraps into the window.
 const START_MAX: i64 = i64::MAX - (WINDOW as i64 - 1);
 
@@ -207,6 +210,13 @@ impl Ladder {
     #[inline]
     fn next_from_if_covered(&self, key: Option<i64>) -> Option<i64> {
         self.next_from(key.filter(|&key| self.covers(key))?)
+    }
+
+    /// The slots around the best level: where the next change is most likely to fall.
+    pub(super) fn near_best(&self) -> &[Qty] {
+        let slot = slot_of(self.best);
+        // At the rim of the window a part of them lies at the other end, and is left out.
+        &self.slots[slot.saturating_sub(NEAR)..(slot + NEAR).min(WINDOW)]
     }
 
     /// All levels, best first.

@@ -16,7 +16,7 @@ use crate::gateway::wall_now;
 use crate::metrics::{Board, Count, Gauge, Stage, Stamps};
 use crate::pipeline::market::MarketStage;
 use crate::topology::{link, tile};
-use crate::types::{BookState, Instrument, MarketUpdate, TimestampNs};
+use crate::types::{BookState, Instrument, InstrumentId, MarketUpdate, Side, TimestampNs};
 use crate::wire::{FeedEvent, UnitReceiver, lines, stamp};
 
 /// Records taken in one step.
@@ -40,6 +40,8 @@ pub struct BookTile {
     states: Vec<BookState>,
     digest: DigestSlot,
     idle_steps: u32,
+    /// The book that was kept near last.
+    near: usize,
     clock: Clock,
 }
 
@@ -71,6 +73,7 @@ impl BookTile {
             states,
             digest,
             idle_steps: 0,
+            near: 0,
             clock: Clock::new(),
         };
         tile.show_down();
@@ -166,6 +169,11 @@ impl Tile for BookTile {
 
     fn keep_near(&mut self) {
         lines::claim_next(&mut self.quote, 1);
+        // One book at each look, in turn.
+        self.near = if self.near + 1 < self.states.len() { self.near + 1 } else { 0 };
+        if let Some(book) = u16::try_from(self.near).ok().map(|index| self.stage.book(InstrumentId(index))) {
+            Side::BOTH.into_iter().for_each(|side| lines::fetch_all(book.near_best(side)));
+        }
     }
 
     fn close(&mut self) {

@@ -50,6 +50,12 @@ fn lines_of(bytes: Range<usize>) -> impl Iterator<Item = usize> {
     (bytes.start & !(UNIT_BYTES - 1)..bytes.end).step_by(UNIT_BYTES)
 }
 
+/// Asks for every line of the slots, to be read soon.
+pub fn fetch_all<T>(slots: &[T]) {
+    let bytes = slots.as_ptr_range();
+    lines_of(bytes.start as usize..bytes.end as usize).for_each(fetch);
+}
+
 /// Asks for every line of the slots, to be read at once.
 pub(super) fn expect<T>(slots: &[T]) {
     let bytes = slots.as_ptr_range();
