@@ -7,7 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,6 +53,23 @@ impl SegmentMap {
                 Err(error)
             }
         }
+    }
+
+    /// The same without a file on a disk: nobody finds it, and nothing is ever written out.
+    pub(super) fn in_memory(bytes: u64) -> Result<SegmentMap, JournalError> {
+        let path = PathBuf::from("a segment in memory");
+        // SAFETY: the name is a string with its end; the call reads nothing else.
+        let descriptor = unsafe { libc::memfd_create(c"touchline".as_ptr(), libc::MFD_CLOEXEC) };
+        if descriptor < 0 {
+            return Err(JournalError::io("create the segment", &path)(io::Error::last_os_error()));
+        }
+        // SAFETY: the descriptor was just made and is owned by nobody else.
+        let file = unsafe { File::from_raw_fd(descriptor) };
+        let map = file
+            .set_len(bytes)
+            .and_then(|()| MmapOptions::new().len(bytes as usize).map_raw(&file))
+            .map_err(JournalError::io("map the segment", &path))?;
+        Ok(SegmentMap { map, file, path })
     }
 
     /// The file's path now.
