@@ -19,7 +19,8 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::MidHandshake;
 use tungstenite::handshake::client::ClientHandshake;
 use tungstenite::http::{HeaderName, HeaderValue};
-use tungstenite::protocol::WebSocketConfig;
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Bytes, Connector, HandshakeError, Utf8Bytes, WebSocket};
 
 use super::pace::Pace;
@@ -146,6 +147,14 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 // for each connection that comes back at the same time, all of them together stay below that.
 const LONGEST_WAIT: Duration = Duration::from_millis(1_500);
 
+/// The library's settings, the same for every connection.
+fn settings() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .max_message_size(Some(MESSAGE_LIMIT))
+        .max_frame_size(Some(MESSAGE_LIMIT))
+}
+
 impl Connection {
     /// A connection to `url` that starts with its first poll. `silence` is how long a live peer may say nothing at all;
     /// it is asked with pings before that is over.
@@ -226,6 +235,19 @@ impl Connection {
         Ok(self)
     }
 
+    /// The same connection over a socket whose handshakes are done or never were: it is open, and looks for its url only
+    /// when that socket is lost.
+    ///
+    /// # Errors
+    /// When the poll refuses the socket.
+    pub(super) fn over(mut self, mut socket: TcpStream) -> io::Result<Connection> {
+        self.poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
+        let stream = MaybeTlsStream::Plain(StampedStream::new(socket, self.clock.clone()));
+        let socket = WebSocket::from_raw_socket(stream, Role::Client, Some(settings()));
+        self.state = State::Open { talk: Box::new(Talk::new(socket, None)) };
+        Ok(self)
+    }
+
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
@@ -280,10 +302,6 @@ impl Connection {
                     Ok(_) => {
                         self.settle(&socket);
                         let stream = StampedStream::new(socket, self.clock.clone());
-                        let config = WebSocketConfig::default()
-                            .read_buffer_size(READ_BYTES)
-                            .max_message_size(Some(MESSAGE_LIMIT))
-                            .max_frame_size(Some(MESSAGE_LIMIT));
                         let connector = Some(Connector::Rustls(Arc::clone(&self.tls)));
                         let mut request = match self.url.as_str().into_client_request() {
                             Ok(request) => request,
@@ -292,7 +310,7 @@ impl Connection {
                         if let Some((name, value)) = &self.header {
                             request.headers_mut().insert(name.clone(), value.clone());
                         }
-                        let shaken = tungstenite::client_tls_with_config(request, stream, Some(config), connector);
+                        let shaken = tungstenite::client_tls_with_config(request, stream, Some(settings()), connector);
                         self.shaken(shaken.map(|(socket, _)| socket), now)
                     }
                     Err(error)
@@ -394,6 +412,14 @@ impl Connection {
             self.lose(loss.clone());
         }
         said
+    }
+
+    /// The counters right before the last write to the socket and right after it; zero when it is not open.
+    pub fn write_tsc(&self) -> [u64; 2] {
+        match &self.state {
+            State::Open { talk } => talk.write_tsc(),
+            _ => [0; 2],
+        }
     }
 
     /// Drops the connection and schedules the next attempt: the caller no longer trusts what it says.

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod connection;
+mod mirror;
 mod pace;
 mod relay;
 mod resolve;
@@ -15,6 +16,7 @@ mod tls;
 
 pub use backoff::Backoff;
 pub use connection::{Connection, Event, Loss, Wait};
+pub use mirror::FarEnd;
 pub use relay::{Relay, RelayEvent, RelayPlan};
 pub use stream::StampedStream;
 pub use tls::{TlsError, client_config};

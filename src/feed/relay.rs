@@ -31,6 +31,9 @@ impl RelayPlan {
     /// Half an hour before the venue's 24 hours are over, with a second to spare for what is under way.
     pub const USUAL: RelayPlan =
         RelayPlan { life: Duration::from_secs(23 * 3600 + 1800), overlap: Duration::from_secs(1) };
+
+    /// A connection that is never replaced.
+    pub const NONE: RelayPlan = RelayPlan { life: Duration::MAX, overlap: Duration::ZERO };
 }
 
 /// What a poll found.

@@ -19,6 +19,8 @@ pub struct StampedStream {
     inner: TcpStream,
     clock: Clock,
     last_read_tsc: u64,
+    /// Before and after the last write.
+    last_write_tsc: [u64; 2],
     buffer: Box<[u8]>,
     /// What of the buffer has not been handed on.
     unread: Range<usize>,
@@ -30,7 +32,7 @@ impl StampedStream {
     pub fn new(inner: TcpStream, clock: Clock) -> StampedStream {
         let last_read_tsc = clock.raw();
         let buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
-        StampedStream { inner, clock, last_read_tsc, buffer, unread: 0..0, has_ended: false }
+        StampedStream { inner, clock, last_read_tsc, last_write_tsc: [0; 2], buffer, unread: 0..0, has_ended: false }
     }
 
     /// Whether a read would find something, be it the end: what is left in the buffer, or else what the socket has now.
@@ -60,6 +62,11 @@ impl StampedStream {
         self.last_read_tsc
     }
 
+    /// The counter right before the last write and right after it.
+    pub fn last_write_tsc(&self) -> [u64; 2] {
+        self.last_write_tsc
+    }
+
     /// The socket, to be registered with a poll.
     pub fn socket(&mut self) -> &mut TcpStream {
         &mut self.inner
@@ -79,7 +86,10 @@ impl Read for StampedStream {
 
 impl Write for StampedStream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.inner.write(buf)
+        let ready = self.clock.raw();
+        let written = self.inner.write(buf);
+        self.last_write_tsc = [ready, self.clock.raw()];
+        written
     }
 
     fn flush(&mut self) -> io::Result<()> {

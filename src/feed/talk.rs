@@ -25,8 +25,9 @@ pub(super) struct Talk {
     holds: bool,
     /// The socket has not taken all that was sent.
     unsent: bool,
-    /// When anything was last heard.
+    /// When the clock was last looked at and anything had been heard since the look before.
     heard: Instant,
+    has_heard: bool,
     /// When the peer was last asked whether it lives.
     probed: Instant,
     polls: u32,
@@ -44,7 +45,18 @@ impl Talk {
         let now = Instant::now();
         let (waiting, early) = (VecDeque::new(), VecDeque::new());
         // The peer's first words may have come with its answer to the handshake.
-        Talk { socket, holds: true, unsent: false, heard: now, probed: now, polls: 0, pace, waiting, early }
+        Talk {
+            socket,
+            holds: true,
+            unsent: false,
+            heard: now,
+            has_heard: false,
+            probed: now,
+            polls: 0,
+            pace,
+            waiting,
+            early,
+        }
     }
 
     /// The next message, if one has come. A loss is told and left to the owner.
@@ -55,25 +67,25 @@ impl Talk {
         }
         match self.read() {
             Ok(Message::Text(text)) => {
-                self.heard = Instant::now();
+                self.has_heard = true;
                 Event::Text { text, read_tsc: self.read_tsc() }
             }
             Ok(Message::Binary(frame)) => {
-                self.heard = Instant::now();
+                self.has_heard = true;
                 Event::Binary { frame, read_tsc: self.read_tsc() }
             }
             // A ping's pong is queued by the library and written by the next read or flush.
             Ok(Message::Ping(_)) => {
-                self.heard = Instant::now();
+                self.has_heard = true;
                 if let Some(pace) = &mut self.pace {
-                    pace.note(self.heard);
+                    pace.note(Instant::now());
                 }
                 let _ = self.flush();
                 Event::Progress
             }
             Ok(Message::Close(_)) => Event::Lost(Loss::Closed),
             Ok(_) => {
-                self.heard = Instant::now();
+                self.has_heard = true;
                 Event::Progress
             }
             Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -121,6 +133,10 @@ impl Talk {
             if let Err(loss) = self.send_now(text) {
                 return Event::Lost(loss);
             }
+        }
+        if std::mem::take(&mut self.has_heard) {
+            // Later than it was, by the few polls since the last look.
+            self.heard = Instant::now();
         }
         let quiet = self.heard.elapsed();
         if quiet > silence {
@@ -171,16 +187,25 @@ impl Talk {
     }
 
     fn read_tsc(&self) -> u64 {
-        match self.socket.get_ref() {
-            MaybeTlsStream::Plain(stream) => stream.last_read_tsc(),
-            MaybeTlsStream::Rustls(stream) => stream.sock.last_read_tsc(),
-            _ => 0,
-        }
+        stamped(self.socket.get_ref()).map_or(0, StampedStream::last_read_tsc)
+    }
+
+    /// The counters before and after the last write to the socket; zero before the first.
+    pub(super) fn write_tsc(&self) -> [u64; 2] {
+        stamped(self.socket.get_ref()).map_or([0; 2], StampedStream::last_write_tsc)
     }
 }
 
 fn is_blocked<T>(result: &Result<T, tungstenite::Error>) -> bool {
     matches!(result, Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+fn stamped(stream: &Stream) -> Option<&StampedStream> {
+    match stream {
+        MaybeTlsStream::Plain(stream) => Some(stream),
+        MaybeTlsStream::Rustls(stream) => Some(&stream.sock),
+        _ => None,
+    }
 }
 
 fn stamped_mut(stream: &mut Stream) -> Option<&mut StampedStream> {
