@@ -19,7 +19,10 @@ pub struct ApiRequestBuilder {
     id: u64,
     recv_window_ms: u32,
     text: String,
+    /// The parameters as they are signed; empty where nothing is.
     signed: String,
+    /// Whether this request is signed.
+    signs: bool,
     value: String,
 }
 
@@ -31,6 +34,7 @@ impl ApiRequestBuilder {
             recv_window_ms,
             text: String::with_capacity(1024),
             signed: String::with_capacity(512),
+            signs: false,
             value: String::with_capacity(64),
         }
     }
@@ -42,7 +46,7 @@ impl ApiRequestBuilder {
 
     /// The text that logs the connection on with an Ed25519 key.
     pub fn logon(&mut self, api_key: &str, timestamp_ms: u64, signer: &Signer) -> &str {
-        self.begin("session.logon");
+        self.begin("session.logon", true);
         self.param("apiKey", api_key);
         self.end(timestamp_ms, Some(signer), |_| ())
     }
@@ -56,13 +60,14 @@ impl ApiRequestBuilder {
         timestamp_ms: u64,
         login: Option<(&str, &Signer)>,
     ) -> &str {
-        self.begin(match command {
+        let method = match command {
             Command::Place(_) => "order.place",
             Command::Cancel { .. } => "order.cancel",
             Command::Amend { .. } => "order.amend.keepPriority",
             Command::Query { .. } => "order.status",
             Command::Fills { .. } => "myTrades",
-        });
+        };
+        self.begin(method, login.is_some());
         // Parameters in the order of their names, as they are signed.
         if let Some((api_key, _)) = login {
             self.param("apiKey", api_key);
@@ -111,11 +116,16 @@ impl ApiRequestBuilder {
         self.finish(timestamp_ms, signer, |_| ())
     }
 
-    fn begin(&mut self, method: &str) {
+    fn begin(&mut self, method: &str, signs: bool) {
         self.id += 1;
+        self.signs = signs;
         self.text.clear();
         self.signed.clear();
-        let _ = write!(self.text, r#"{{"id":"{}","method":"{method}","params":{{"#, self.id);
+        self.text.push_str(r#"{"id":""#);
+        let _ = write!(self.text, "{}", self.id);
+        self.text.push_str(r#"","method":""#);
+        self.text.push_str(method);
+        self.text.push_str(r#"","params":{"#);
     }
 
     fn end(&mut self, timestamp_ms: u64, signer: Option<&Signer>, more: impl FnOnce(&mut Self)) -> &str {
@@ -142,24 +152,38 @@ impl ApiRequestBuilder {
     }
 
     fn key(&mut self, name: &str) {
-        if !self.signed.is_empty() {
-            self.signed.push('&');
+        if !self.text.ends_with('{') {
             self.text.push(',');
         }
-        let _ = write!(self.signed, "{name}=");
-        let _ = write!(self.text, r#""{name}":"#);
+        self.text.push('"');
+        self.text.push_str(name);
+        self.text.push_str("\":");
+        if self.signs {
+            if !self.signed.is_empty() {
+                self.signed.push('&');
+            }
+            self.signed.push_str(name);
+            self.signed.push('=');
+        }
     }
 
     fn param(&mut self, name: &str, value: &str) {
         self.key(name);
-        self.signed.push_str(value);
-        let _ = write!(self.text, r#""{value}""#);
+        self.text.push('"');
+        self.text.push_str(value);
+        self.text.push('"');
+        if self.signs {
+            self.signed.push_str(value);
+        }
     }
 
     fn number(&mut self, name: &str, value: u64) {
         self.key(name);
-        let _ = write!(self.signed, "{value}");
+        // Writing to a string cannot fail.
         let _ = write!(self.text, "{value}");
+        if self.signs {
+            let _ = write!(self.signed, "{value}");
+        }
     }
 
     fn shown(&mut self, name: &str, value: impl std::fmt::Display) {
