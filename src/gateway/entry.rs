@@ -127,7 +127,6 @@ pub struct ApiEntry {
     logon: Option<u64>,
     has_logged_on: bool,
     body: Vec<u8>,
-    counter: Clock,
     times: [u64; 2],
     idle_steps: u32,
 }
@@ -143,9 +142,8 @@ impl ApiEntry {
     /// # Errors
     /// When the url is none, or the system gives no poll.
     pub fn new(parts: ApiParts) -> std::io::Result<ApiEntry> {
-        let counter = Clock::new();
         let seed = wall_now().nanos();
-        let connection = Connection::new(&parts.url, Arc::clone(&parts.tls), counter.clone(), SILENCE, seed)?;
+        let connection = Connection::new(&parts.url, Arc::clone(&parts.tls), Clock::new(), SILENCE, seed)?;
         Ok(ApiEntry {
             connection,
             builder: ApiRequestBuilder::new(parts.recv_window_ms),
@@ -154,7 +152,6 @@ impl ApiEntry {
             logon: None,
             has_logged_on: false,
             body: Vec::with_capacity(1024),
-            counter,
             times: [0; 2],
             idle_steps: 0,
         })
@@ -255,13 +252,12 @@ impl OrderEntry for ApiEntry {
         let text = self.builder.command(command, instrument, timestamp_ms, login).to_owned();
         let id = self.builder.id();
         handed_over();
-        let ready = self.counter.raw();
         if self.connection.send(text).is_err() {
             // Part of it may have left.
             (self.is_ready, self.has_logged_on, self.logon) = (false, false, None);
             return Reply::Lost;
         }
-        self.times = [ready, self.counter.raw()];
+        self.times = self.connection.write_tsc();
         let began = Instant::now();
         loop {
             match self.look(Some(id)) {

@@ -100,19 +100,19 @@ impl Http {
             ().chain(SpinConnector::new(spin, Arc::clone(&times), Arc::clone(&failed)))
                 .chain(RustlsConnector::default());
         let resolver = KeptAddresses::new(DefaultResolver::default(), failed);
-        let mut http = Http::over(base, key, patience, |config| {
+        Http::over(base, key, patience, times, |config| {
             let config = config.tls_config(tls).build();
             Agent::with_parts(config, connector, resolver)
-        })?;
-        http.times = times;
-        Ok(http)
+        })
     }
 
-    /// A client over an agent that is made from the settings which all have in common.
+    /// A client over an agent that is made from the settings which all have in common, and whose transport notes its
+    /// `times`.
     pub(super) fn over(
         base: &str,
         key: Option<&SecretString>,
         patience: Duration,
+        times: Arc<WireTimes>,
         agent: impl FnOnce(ConfigBuilder<AgentScope>) -> Agent,
     ) -> Result<Http, HttpError> {
         base.parse::<Uri>().map_err(|error| HttpError::Url { url: base.to_owned(), why: error.to_string() })?;
@@ -144,7 +144,7 @@ impl Http {
             retry_after_s: None,
             used_weight: None,
             failure: String::new(),
-            times: Arc::default(),
+            times,
         })
     }
 

@@ -1,29 +1,32 @@
-//! A gateway whose orders go nowhere: the same words, signatures and library calls as an order's, so that their code is in
-//! the processor's caches when an order comes.
+//! A gateway whose orders come back to ourselves: the same words, signatures, library and system calls as an order's, so
+//! that their code is in the processor's caches when an order comes.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use quanta::Clock;
 use secrecy::ExposeSecret;
 use ureq::Error;
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::addresses::KeptAddresses;
 use super::clock::VenueClock;
 use super::entry::{OrderEntry, RestEntry};
 use super::http::{Http, HttpError};
 use super::limiter::Limiter;
+use super::transport::{SpinConnector, SpinTransport, WireTimes};
 use super::worker::{Gateway, GatewayConfig};
+use crate::feed::{Connection, FarEnd, client_config};
 use crate::types::{Command, Instrument};
 use crate::venue::binance::rest::{RateLimits, Reply};
 use crate::venue::binance::ws_api::ApiRequestBuilder;
 
 /// A literal address, so that nobody is asked for it; nothing is ever sent there.
 const NOWHERE: &str = "http://127.0.0.1:9";
-/// The venue's answer to an order that rests.
-const PLACED: &str = r#"{"symbol":"X","orderId":1,"orderListId":-1,"clientOrderId":"x","transactTime":1}"#;
+/// The venue's answer, to an order that rests as well as to one that is taken back.
+const DONE: &str = r#"{"symbol":"X","orderId":1,"orderListId":-1,"clientOrderId":"x","transactTime":1,"executedQty":"0","status":"CANCELED"}"#;
 
 impl Gateway {
     /// A gateway for rehearsals of what `config` sends. It answers each placement at once, as a venue that takes it, and
@@ -39,72 +42,88 @@ impl Gateway {
             limiter: Limiter::new(limits),
             ..config.clone()
         };
-        let http = dry_http(&config)?;
+        let http = mirror_http(&config)?;
         let entry: Box<dyn OrderEntry> = if config.api_url.is_some() {
-            Box::new(DryApi { builder: ApiRequestBuilder::new(config.recv_window_ms), config: config.clone() })
+            // Nothing there is encrypted; the connection has to be told how all the same.
+            let tls = client_config(None).map_err(|error| bad(&error.to_string()))?;
+            let (far, near) = FarEnd::with_connection(tls, Clock::new()).map_err(|error| bad(&error.to_string()))?;
+            let builder = ApiRequestBuilder::new(config.recv_window_ms);
+            Box::new(MirrorApi { builder, near, far, config: config.clone() })
         } else {
-            Box::new(RestEntry::new(dry_http(&config)?, config.recv_window_ms, Arc::clone(&config.signer)))
+            Box::new(RestEntry::new(mirror_http(&config)?, config.recv_window_ms, Arc::clone(&config.signer)))
         };
         Ok(Gateway::over(config, entry, http))
     }
 }
 
-fn dry_http(config: &GatewayConfig) -> Result<Http, HttpError> {
-    let resolver = KeptAddresses::new(DefaultResolver::default(), Arc::new(AtomicBool::new(false)));
-    Http::over(NOWHERE, Some(&config.api_key), Duration::from_secs(1), |agent| {
-        ureq::Agent::with_parts(agent.build(), DryConnector, resolver)
+fn bad(why: &str) -> HttpError {
+    HttpError::Url { url: NOWHERE.to_owned(), why: format!("a rehearsal has no socket: {why}") }
+}
+
+fn mirror_http(config: &GatewayConfig) -> Result<Http, HttpError> {
+    let (failed, times) = (Arc::new(AtomicBool::new(false)), Arc::new(WireTimes::default()));
+    let connector = MirrorConnector(SpinConnector::new(Duration::ZERO, Arc::clone(&times), Arc::clone(&failed)));
+    let resolver = KeptAddresses::new(DefaultResolver::default(), failed);
+    Http::over(NOWHERE, Some(&config.api_key), Duration::from_secs(1), times, |agent| {
+        ureq::Agent::with_parts(agent.build(), connector, resolver)
     })
 }
 
+/// Connects to ourselves, whoever is asked for.
 #[derive(Debug)]
-struct DryConnector;
+struct MirrorConnector(SpinConnector);
 
-impl<In: Transport> Connector<In> for DryConnector {
-    type Out = DryTransport;
+impl<In: Transport> Connector<In> for MirrorConnector {
+    type Out = MirrorTransport;
 
-    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<In>) -> Result<Option<DryTransport>, Error> {
-        let (input, output) = (details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(DryTransport { buffers: LazyBuffers::new(input, output) }))
+    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<In>) -> Result<Option<MirrorTransport>, Error> {
+        let (far, near) = FarEnd::new()?;
+        Ok(Some(MirrorTransport { near: self.0.over(near, details)?, far }))
     }
 }
 
-/// A connection that forgets what is sent and answers [`PLACED`].
+/// The transport of orders, with the far end in our own hands: it forgets what is sent and answers [`DONE`].
 #[derive(Debug)]
-struct DryTransport {
-    buffers: LazyBuffers,
+struct MirrorTransport {
+    near: SpinTransport,
+    far: FarEnd,
 }
 
-impl Transport for DryTransport {
+impl Transport for MirrorTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
+        self.near.buffers()
     }
 
-    fn transmit_output(&mut self, _: usize, _: NextTimeout) -> Result<(), Error> {
-        Ok(())
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.near.transmit_output(amount, timeout)
     }
 
+    /// Nobody waits for what an answer costs: it is in the buffer at once.
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         use std::io::Write;
-        let mut room = self.buffers.input_append_buf();
+        self.far.forget();
+        let mut room = self.near.buffers().input_append_buf();
         let whole = room.len();
-        write!(room, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{PLACED}", PLACED.len())?;
+        write!(room, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{DONE}", DONE.len())?;
         let amount = whole - room.len();
-        self.buffers.input_appended(amount);
+        self.near.buffers().input_appended(amount);
         Ok(true)
     }
 
     fn is_open(&mut self) -> bool {
-        true
+        self.near.is_open()
     }
 }
 
-/// The WebSocket API's words without its connection.
-struct DryApi {
+/// The WebSocket API's words to ourselves.
+struct MirrorApi {
     builder: ApiRequestBuilder,
+    near: Connection,
+    far: FarEnd,
     config: GatewayConfig,
 }
 
-impl OrderEntry for DryApi {
+impl OrderEntry for MirrorApi {
     fn open(&mut self) {}
 
     fn send(
@@ -114,14 +133,20 @@ impl OrderEntry for DryApi {
         timestamp_ms: u64,
         handed_over: &mut dyn FnMut(),
     ) -> Reply<'_> {
-        let login = Some((self.config.api_key.expose_secret(), self.config.signer.as_ref()));
-        let text = self.builder.command(command, instrument, timestamp_ms, login);
+        // A key that can log on does, and nothing after it is signed.
+        let signer = self.config.signer.as_ref();
+        let login = (!signer.is_ed25519()).then(|| (self.config.api_key.expose_secret(), signer));
+        let text = self.builder.command(command, instrument, timestamp_ms, login).to_owned();
         handed_over();
-        std::hint::black_box(text);
-        Reply::Answer { status: 200, body: PLACED.as_bytes() }
+        let sent = self.near.send(text);
+        self.far.forget();
+        match sent {
+            Ok(()) => Reply::Answer { status: 200, body: DONE.as_bytes() },
+            Err(_) => Reply::Lost,
+        }
     }
 
     fn wire_times(&self) -> [u64; 2] {
-        [0; 2]
+        self.near.write_tsc()
     }
 }

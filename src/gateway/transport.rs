@@ -54,6 +54,33 @@ impl SpinConnector {
         SpinConnector { spin, times, failed, clock: Clock::new() }
     }
 
+    /// A transport over a socket that is connected already.
+    ///
+    /// # Errors
+    /// When the system refuses an option of the socket, or gives no poll.
+    pub(super) fn over(
+        &self,
+        stream: std::net::TcpStream,
+        details: &ConnectionDetails<'_>,
+    ) -> io::Result<SpinTransport> {
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let mut socket = TcpStream::from_std(stream);
+        let poll = Poll::new()?;
+        poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
+        Ok(SpinTransport {
+            socket,
+            poll,
+            events: Events::with_capacity(2),
+            buffers: LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size()),
+            held: Vec::with_capacity(1024),
+            missing: 0,
+            spin: self.spin,
+            times: Arc::clone(&self.times),
+            clock: self.clock.clone(),
+        })
+    }
+
     fn open(&self, details: &ConnectionDetails<'_>) -> Result<std::net::TcpStream, Error> {
         let end = deadline(details.timeout);
         let mut last = Error::ConnectionFailed;
@@ -91,22 +118,7 @@ impl<In: Transport> Connector<In> for SpinConnector {
             return Ok(Some(Either::A(chained)));
         }
         let stream = self.open(details).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut socket = TcpStream::from_std(stream);
-        let poll = Poll::new()?;
-        poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Some(Either::B(SpinTransport {
-            socket,
-            poll,
-            events: Events::with_capacity(2),
-            buffers: LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size()),
-            held: Vec::with_capacity(1024),
-            missing: 0,
-            spin: self.spin,
-            times: Arc::clone(&self.times),
-            clock: self.clock.clone(),
-        })))
+        Ok(Some(Either::B(self.over(stream, details)?)))
     }
 }
 

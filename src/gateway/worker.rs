@@ -128,8 +128,8 @@ impl Gateway {
     }
 
     /// Serves a command: one request at most, never repeated. `handed_over` runs when the signed request goes to the
-    /// HTTP client.
-    pub fn serve(&mut self, command: &Command, mut handed_over: impl FnMut()) -> Served {
+    /// HTTP client, and is told the time of the request.
+    pub fn serve(&mut self, command: &Command, mut handed_over: impl FnMut(TimestampNs)) -> Served {
         if self.clock_suspect {
             self.measure_clock();
         }
@@ -148,7 +148,7 @@ impl Gateway {
             );
         }
         let timestamp_ms = self.config.clock.venue_millis(now);
-        let reply = self.entry.send(command, &instrument, timestamp_ms, &mut handed_over);
+        let reply = self.entry.send(command, &instrument, timestamp_ms, &mut || handed_over(now));
         let http_status = if let Reply::Answer { status, .. } = reply { status } else { 0 };
         let answered = wall_now();
         let fills = fills_of(command, &instrument, reply, answered);

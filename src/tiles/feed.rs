@@ -13,11 +13,11 @@ use tracing::{info, warn};
 
 use super::Tile;
 use super::fate::{Fate, Fault};
+use super::near::noted;
 pub use super::told::Carried;
 use super::told::Told;
 use super::user_feed::{UserFeed, UserState};
 use crate::feed::{Event, Loss, Relay, RelayEvent};
-use crate::gateway::wall_now;
 use crate::journal::JournalWriter;
 use crate::metrics::{Board, Count, Gauge};
 use crate::topology::{link, tile};
@@ -191,6 +191,9 @@ pub enum Market {
     Redis(UnitReceiver),
 }
 
+/// Where the time of receipt comes from: the wall clock, except in rehearsals.
+pub type ReceiptClock = Box<dyn FnMut() -> TimestampNs + Send>;
+
 /// Everything the tile is made of.
 pub struct FeedParts {
     /// Where market data comes from.
@@ -207,6 +210,8 @@ pub struct FeedParts {
     pub returns: Producer<Box<DepthBuf>>,
     /// The user-data side; absent when nothing is sent.
     pub user: Option<UserFeed>,
+    /// The clock of what is received.
+    pub now: ReceiptClock,
     /// The engine's life.
     pub fate: Arc<Fate>,
     /// The board.
@@ -225,6 +230,7 @@ pub struct FeedTile {
     snapshots: Consumer<Box<DepthBuf>>,
     returns: Producer<Box<DepthBuf>>,
     user: Option<UserState>,
+    now: ReceiptClock,
     fate: Arc<Fate>,
     board: Arc<Board>,
     clock: Clock,
@@ -249,6 +255,7 @@ impl FeedTile {
             snapshots: parts.snapshots,
             returns: parts.returns,
             user: parts.user.map(UserState::new),
+            now: parts.now,
             fate: parts.fate,
             board: parts.board,
             clock: Clock::new(),
@@ -294,7 +301,9 @@ impl FeedTile {
     fn poll_line(&mut self, at: usize) -> usize {
         let Market::Venue(lines) = &mut self.market else { return 0 };
         let line = &mut lines[at];
-        match line.relay.poll() {
+        // What a connection allocates while it opens is kept near as long as it lives.
+        let event = if line.is_up { line.relay.poll() } else { noted(|| line.relay.poll()) };
+        match event {
             RelayEvent::Of(Event::Idle) => return 0,
             RelayEvent::Of(Event::Progress) => {}
             RelayEvent::Of(Event::Opened) => {
@@ -337,7 +346,7 @@ impl FeedTile {
     }
 
     fn on_frame(&mut self, at: usize, frame: &[u8], read_tsc: u64) {
-        let recv_ts = wall_now();
+        let recv_ts = (self.now)();
         self.board.bump(Count::Frames, 1);
         match self.decoder.decode(frame, recv_ts, &mut self.depth) {
             Ok(Decoded::ServerShutdown) => {
@@ -360,7 +369,7 @@ impl FeedTile {
     }
 
     fn on_binary(&mut self, at: usize, frame: &[u8], read_tsc: u64) {
-        let recv_ts = wall_now();
+        let recv_ts = (self.now)();
         self.board.bump(Count::Frames, 1);
         let FeedTile { sbe, depth, outlet, told, clock, .. } = self;
         let mut emit = |event: &FeedEvent<'_>| {
@@ -401,7 +410,8 @@ impl FeedTile {
             self.show_lines();
             self.board.bump(Count::Disconnects, 1);
             warn!(line = at, %loss, "market data lost");
-            self.notice_line(at, DesyncReason::Disconnected, wall_now());
+            let now = (self.now)();
+            self.notice_line(at, DesyncReason::Disconnected, now);
         } else {
             warn!(line = at, %loss, "market data cannot be reached; trying again");
         }
@@ -491,7 +501,8 @@ impl Tile for FeedTile {
     }
 
     fn close(&mut self) {
-        self.outlet.end(wall_now());
+        let now = (self.now)();
+        self.outlet.end(now);
         self.board.set(Gauge::MarketUp, 0);
         self.board.set(Gauge::MarketLines, 0);
         self.board.set(Gauge::UserUp, 0);

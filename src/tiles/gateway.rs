@@ -16,6 +16,7 @@ use super::Tile;
 use super::doorbell::Doorbell;
 use super::fate::{Fate, Fault};
 use super::message::{OrderRequest, Telemetry, TelemetrySender};
+use super::near::noted;
 use super::trips::Trips;
 use crate::gateway::{Gateway, Served};
 use crate::journal::JournalWriter;
@@ -89,6 +90,8 @@ pub struct GatewayParts {
     pub answer_bell: Option<Arc<Doorbell>>,
     /// Does the requests.
     pub gateway: Gateway,
+    /// Requests of a decision that are served before the runner is given back: all of them, where somebody waits.
+    pub at_once: usize,
     /// This gateway's lane of the gateway stream.
     pub journal: JournalWriter,
     /// For people.
@@ -108,6 +111,7 @@ pub struct GatewayTile {
     answers: Producer<ExecReport>,
     answer_bell: Option<Arc<Doorbell>>,
     gateway: Gateway,
+    at_once: usize,
     audit: Audit,
     telemetry: TelemetrySender,
     inline: Option<Inline>,
@@ -145,6 +149,7 @@ impl GatewayTile {
             answers: parts.answers,
             answer_bell: parts.answer_bell,
             gateway: parts.gateway,
+            at_once: parts.at_once,
             audit: Audit {
                 name: parts.name,
                 journal: parts.journal,
@@ -173,7 +178,7 @@ impl GatewayTile {
         self.audit.requests += 1;
         let number = self.audit.requests;
         let audit = &mut self.audit;
-        let served = self.gateway.serve(command, || {
+        let served = self.gateway.serve(command, |sent_ts| {
             audit.write(&GatewayEvent::Sent(GatewaySent {
                 request: number,
                 operation: operation(command),
@@ -181,7 +186,7 @@ impl GatewayTile {
                 instrument: command.instrument(),
                 client_id: command.client_id(),
                 tick_ts: request.tick_ts,
-                sent_ts: crate::gateway::wall_now(),
+                sent_ts,
             }));
         });
         if request.stamps.is_some() && served.wire_times[1] != 0 {
@@ -353,7 +358,8 @@ impl Tile for GatewayTile {
 
     fn step(&mut self) -> usize {
         if !std::mem::replace(&mut self.warmed, true) {
-            self.gateway.warm();
+            // The connection of orders is kept near as the tile itself is, where it is stepped by the same thread.
+            if self.inline.is_some() { noted(|| self.gateway.warm()) } else { self.gateway.warm() }
         }
         while let Some(report) = self.held.front() {
             // Nothing is asked of the venue while its last answer has no place.
@@ -377,7 +383,7 @@ impl Tile for GatewayTile {
             if let Some(bell) = &self.answer_bell {
                 bell.ring();
             }
-            if !self.held.is_empty() {
+            if !self.held.is_empty() || work == self.at_once {
                 break;
             }
         }

@@ -27,6 +27,7 @@ pub mod runner;
 pub mod snapshot;
 mod told;
 mod trips;
+pub mod understudy;
 pub mod user_feed;
 
 use std::time::Duration;

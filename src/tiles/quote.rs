@@ -188,20 +188,21 @@ impl QuoteTile {
         }
         let read_tsc = stamps.at(Stage::Read);
         for index in 0..self.actions.as_slice().len() {
-            match self.actions.as_slice()[index] {
-                Action::Quote(decision) => {
-                    self.parts.board.bump(Count::Quotes, 1);
-                    self.parts.telemetry.send(&self.parts.board, Telemetry::Quote(now, decision));
+            if let Action::Command(command) = self.actions.as_slice()[index] {
+                // Only the first placement's way is told: the others wait for its round trip.
+                let is_place = matches!(command, Command::Place(_));
+                let mut stamps = if is_place { std::mem::take(&mut stamps) } else { Stamps::NONE };
+                if stamps.is_some() {
+                    stamps.set(Stage::Queued, self.clock.raw());
                 }
-                Action::Command(command) => {
-                    // Only the first placement's way is told: the others wait for its round trip.
-                    let is_place = matches!(command, Command::Place(_));
-                    let mut stamps = if is_place { std::mem::take(&mut stamps) } else { Stamps::NONE };
-                    if stamps.is_some() {
-                        stamps.set(Stage::Queued, self.clock.raw());
-                    }
-                    self.hand_over(OrderRequest { command, stamps, tick_ts }, now);
-                }
+                self.hand_over(OrderRequest { command, stamps, tick_ts }, now);
+            }
+        }
+        // People come after the orders.
+        for action in self.actions.as_slice() {
+            if let Action::Quote(decision) = action {
+                self.parts.board.bump(Count::Quotes, 1);
+                self.parts.telemetry.send(&self.parts.board, Telemetry::Quote(now, *decision));
             }
         }
         if read_tsc != 0 && !self.actions.as_slice().is_empty() {

@@ -132,7 +132,7 @@ mod tests {
                 let cancel = Command::Cancel { instrument, client_id, venue_id: Some(VenueOrderId(1)) };
                 let kinds = [Command::Place(order), cancel].map(|command| {
                     let mut handed_over = 0;
-                    let served = gateway.serve(&command, || handed_over += 1);
+                    let served = gateway.serve(&command, |_| handed_over += 1);
                     let [ready, written] = served.wire_times;
                     assert!(handed_over == 1 && ready > 0 && written >= ready, "{served:?}");
                     served.report.kind

@@ -34,9 +34,10 @@ use crate::tiles::paper::{PaperParts, PaperSlot, PaperTile};
 use crate::tiles::print::PrintTile;
 use crate::tiles::quote::{Lane, QuoteParts, QuoteTile, WarmSlot, digest_slot, wall_clock};
 use crate::tiles::redis_source::RedisSourceTile;
-use crate::tiles::rehearsal::{RehearsalTile, Understudy};
+use crate::tiles::rehearsal::RehearsalTile;
 use crate::tiles::runner::{Runner, spawn};
 use crate::tiles::snapshot::{AT_ONCE, SnapshotTile};
+use crate::tiles::understudy::Understudy;
 use crate::tiles::user_feed::UserFeed;
 use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
 use crate::types::{Instrument, SessionId};
@@ -353,6 +354,7 @@ pub fn assemble(
                 snapshots: feed_snapshots,
                 returns: feed_returns,
                 user,
+                now: Box::new(wall_now),
                 fate: Arc::clone(&fate),
                 board: Arc::clone(&board),
             }))
@@ -456,6 +458,7 @@ pub fn assemble(
                 answers: answers_in,
                 answer_bell: bells.if_parked(tile::QUOTE).filter(|_| !fused || tile_name != tile::PLACE),
                 gateway: gateway.map_err(bad_client)?,
+                at_once: usize::MAX,
                 journal: writers.gateways.remove(0),
                 telemetry,
                 handover,
@@ -542,8 +545,16 @@ pub fn assemble(
         && config.topology.rehearse_us > 0
     {
         let gateway = Gateway::rehearsing(gateways).map_err(bad_client)?;
-        let understudy =
-            Understudy::new(instrument, config.venue.decoder, &decisions, gateway).map_err(Failure::of_decisions)?;
+        let made = Understudy::new(instrument, config.venue.decoder, &decisions, gateway, Arc::clone(&tls));
+        let understudy = made.map_err(|error| {
+            Failure::new(
+                "E_RUN_021",
+                exit::HALTED,
+                "the orders of this session cannot be rehearsed",
+                error.to_string(),
+                "set topology.rehearse_us to 0, which costs speed and nothing else",
+            )
+        })?;
         let made = RehearsalTile::new(understudy, shown.clone(), config.topology.rehearse_us, Arc::clone(&fate));
         tiles.insert(tile::REHEARSAL, Box::new(made));
     }

@@ -214,7 +214,7 @@ pub fn sweep(gateways: &GatewayConfig, patience: Duration) -> Result<usize, Fail
                 left += 1;
                 warn!(%client_id, round, "an own order was left open; cancelling");
                 let command = Command::Cancel { instrument: instrument.id, client_id, venue_id: Some(row.venue_id) };
-                gateway.serve(&command, || ());
+                gateway.serve(&command, |_| ());
             }
         }
         if left == 0 {
