@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64;
+use ring::rand::SystemRandom;
+use ring::signature::Ed25519KeyPair;
 use serde_json::{Value, json};
 
 use super::figures::{Table, median};
@@ -354,12 +357,20 @@ fn start(
             for setting in settings.iter().chain(&args.set) {
                 command.args(["--set", setting]);
             }
-            command.env("BINANCE_API_KEY", "probe").env("BINANCE_API_SECRET", "probe").current_dir(folder);
+            let secret = if maker.engine().1 == "ws_api" { ed25519_key()? } else { "probe".to_owned() };
+            command.env("BINANCE_API_KEY", "probe").env("BINANCE_API_SECRET", secret).current_dir(folder);
         }
     }
     let log = File::create(folder.join("log")).map_err(|error| write_failure(folder, &error))?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     command.spawn().map_err(|error| Failure::bug(format!("this program cannot start itself: {error}")))
+}
+
+/// A new key that can log a connection on, as a PEM: it trades with the probe alone.
+fn ed25519_key() -> Result<String, Failure> {
+    let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new());
+    let key = made.map_err(|_| Failure::bug("the system gives no random bytes for a key"))?;
+    Ok(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64.encode(key.as_ref())))
 }
 
 /// The engine as a maker that lays its orders where the probe expects them, with nothing in its way: the limits of risk
