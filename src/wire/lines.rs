@@ -6,7 +6,6 @@
 #![allow(unsafe_code, reason = "one instruction that has no safe name")]
 
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
 use rtrb::Producer;
 
@@ -45,21 +44,21 @@ pub fn fetch(address: usize) {
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 pub fn fetch(_: usize) {}
 
-/// The first address of every line in which one of these bytes lies.
-fn lines_of(bytes: Range<usize>) -> impl Iterator<Item = usize> {
-    (bytes.start & !(UNIT_BYTES - 1)..bytes.end).step_by(UNIT_BYTES)
-}
-
 /// Asks for every line of the slots, to be read soon.
 pub fn fetch_all<T>(slots: &[T]) {
     let bytes = slots.as_ptr_range();
-    lines_of(bytes.start as usize..bytes.end as usize).for_each(fetch);
+    for line in (bytes.start as usize..bytes.end as usize + UNIT_BYTES - 1).step_by(UNIT_BYTES) {
+        fetch(line);
+    }
 }
 
 /// Asks for every line of the slots, to be read at once.
 pub(super) fn expect<T>(slots: &[T]) {
     let bytes = slots.as_ptr_range();
-    lines_of(bytes.start as usize..bytes.end as usize).for_each(expect_line);
+    let first = bytes.start as usize & !(UNIT_BYTES - 1);
+    for line in (first..bytes.end as usize).step_by(UNIT_BYTES) {
+        expect_line(line);
+    }
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -74,7 +73,10 @@ fn expect_line(_: usize) {}
 /// Asks for every line of the slots, to be written soon.
 pub(super) fn claim<T>(slots: &mut [MaybeUninit<T>]) {
     let bytes = slots.as_mut_ptr_range();
-    lines_of(bytes.start as usize..bytes.end as usize).for_each(claim_line);
+    let first = bytes.start as usize & !(UNIT_BYTES - 1);
+    for line in (first..bytes.end as usize).step_by(UNIT_BYTES) {
+        claim_line(line);
+    }
 }
 
 /// Asks for a line of memory, to be written soon; any address will do.
