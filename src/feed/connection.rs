@@ -235,15 +235,17 @@ impl Connection {
         Ok(self)
     }
 
-    /// The same connection over a socket whose handshakes are done or never were: it is open, and looks for its url only
-    /// when that socket is lost.
+    /// The same connection over a socket whose handshakes never were: it is open, and looks for its url only when that socket
+    /// is lost. It speaks as servers do, without masks: the library asks the system for their random numbers every few
+    /// thousand frames, which rehearsals would reach within seconds.
     ///
     /// # Errors
     /// When the poll refuses the socket.
     pub(super) fn over(mut self, mut socket: TcpStream) -> io::Result<Connection> {
         self.poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
         let stream = MaybeTlsStream::Plain(StampedStream::new(socket, self.clock.clone()));
-        let socket = WebSocket::from_raw_socket(stream, Role::Client, Some(settings()));
+        let settings = settings().accept_unmasked_frames(true);
+        let socket = WebSocket::from_raw_socket(stream, Role::Server, Some(settings));
         self.state = State::Open { talk: Box::new(Talk::new(socket, None)) };
         Ok(self)
     }

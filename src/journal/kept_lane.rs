@@ -40,9 +40,8 @@ const NEAR: usize = 64 << 10;
 const NEAR_INTERVAL: DurationNs = DurationNs::from_millis(50);
 /// The same for a segment that waits for its writer.
 const WAITING_INTERVAL: DurationNs = DurationNs::from_secs(1);
-/// Bytes written before their write-out is started without waiting for the next sync, which would have to start all: more
-/// than a busy stream writes between two syncs. Started earlier it only takes the core twice.
-const WRITE_OUT_STEP: usize = 1 << 20;
+/// Bytes written before their write-out is started without waiting for the next sync, which would have to start all.
+const WRITE_OUT_STEP: usize = 128 << 10;
 
 /// A segment that the writer has or will get.
 #[derive(Debug)]

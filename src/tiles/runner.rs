@@ -196,11 +196,12 @@ pub fn spawn(seat: &Seat, runner: Runner) -> std::io::Result<std::thread::JoinHa
 }
 
 /// Lets the calling thread's heap grow before the first message: what libraries allocate for a frame or an order is given
-/// back, but asking for it the first time, or for a page more later, is a system call and a page fault. A free heap keeps
-/// 128 KiB of what it once had, more than any frame or order takes.
+/// back, but asking for it the first time, or for a page more later, is a system call and a page fault.
 fn grow_heap() {
     // Each below the size from which memory is mapped by itself and given back whole.
-    let blocks: Vec<Vec<u8>> = (0..8).map(|_| vec![1; 64 << 10]).collect();
+    let blocks: Vec<Vec<u8>> = (0..16).map(|_| vec![1; 64 << 10]).collect();
+    // A heap is cut at its end only: what lies before a block that stays is kept.
+    std::mem::forget(std::hint::black_box(vec![1_u8; 4 << 10]));
     drop(std::hint::black_box(blocks));
 }
 
