@@ -1,6 +1,7 @@
 //! A gateway whose orders come back to ourselves: the same words, signatures, library and system calls as an order's, so
 //! that their code is in the processor's caches when an order comes.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -33,8 +34,8 @@ impl Gateway {
     /// shares neither connections nor limits with any other.
     ///
     /// # Errors
-    /// When the HTTP client cannot be made.
-    pub fn rehearsing(config: &GatewayConfig) -> Result<Gateway, HttpError> {
+    /// When the system gives no socket, or the client cannot be made.
+    pub fn rehearsing(config: &GatewayConfig) -> io::Result<Gateway> {
         let limits = RateLimits { weight_per_minute: u32::MAX, orders_per_10s: u32::MAX, orders_per_day: u32::MAX };
         let config = GatewayConfig {
             rest_url: NOWHERE.to_owned(),
@@ -42,22 +43,19 @@ impl Gateway {
             limiter: Limiter::new(limits),
             ..config.clone()
         };
-        let http = mirror_http(&config)?;
+        let http = mirror_http(&config).map_err(io::Error::other)?;
         let entry: Box<dyn OrderEntry> = if config.api_url.is_some() {
             // Nothing there is encrypted; the connection has to be told how all the same.
-            let tls = client_config(None).map_err(|error| bad(&error.to_string()))?;
-            let (far, near) = FarEnd::with_connection(tls, Clock::new()).map_err(|error| bad(&error.to_string()))?;
+            let tls = client_config(None).map_err(io::Error::other)?;
+            let (far, near) = FarEnd::with_connection(tls, Clock::new())?;
             let builder = ApiRequestBuilder::new(config.recv_window_ms);
             Box::new(MirrorApi { builder, near, far, config: config.clone() })
         } else {
-            Box::new(RestEntry::new(mirror_http(&config)?, config.recv_window_ms, Arc::clone(&config.signer)))
+            let http = mirror_http(&config).map_err(io::Error::other)?;
+            Box::new(RestEntry::new(http, config.recv_window_ms, Arc::clone(&config.signer)))
         };
         Ok(Gateway::over(config, entry, http))
     }
-}
-
-fn bad(why: &str) -> HttpError {
-    HttpError::Url { url: NOWHERE.to_owned(), why: format!("a rehearsal has no socket: {why}") }
 }
 
 fn mirror_http(config: &GatewayConfig) -> Result<Http, HttpError> {

@@ -89,6 +89,9 @@ cells! {
         Inline = "gateway_inline",
         /// Gateways: requests handed over to the overflow worker.
         Overflow = "gateway_overflow",
+        /// Rehearsal: requests of the understudy, which reach nobody. None for long: its decisions do not quote, and orders
+        /// go unrehearsed.
+        Rehearsed = "rehearsed_requests",
         /// Redis sink: entries published.
         RedisEntries = "redis_entries",
         /// Redis sink: records dropped because the server was away or too slow.

@@ -14,7 +14,7 @@ use super::Tile;
 use super::fate::Fate;
 use super::near::Sweep;
 use super::understudy::Understudy;
-use crate::metrics::LatestReader;
+use crate::metrics::{Board, Count, LatestReader};
 use crate::pipeline::PipelineSnapshot;
 use crate::topology::tile;
 use crate::types::Price;
@@ -35,6 +35,7 @@ pub struct RehearsalTile {
     last: u64,
     is_over: bool,
     clock: Clock,
+    board: Arc<Board>,
     fate: Arc<Fate>,
 }
 
@@ -44,6 +45,7 @@ impl RehearsalTile {
         understudy: Understudy,
         shown: LatestReader<PipelineSnapshot>,
         every_us: u64,
+        board: Arc<Board>,
         fate: Arc<Fate>,
     ) -> RehearsalTile {
         let clock = Clock::new();
@@ -57,6 +59,7 @@ impl RehearsalTile {
             last: clock.raw(),
             is_over: false,
             clock,
+            board,
             fate,
         }
     }
@@ -70,16 +73,14 @@ impl Tile for RehearsalTile {
     /// Never any work, so that a thread which only rehearses is an idle one.
     fn step(&mut self) -> usize {
         let now = self.clock.raw();
-        if self.clock.delta_as_nanos(self.last, now) < self.pause_ns {
-            return 0;
-        }
-        if self.is_over {
+        if self.is_over || self.clock.delta_as_nanos(self.last, now) < self.pause_ns {
             return 0;
         }
         if self.understudy.has_begun() {
             self.scenes += 1;
             if self.understudy.rehearse() {
                 self.pause_ns = self.every_ns / std::mem::take(&mut self.scenes);
+                self.board.put(Count::Rehearsed, self.understudy.requests());
             }
             if let Some(what) = self.understudy.failure() {
                 self.is_over = true;
@@ -98,5 +99,33 @@ impl Tile for RehearsalTile {
 
     fn is_done(&self) -> bool {
         self.fate.must_end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::understudy::tests::understudy;
+    use super::*;
+    use crate::metrics::latest;
+    use crate::pipeline::{Pipeline, PipelineConfig};
+    use crate::types::{HalfTicks, Instrument, InstrumentId, SessionId};
+
+    #[test]
+    fn it_begins_with_the_market_is_never_work_and_tells_how_much_was_rehearsed() {
+        let (writer, reader) = latest();
+        let (board, fate) = (Arc::new(Board::new(&[], &[])), Arc::new(Fate::default()));
+        let mut tile = RehearsalTile::new(understudy(None), reader, 1, Arc::clone(&board), Arc::clone(&fate));
+        (0..1_000).for_each(|_| assert_eq!(tile.step(), 0));
+        assert!(!tile.understudy.has_begun(), "nobody knows where it trades");
+        let pipeline = Pipeline::new(SessionId(1), &[Instrument::btcusdt()], &PipelineConfig::default()).unwrap();
+        writer.set(PipelineSnapshot { mark: Some(HalfTicks::new(12_000_000)), ..pipeline.snapshot(InstrumentId(0)) });
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while board.count(Count::Rehearsed) < 100 {
+            assert_eq!(tile.step(), 0, "an idle thread stays idle");
+            assert!(std::time::Instant::now() < deadline, "{} requests", board.count(Count::Rehearsed));
+        }
+        assert!(!tile.is_done());
+        fate.order_end();
+        assert!(tile.is_done());
     }
 }

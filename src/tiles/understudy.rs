@@ -182,7 +182,6 @@ impl Understudy {
         let (book_quote, quote_book) = RingBuffer::new(LINK_DEPTH);
         let (book_snapshot, wanted) = RingBuffer::new(LINK_DEPTH);
         let stage = MarketStage::new(&all, SyncRule::Spot);
-        let digest = digest_slot();
         let book = BookTile::new(
             book_feed,
             stage,
@@ -192,7 +191,7 @@ impl Understudy {
             book_snapshot,
             Arc::default(),
             Arc::clone(&board),
-            digest,
+            digest_slot(),
         );
 
         let (account, quote_account) = RingBuffer::new(LINK_DEPTH);
@@ -267,6 +266,11 @@ impl Understudy {
     /// Whether it has a market.
     pub fn has_begun(&self) -> bool {
         !self.moves[0].is_empty()
+    }
+
+    /// Requests that it has sent to nobody.
+    pub fn requests(&self) -> u64 {
+        self.requests
     }
 
     /// Why it cannot go on, if so.
@@ -405,7 +409,7 @@ fn move_text(instrument: &Instrument, from: Price, to: Price) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use secrecy::SecretString;
 
     use super::*;
@@ -414,28 +418,32 @@ mod tests {
     use crate::venue::binance::rest::RateLimits;
     use crate::venue::binance::sign::Signer;
 
+    /// An understudy of BTCUSDT, over REST or the WebSocket API.
+    pub fn understudy(api_url: Option<&str>) -> Understudy {
+        let config = GatewayConfig {
+            rest_url: "http://127.0.0.1:9".to_owned(),
+            api_url: api_url.map(str::to_owned),
+            ca_file: None,
+            api_key: SecretString::from("key"),
+            signer: Arc::new(Signer::hmac(&SecretString::from("secret")).unwrap()),
+            recv_window_ms: 5_000,
+            instruments: vec![Instrument::btcusdt()],
+            clock: VenueClock::default(),
+            limiter: Limiter::new(RateLimits::default()),
+        };
+        let gateway = Gateway::rehearsing(&config).unwrap();
+        let (decisions, tls) = (PipelineConfig::default(), client_config(None).unwrap());
+        Understudy::new(Instrument::btcusdt(), DecoderKind::Scanner, &decisions, gateway, tls).unwrap()
+    }
+
     #[test]
     fn an_understudy_places_orders_over_either_road_again_and_again_and_reaches_nobody() {
-        for api_url in [None, Some("ws://127.0.0.1:9".to_owned())] {
-            let config = GatewayConfig {
-                rest_url: "http://127.0.0.1:9".to_owned(),
-                api_url,
-                ca_file: None,
-                api_key: SecretString::from("key"),
-                signer: Arc::new(Signer::hmac(&SecretString::from("secret")).unwrap()),
-                recv_window_ms: 5_000,
-                instruments: vec![Instrument::btcusdt()],
-                clock: VenueClock::default(),
-                limiter: Limiter::new(RateLimits::default()),
-            };
-            let gateway = Gateway::rehearsing(&config).unwrap();
-            let (decisions, tls) = (PipelineConfig::default(), client_config(None).unwrap());
-            let mut understudy =
-                Understudy::new(Instrument::btcusdt(), DecoderKind::Scanner, &decisions, gateway, tls).unwrap();
+        for api_url in [None, Some("ws://127.0.0.1:9")] {
+            let mut understudy = understudy(api_url);
             understudy.begin(Price::from_ticks(6_000_000));
             let mut rehearse = |times| {
                 (0..times).for_each(|_| while !understudy.rehearse() {});
-                (understudy.requests, understudy.failure())
+                (understudy.requests(), understudy.failure())
             };
             // More than its journal and its limits would take of a session.
             let before = rehearse(30_000).0;

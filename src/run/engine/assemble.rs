@@ -37,7 +37,7 @@ use crate::tiles::redis_source::RedisSourceTile;
 use crate::tiles::rehearsal::RehearsalTile;
 use crate::tiles::runner::{Runner, spawn};
 use crate::tiles::snapshot::{AT_ONCE, SnapshotTile};
-use crate::tiles::understudy::Understudy;
+use crate::tiles::understudy::{Understudy, UnderstudyError};
 use crate::tiles::user_feed::UserFeed;
 use crate::topology::{self, Idle, LINKS, Plan, PlanKind, link, link_row, tile};
 use crate::types::{Instrument, SessionId};
@@ -544,8 +544,9 @@ pub fn assemble(
         && spins
         && config.topology.rehearse_us > 0
     {
-        let gateway = Gateway::rehearsing(gateways).map_err(bad_client)?;
-        let made = Understudy::new(instrument, config.venue.decoder, &decisions, gateway, Arc::clone(&tls));
+        let made = Gateway::rehearsing(gateways).map_err(UnderstudyError::from).and_then(|gateway| {
+            Understudy::new(instrument, config.venue.decoder, &decisions, gateway, Arc::clone(&tls))
+        });
         let understudy = made.map_err(|error| {
             Failure::new(
                 "E_RUN_021",
@@ -555,7 +556,13 @@ pub fn assemble(
                 "set topology.rehearse_us to 0, which costs speed and nothing else",
             )
         })?;
-        let made = RehearsalTile::new(understudy, shown.clone(), config.topology.rehearse_us, Arc::clone(&fate));
+        let made = RehearsalTile::new(
+            understudy,
+            shown.clone(),
+            config.topology.rehearse_us,
+            Arc::clone(&board),
+            Arc::clone(&fate),
+        );
         tiles.insert(tile::REHEARSAL, Box::new(made));
     }
 
