@@ -234,7 +234,8 @@ fn seconds(row: &Row<'_>) -> Result<TimestampNs, DecodeError> {
     let wrong = DecodeError::Type { field: "time", expected: "seconds as a string" };
     let text = row.get(2).ok_or(wrong)?;
     let e8 = parse_e8(text.as_bytes()).map_err(|cause| DecodeError::Decimal { field: "time", cause })?;
-    u64::try_from(e8).map(|e8| TimestampNs::from_nanos(e8 * 10)).map_err(|_| wrong)
+    let nanos = u64::try_from(e8).ok().and_then(|e8| e8.checked_mul(10));
+    nanos.map(TimestampNs::from_nanos).ok_or(wrong)
 }
 
 #[cfg(test)]
@@ -305,6 +306,15 @@ mod tests {
                 streams.decode(frame.as_bytes(), TimestampNs::ZERO, &mut DepthBuf::with_capacity(8), &mut |_| ());
             assert!(matches!(told, Err(DecodeError::Negative { .. })), "{frame}: {told:?}");
         }
+    }
+
+    #[test]
+    fn a_time_that_64_bits_of_nanoseconds_cannot_hold_is_refused() {
+        let mut streams = Streams::default();
+        streams.follow(&[instrument()]);
+        let frame = r#"[0,[["5541.2","0.15850568","91534614057.321597","s","l",""]],"trade","XBT/USD"]"#;
+        let told = streams.decode(frame.as_bytes(), TimestampNs::ZERO, &mut DepthBuf::with_capacity(8), &mut |_| ());
+        assert_eq!(told, Err(DecodeError::Type { field: "time", expected: "seconds as a string" }));
     }
 
     #[test]
