@@ -24,6 +24,9 @@ pub trait OrderEntry: Send {
     /// Looks after the road while there is nothing to send.
     fn idle(&mut self) {}
 
+    /// Asks for the memory that the next command will use.
+    fn keep_near(&self) {}
+
     /// Whether the road is as it should be, so that there is no hurry to look after it again.
     fn is_at_rest(&self) -> bool {
         true
@@ -69,7 +72,15 @@ impl RestEntry {
 
 impl OrderEntry for RestEntry {
     fn open(&mut self) {
-        let _ = self.http.get("/api/v3/ping");
+        self.http.open("/api/v3/ping");
+    }
+
+    fn idle(&mut self) {
+        self.http.idle();
+    }
+
+    fn keep_near(&self) {
+        self.http.keep_near();
     }
 
     fn send(

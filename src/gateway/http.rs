@@ -7,16 +7,18 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tracing::warn;
+use ureq::Agent;
 use ureq::config::ConfigBuilder;
 use ureq::http::{HeaderValue, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, RustlsConnector};
-use ureq::{Agent, Body};
 
 use super::addresses::KeptAddresses;
-use super::transport::{SpinConnector, WireTimes};
+use super::ahead::{Ahead, Answer, Heading, READY};
+use super::transport::{SpinConnector, Wire};
 use crate::venue::binance::rest::{Method, Reply, Request};
 
 /// Why the client cannot be made.
@@ -49,15 +51,19 @@ pub struct Http {
     agent: Agent,
     base: String,
     key: Option<HeaderValue>,
+    patience: Duration,
     url: String,
     body: Vec<u8>,
     status: u16,
     retry_after_s: Option<u64>,
     used_weight: Option<u64>,
     failure: String,
-    times: Arc<WireTimes>,
+    wire: Arc<Wire>,
+    ahead: Option<Ahead>,
 }
 
+/// The form of a request's body.
+const FORM: &str = "application/x-www-form-urlencoded";
 // The longest answer asked for is a 5000-level snapshot (300 kB) or exchangeInfo of all symbols (some 10 MB).
 const BODY_LIMIT: u64 = 32 << 20;
 
@@ -94,25 +100,25 @@ impl Http {
             None => RootCerts::WebPki,
         };
         let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).root_certs(roots).build();
-        let times = Arc::new(WireTimes::default());
+        let wire = Arc::new(Wire::default());
         let failed = Arc::new(AtomicBool::new(false));
         let connector =
-            ().chain(SpinConnector::new(spin, Arc::clone(&times), Arc::clone(&failed)))
+            ().chain(SpinConnector::new(spin, Arc::clone(&wire), Arc::clone(&failed)))
                 .chain(RustlsConnector::default());
         let resolver = KeptAddresses::new(DefaultResolver::default(), failed);
-        Http::over(base, key, patience, times, |config| {
+        Http::over(base, key, patience, wire, |config| {
             let config = config.tls_config(tls).build();
             Agent::with_parts(config, connector, resolver)
         })
     }
 
-    /// A client over an agent that is made from the settings which all have in common, and whose transport notes its
-    /// `times`.
+    /// A client over an agent that is made from the settings which all have in common, and whose connections speak of
+    /// themselves by `wire`.
     pub(super) fn over(
         base: &str,
         key: Option<&SecretString>,
         patience: Duration,
-        times: Arc<WireTimes>,
+        wire: Arc<Wire>,
         agent: impl FnOnce(ConfigBuilder<AgentScope>) -> Agent,
     ) -> Result<Http, HttpError> {
         base.parse::<Uri>().map_err(|error| HttpError::Url { url: base.to_owned(), why: error.to_string() })?;
@@ -132,24 +138,81 @@ impl Http {
             .timeout_global(Some(patience))
             // The venue keeps idle connections for a minute or more; a pooled connection that is older may be dead.
             .max_idle_age(Duration::from_secs(30))
-            .max_idle_connections_per_host(2)
+            .max_idle_connections_per_host(READY + 2)
             .user_agent("touchline");
         Ok(Http {
             agent: agent(config),
             base: base.trim_end_matches('/').to_owned(),
             key,
+            patience,
             url: String::with_capacity(768),
             body: Vec::with_capacity(16 * 1024),
             status: 0,
             retry_after_s: None,
             used_weight: None,
             failure: String::new(),
-            times,
+            wire,
+            ahead: None,
         })
+    }
+
+    /// The same client, which begins its POSTs to `path` ahead, while [`idle`](Self::idle).
+    pub fn ahead_to(mut self, path: &'static str) -> Http {
+        let (agent, key, patience) = (self.agent.clone(), self.key.clone(), self.patience);
+        let Ok(uri) = format!("{}{path}", self.base).parse() else { return self };
+        let heading = Heading { path, uri, key, content_type: FORM, patience };
+        match Ahead::new(agent, heading, Arc::clone(&self.wire)) {
+            Ok(ahead) => self.ahead = Some(ahead),
+            Err(error) => warn!(%error, "no memory to begin requests ahead; each is begun when it is known"),
+        }
+        self
+    }
+
+    /// Opens as many connections as requests may take at a time, by unsigned GETs of a path.
+    pub fn open(&mut self, path_and_query: &str) {
+        let count = if self.ahead.is_some() { READY + 1 } else { 1 };
+        let url = format!("{}{path_and_query}", self.base);
+        let call = || self.agent.get(&url).call();
+        // An answer keeps its connection until it is read. Where one fails, more would.
+        let answers: Vec<Answer> = (0..count).map_while(|_| Some(Ok(call().ok()?))).collect();
+        for answer in answers {
+            self.read(answer);
+        }
+    }
+
+    /// Looks after what is begun ahead, while there is nothing to send.
+    pub fn idle(&mut self) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.idle();
+        }
+    }
+
+    /// What it begins ahead.
+    #[cfg(test)]
+    pub(super) fn ahead(&self) -> Option<&Ahead> {
+        self.ahead.as_ref()
+    }
+
+    /// Asks for the memory that the next request will use.
+    pub fn keep_near(&self) {
+        if let Some(ahead) = &self.ahead {
+            ahead.keep_near();
+        }
     }
 
     /// Sends a signed request and waits for the answer. `handed_over` runs right before the library takes the request.
     pub fn send(&mut self, request: &Request<'_>, handed_over: impl FnOnce()) -> Reply<'_> {
+        handed_over();
+        self.wire.clear();
+        let begun = match (&mut self.ahead, request.method) {
+            (Some(ahead), Method::Post) => ahead.send(request.path, request.payload),
+            _ => None,
+        };
+        let answer = begun.unwrap_or_else(|| self.call(request));
+        self.read(answer)
+    }
+
+    fn call(&mut self, request: &Request<'_>) -> Answer {
         self.url.clear();
         self.url.push_str(&self.base);
         self.url.push_str(request.path);
@@ -157,16 +220,13 @@ impl Http {
             self.url.push('?');
             self.url.push_str(request.payload);
         }
-        handed_over();
-        self.times.begin();
         let url = self.url.as_str();
-        let answer = match request.method {
+        match request.method {
             Method::Get => with_key(self.agent.get(url), &self.key).call(),
             Method::Delete => with_key(self.agent.delete(url), &self.key).call(),
-            Method::Post => form(with_key(self.agent.post(url), &self.key)).send(request.payload),
-            Method::Put => form(with_key(self.agent.put(url), &self.key)).send(request.payload),
-        };
-        self.read(answer)
+            Method::Post => with_key(self.agent.post(url), &self.key).content_type(FORM).send(request.payload),
+            Method::Put => with_key(self.agent.put(url), &self.key).content_type(FORM).send(request.payload),
+        }
     }
 
     /// An unsigned GET of a path with its query.
@@ -178,7 +238,7 @@ impl Http {
         self.read(answer)
     }
 
-    fn read(&mut self, answer: Result<ureq::http::Response<Body>, ureq::Error>) -> Reply<'_> {
+    fn read(&mut self, answer: Answer) -> Reply<'_> {
         self.body.clear();
         self.retry_after_s = None;
         self.failure.clear();
@@ -190,7 +250,12 @@ impl Http {
                 self.status = answer.status().as_u16();
                 let mut body = answer.into_body();
                 match body.as_reader().take(BODY_LIMIT).read_to_end(&mut self.body) {
-                    Ok(_) => Reply::Answer { status: self.status, body: &self.body },
+                    Ok(_) => {
+                        if let Some(ahead) = &mut self.ahead {
+                            ahead.answered();
+                        }
+                        Reply::Answer { status: self.status, body: &self.body }
+                    }
                     Err(error) => {
                         self.failure.push_str(&error.to_string());
                         Reply::Lost
@@ -208,7 +273,7 @@ impl Http {
     /// Raw counters of the last signed request: its bytes in front of the socket, and taken by it. Zero when they never
     /// came there.
     pub fn wire_times(&self) -> [u64; 2] {
-        self.times.read()
+        self.wire.times()
     }
 
     /// Seconds that the last answer asked us to keep quiet.
@@ -257,10 +322,6 @@ fn with_key<T>(request: ureq::RequestBuilder<T>, key: &Option<HeaderValue>) -> u
         Some(key) => request.header("X-MBX-APIKEY", key.clone()),
         None => request,
     }
-}
-
-fn form(request: ureq::RequestBuilder<ureq::typestate::WithBody>) -> ureq::RequestBuilder<ureq::typestate::WithBody> {
-    request.content_type("application/x-www-form-urlencoded")
 }
 
 /// Errors before a connection exists. Everything else may have reached the venue.
@@ -385,10 +446,14 @@ mod tests {
         let (port, server) = serve_tls(local, 3);
         let base = format!("https://127.0.0.1:{port}");
         for spin in [Duration::ZERO, Duration::from_millis(20)] {
-            let mut http = Http::spinning(&base, None, Some(&authority), Duration::from_secs(20), spin).unwrap();
+            let http = Http::spinning(&base, None, Some(&authority), Duration::from_secs(20), spin).unwrap();
+            // The second request of a spinning client is encrypted as far as its head when it is sent.
+            let mut http = if spin.is_zero() { http } else { http.ahead_to(REQUEST.path) };
             for _ in 0..2 {
                 assert_eq!(http.send(&REQUEST, || ()), Reply::Answer { status: 200, body: b"{}" });
                 assert!(http.wire_times()[1] > 0);
+                http.idle();
+                assert!(spin.is_zero() || format!("{:?}", http.ahead()).contains("begun: 1"));
             }
         }
         let mut stranger = Http::new(&base, None, None, Duration::from_secs(20)).unwrap();

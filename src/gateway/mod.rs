@@ -5,6 +5,7 @@
 
 mod account;
 mod addresses;
+mod ahead;
 mod clock;
 mod entry;
 mod http;

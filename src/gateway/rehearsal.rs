@@ -17,11 +17,11 @@ use super::clock::VenueClock;
 use super::entry::{OrderEntry, RestEntry};
 use super::http::{Http, HttpError};
 use super::limiter::Limiter;
-use super::transport::{SpinConnector, SpinTransport, WireTimes};
+use super::transport::{SpinConnector, SpinTransport, Wire};
 use super::worker::{Gateway, GatewayConfig};
 use crate::feed::{Connection, FarEnd, client_config};
 use crate::types::{Command, Instrument};
-use crate::venue::binance::rest::{RateLimits, Reply};
+use crate::venue::binance::rest::{RateLimits, Reply, path};
 use crate::venue::binance::ws_api::ApiRequestBuilder;
 
 /// A literal address, so that nobody is asked for it; nothing is ever sent there.
@@ -51,7 +51,7 @@ impl Gateway {
             let builder = ApiRequestBuilder::new(config.recv_window_ms);
             Box::new(MirrorApi { builder, near, far, config: config.clone() })
         } else {
-            let http = mirror_http(&config).map_err(io::Error::other)?;
+            let http = mirror_http(&config).map_err(io::Error::other)?.ahead_to(path::ORDER);
             Box::new(RestEntry::new(http, config.recv_window_ms, Arc::clone(&config.signer)))
         };
         Ok(Gateway::over(config, entry, http))
@@ -59,10 +59,10 @@ impl Gateway {
 }
 
 fn mirror_http(config: &GatewayConfig) -> Result<Http, HttpError> {
-    let (failed, times) = (Arc::new(AtomicBool::new(false)), Arc::new(WireTimes::default()));
-    let connector = MirrorConnector(SpinConnector::new(Duration::ZERO, Arc::clone(&times), Arc::clone(&failed)));
+    let (failed, wire) = (Arc::new(AtomicBool::new(false)), Arc::new(Wire::default()));
+    let connector = MirrorConnector(SpinConnector::new(Duration::ZERO, Arc::clone(&wire), Arc::clone(&failed)));
     let resolver = KeptAddresses::new(DefaultResolver::default(), failed);
-    Http::over(NOWHERE, Some(&config.api_key), Duration::from_secs(1), times, |agent| {
+    Http::over(NOWHERE, Some(&config.api_key), Duration::from_secs(1), wire, |agent| {
         ureq::Agent::with_parts(agent.build(), connector, resolver)
     })
 }
@@ -75,8 +75,13 @@ impl<In: Transport> Connector<In> for MirrorConnector {
     type Out = MirrorTransport;
 
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<In>) -> Result<Option<MirrorTransport>, Error> {
-        let (far, near) = FarEnd::new()?;
-        Ok(Some(MirrorTransport { near: self.0.over(near, details)?, far }))
+        let mut far = None;
+        let near = self.0.over(details, || {
+            let (end, near) = FarEnd::new()?;
+            far = Some(end);
+            Ok(near)
+        })?;
+        Ok(far.map(|far| MirrorTransport { near, far }))
     }
 }
 

@@ -4,10 +4,11 @@
 //! The library writes head and body of a request one after the other, sets a timeout on the socket for each step, and
 //! sleeps in its reads. Here the head waits for its body, the socket never blocks, and an answer is waited for by asking
 //! again for a while before the thread sleeps in a poll. Timeouts hold in both phases. TLS stands on it unchanged.
+//! While a request is only [begun](super::ahead), nothing leaves and no connection is made.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -18,31 +19,55 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Error, Timeout};
 
-/// When the bytes of the last request were in front of the socket, and when it had taken them: raw counters.
+/// What a client and its connections tell each other.
 #[derive(Debug, Default)]
-pub struct WireTimes {
+pub struct Wire {
+    /// When the bytes of the last request were in front of the socket, and when it had taken them: raw counters.
     ready: AtomicU64,
     written: AtomicU64,
+    /// Whether a request is being begun.
+    begins: AtomicBool,
+    /// Where the request just begun will leave by.
+    begun_on: Mutex<Option<Arc<TcpStream>>>,
 }
 
-impl WireTimes {
+impl Wire {
     /// Forgets the last request.
-    pub fn begin(&self) {
+    pub fn clear(&self) {
         self.ready.store(0, Ordering::Relaxed);
         self.written.store(0, Ordering::Relaxed);
     }
 
-    /// Both; zero when no byte was sent.
-    pub fn read(&self) -> [u64; 2] {
+    /// The last request's times: its bytes in front of the socket, and taken by it; zero when no byte was sent.
+    pub fn times(&self) -> [u64; 2] {
         [self.ready.load(Ordering::Relaxed), self.written.load(Ordering::Relaxed)]
     }
+
+    /// Runs `begin`, which writes a request as far as it is known. What it writes is held, and only a connection that is
+    /// there already is used. Returns the socket that it will leave by as well, if anything was written.
+    pub(super) fn beginning<T>(&self, begin: impl FnOnce() -> T) -> (T, Option<Arc<TcpStream>>) {
+        self.begins.store(true, Ordering::Relaxed);
+        let begun = begin();
+        self.begins.store(false, Ordering::Relaxed);
+        (begun, self.begun_on.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+
+    fn begins(&self) -> bool {
+        self.begins.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether there is nothing to read on a connection of requests that waits for the next one: neither its end nor bytes that
+/// nobody asked for. One system call; an order on a dead connection would be an order in doubt.
+pub(super) fn is_quiet(socket: &TcpStream) -> bool {
+    matches!(socket.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
 /// Makes connections of this kind.
 #[derive(Debug)]
 pub struct SpinConnector {
     spin: Duration,
-    times: Arc<WireTimes>,
+    wire: Arc<Wire>,
     failed: Arc<AtomicBool>,
     clock: Clock,
 }
@@ -50,33 +75,38 @@ pub struct SpinConnector {
 impl SpinConnector {
     /// Connections that ask for an answer again and again for `spin` before they sleep. `failed` is set when none could
     /// be made.
-    pub fn new(spin: Duration, times: Arc<WireTimes>, failed: Arc<AtomicBool>) -> SpinConnector {
-        SpinConnector { spin, times, failed, clock: Clock::new() }
+    pub fn new(spin: Duration, wire: Arc<Wire>, failed: Arc<AtomicBool>) -> SpinConnector {
+        SpinConnector { spin, wire, failed, clock: Clock::new() }
     }
 
-    /// A transport over a socket that is connected already.
+    /// A transport over a socket that `connect` gives.
     ///
     /// # Errors
-    /// When the system refuses an option of the socket, or gives no poll.
+    /// When there is none, the system refuses an option of it, or gives no poll; and while a request is begun, which has
+    /// to find a connection.
     pub(super) fn over(
         &self,
-        stream: std::net::TcpStream,
         details: &ConnectionDetails<'_>,
-    ) -> io::Result<SpinTransport> {
+        connect: impl FnOnce() -> Result<std::net::TcpStream, Error>,
+    ) -> Result<SpinTransport, Error> {
+        if self.wire.begins() {
+            return Err(Error::ConnectionFailed);
+        }
+        let stream = connect()?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut socket = TcpStream::from_std(stream);
         let poll = Poll::new()?;
         poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
         Ok(SpinTransport {
-            socket,
+            socket: Arc::new(socket),
             poll,
             events: Events::with_capacity(2),
             buffers: LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size()),
             held: Vec::with_capacity(1024),
             missing: 0,
             spin: self.spin,
-            times: Arc::clone(&self.times),
+            wire: Arc::clone(&self.wire),
             clock: self.clock.clone(),
         })
     }
@@ -117,31 +147,30 @@ impl<In: Transport> Connector<In> for SpinConnector {
         if let Some(chained) = chained {
             return Ok(Some(Either::A(chained)));
         }
-        let stream = self.open(details).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
-        Ok(Some(Either::B(self.over(stream, details)?)))
+        let open = || self.open(details).inspect_err(|_| self.failed.store(true, Ordering::Relaxed));
+        Ok(Some(Either::B(self.over(details, open)?)))
     }
 }
 
 /// One connection.
 pub struct SpinTransport {
-    socket: TcpStream,
+    socket: Arc<TcpStream>,
     poll: Poll,
     events: Events,
     buffers: LazyBuffers,
-    /// A head whose body is not there yet.
+    /// A head whose body is not there yet, as it leaves.
     held: Vec<u8>,
     /// Bytes of that body still to come.
     missing: usize,
     spin: Duration,
-    times: Arc<WireTimes>,
+    wire: Arc<Wire>,
     clock: Clock,
 }
 
 impl SpinTransport {
     /// Sends everything, in as many pieces as the socket takes.
     fn send(&mut self, from: Output, timeout: NextTimeout) -> Result<(), Error> {
-        let end = deadline(timeout);
-        let mut sent = 0;
+        let (mut sent, mut end) = (0, None);
         let began = self.clock.raw();
         loop {
             let bytes = match from {
@@ -151,16 +180,20 @@ impl SpinTransport {
             if bytes.is_empty() {
                 break;
             }
-            match (&self.socket).write(bytes) {
+            match (&*self.socket).write(bytes) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(taken) => sent += taken,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.sleep(end, timeout.reason)?,
+                // Only a socket that does not take all at once costs a look at the clock.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let end = *end.get_or_insert_with(|| deadline(timeout));
+                    self.sleep(end, timeout.reason)?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
-        let _ = self.times.ready.compare_exchange(0, began, Ordering::Relaxed, Ordering::Relaxed);
-        self.times.written.store(self.clock.raw(), Ordering::Relaxed);
+        let _ = self.wire.ready.compare_exchange(0, began, Ordering::Relaxed, Ordering::Relaxed);
+        self.wire.written.store(self.clock.raw(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -191,9 +224,14 @@ impl Transport for SpinTransport {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let timeout = timeout.for_write();
         let bytes = &self.buffers.output()[..amount];
+        let begins = self.wire.begins();
+        if begins {
+            let socket = Some(Arc::clone(&self.socket));
+            *self.wire.begun_on.lock().unwrap_or_else(PoisonError::into_inner) = socket;
+        }
         if self.held.is_empty() {
             self.missing = body_to_come(bytes);
-            if self.missing == 0 {
+            if self.missing == 0 && !begins {
                 return self.send(Output::Buffer(amount), timeout);
             }
             self.held.extend_from_slice(bytes);
@@ -201,7 +239,7 @@ impl Transport for SpinTransport {
         }
         self.held.extend_from_slice(bytes);
         self.missing = self.missing.saturating_sub(amount);
-        if self.missing > 0 {
+        if self.missing > 0 || begins {
             return Ok(());
         }
         let sent = self.send(Output::Held, timeout);
@@ -221,7 +259,7 @@ impl Transport for SpinTransport {
         let end = deadline(timeout);
         let began = Instant::now();
         loop {
-            match self.socket.read(self.buffers.input_append_buf()) {
+            match (&*self.socket).read(self.buffers.input_append_buf()) {
                 Ok(read) => {
                     self.buffers.input_appended(read);
                     return Ok(read > 0);
@@ -243,11 +281,8 @@ impl Transport for SpinTransport {
         }
     }
 
-    /// A pooled connection is good when there is nothing to read on it: neither its end nor bytes that nobody asked for.
-    /// One system call; an order on a dead connection would be an order in doubt.
     fn is_open(&mut self) -> bool {
-        self.held.is_empty()
-            && matches!(self.socket.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+        self.held.is_empty() && is_quiet(&self.socket)
     }
 }
 
@@ -286,11 +321,11 @@ mod tests {
     use ureq::Agent;
     use ureq::unversioned::resolver::DefaultResolver;
 
-    fn agent(spin: Duration, patience: Duration) -> (Agent, Arc<WireTimes>) {
-        let times = Arc::new(WireTimes::default());
+    fn agent(spin: Duration, patience: Duration) -> (Agent, Arc<Wire>) {
+        let wire = Arc::new(Wire::default());
         let config = Agent::config_builder().timeout_global(Some(patience)).http_status_as_error(false).build();
-        let connector = SpinConnector::new(spin, Arc::clone(&times), Arc::default());
-        (Agent::with_parts(config, ().chain(connector), DefaultResolver::default()), times)
+        let connector = SpinConnector::new(spin, Arc::clone(&wire), Arc::default());
+        (Agent::with_parts(config, ().chain(connector), DefaultResolver::default()), wire)
     }
 
     /// Runs `serve` on each connection in turn, as many as asked for.
@@ -339,12 +374,12 @@ mod tests {
                 String::from_utf8(part[..read].to_vec()).unwrap()
             })
         });
-        let (agent, times) = agent(Duration::from_millis(50), Duration::from_secs(5));
+        let (agent, wire) = agent(Duration::from_millis(50), Duration::from_secs(5));
         for _ in 0..2 {
-            times.begin();
+            wire.clear();
             let mut answer = agent.post(&url).send("a=1&b=2").unwrap();
             assert_eq!(answer.body_mut().read_to_string().unwrap(), "ok");
-            let [ready, written] = times.read();
+            let [ready, written] = wire.times();
             assert!(ready > 0 && written >= ready);
         }
         for request in &thread.join().unwrap()[0] {

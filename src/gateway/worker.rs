@@ -12,7 +12,7 @@ use super::http::{Http, HttpError};
 use super::limiter::Limiter;
 use crate::feed::client_config;
 use crate::types::{Command, ExecReport, ExecSource, Instrument, RejectReason, TimestampNs};
-use crate::venue::binance::rest::{Outcome, Reply, fill_reports, read_reply, read_trades, refused};
+use crate::venue::binance::rest::{Outcome, Reply, fill_reports, path, read_reply, read_trades, refused};
 use crate::venue::binance::sign::Signer;
 
 /// What every gateway of an engine has in common.
@@ -85,6 +85,8 @@ impl Gateway {
         let entry: Box<dyn OrderEntry> = match &config.api_url {
             None => {
                 let http = Http::spinning(&config.rest_url, key, ca_file, patience, spin)?;
+                // A thread that sleeps between two orders has no time to begin the next one in.
+                let http = if spin.is_zero() { http } else { http.ahead_to(path::ORDER) };
                 Box::new(RestEntry::new(http, config.recv_window_ms, Arc::clone(&config.signer)))
             }
             Some(url) => {
@@ -120,6 +122,11 @@ impl Gateway {
     /// Looks after the road while there is nothing to send.
     pub fn idle(&mut self) {
         self.entry.idle();
+    }
+
+    /// Asks for the memory that the next command will use.
+    pub fn keep_near(&self) {
+        self.entry.keep_near();
     }
 
     /// Whether [`idle`](Self::idle) is in no hurry.
@@ -198,7 +205,7 @@ impl Gateway {
     /// Asks for the venue's clock after a -1021; the next request then carries the right time.
     fn measure_clock(&mut self) {
         let sent = wall_now();
-        if let Reply::Answer { status: 200, body } = self.http.get(crate::venue::binance::rest::path::TIME)
+        if let Reply::Answer { status: 200, body } = self.http.get(path::TIME)
             && let Some(venue_ts) = super::account::server_time(body)
         {
             self.config.clock.observe(sent, wall_now(), venue_ts);

@@ -395,7 +395,7 @@ impl Tile for GatewayTile {
 
     fn nap(&self) -> Duration {
         // Whoever sends a request rings; a lost connection is on its way back meanwhile.
-        Duration::from_millis(if self.gateway.is_at_rest() { 50 } else { 2 })
+        Duration::from_millis(if self.gateway.is_at_rest() { 100 } else { 2 })
     }
 
     fn is_done(&self) -> bool {
@@ -407,6 +407,7 @@ impl Tile for GatewayTile {
     fn keep_near(&mut self) {
         self.audit.journal.claim_next(UNITS_NEAR);
         self.telemetry.keep_near();
+        self.gateway.keep_near();
         lines::claim_next(&mut self.answers, 1);
     }
 

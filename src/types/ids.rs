@@ -28,8 +28,9 @@ pub struct SessionId(pub u64);
 /// Every order id of every engine starts so; an order without it is somebody else's and is never touched.
 const OWN_PREFIX: &str = "tl";
 
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl SessionId {
+    /// Writes its text, as [`Display`](fmt::Display) does, without a formatter: each order's name begins with it.
+    pub fn push_to(self, out: &mut String) {
         let mut digits = [0_u8; 13];
         let mut at = digits.len();
         let mut rest = self.0;
@@ -41,8 +42,16 @@ impl fmt::Display for SessionId {
                 break;
             }
         }
-        f.write_str(OWN_PREFIX)?;
-        f.write_str(std::str::from_utf8(&digits[at..]).unwrap_or_default())
+        out.push_str(OWN_PREFIX);
+        out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.push_to(&mut text);
+        f.write_str(&text)
     }
 }
 
@@ -58,6 +67,13 @@ pub struct ClientOrderId {
 }
 
 impl ClientOrderId {
+    /// Writes its text, as [`Display`](fmt::Display) does, without a formatter.
+    pub fn push_to(self, out: &mut String) {
+        self.session.push_to(out);
+        out.push('-');
+        out.push_str(itoa::Buffer::new().format(self.counter));
+    }
+
     /// Reads an id back from the venue's text; `None` for an order that no Touchline engine placed.
     pub fn parse(text: &str) -> Option<ClientOrderId> {
         let (session, counter) = text.strip_prefix(OWN_PREFIX)?.split_once('-')?;
@@ -76,7 +92,9 @@ impl ClientOrderId {
 
 impl fmt::Display for ClientOrderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.session, self.counter)
+        let mut text = String::new();
+        self.push_to(&mut text);
+        f.write_str(&text)
     }
 }
 

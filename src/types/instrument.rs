@@ -79,27 +79,36 @@ pub fn parse_e8(text: &[u8]) -> Result<i64, DecimalError> {
 
 /// Writes units of 1e-8 as the shortest exact decimal text: `61250.1`.
 pub fn format_e8(e8: i64, out: &mut String) {
-    use std::fmt::Write;
-    let size = e8.unsigned_abs();
-    let (whole, fraction) = (size / 100_000_000, size % 100_000_000);
-    if e8 < 0 {
-        out.push('-');
-    }
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{whole}");
-    if fraction != 0 {
-        let _ = write!(out, ".{fraction:08}");
-        out.truncate(out.trim_end_matches('0').len());
-    }
+    format_e8_padded(e8, out);
+    let shortest = out.trim_end_matches('0');
+    out.truncate(shortest.strip_suffix('.').unwrap_or(shortest).len());
 }
 
 /// Writes units of 1e-8 with all eight places, as Binance does: `61250.10000000`.
 pub fn format_e8_padded(e8: i64, out: &mut String) {
-    use std::fmt::Write;
     let size = e8.unsigned_abs();
-    let sign = if e8 < 0 { "-" } else { "" };
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{sign}{}.{:08}", size / 100_000_000, size % 100_000_000);
+    let (whole, mut fraction) = (size / 100_000_000, size % 100_000_000);
+    if e8 < 0 {
+        out.push('-');
+    }
+    out.push_str(itoa::Buffer::new().format(whole));
+    let mut places = *b".00000000";
+    for place in places[1..].iter_mut().rev() {
+        *place += (fraction % 10) as u8;
+        fraction /= 10;
+    }
+    out.push_str(std::str::from_utf8(&places).unwrap_or_default());
+}
+
+/// Writes a multiple of `step_e8` with as many places as the step has: `61250.10` for steps of 0.01, whatever its digits.
+pub fn format_steps(e8: i64, step_e8: i64, out: &mut String) {
+    let mut zeros = 0;
+    while zeros < 8 && step_e8 % 10_i64.pow(zeros + 1) == 0 {
+        zeros += 1;
+    }
+    format_e8_padded(e8, out);
+    // A point that nothing follows goes as well.
+    out.truncate(out.len() - zeros as usize - usize::from(zeros == 8));
 }
 
 /// What the venue says about an instrument, as text turned into units of 1e-8.
@@ -283,6 +292,26 @@ mod tests {
             out.clear();
             format_e8_padded(e8, &mut out);
             assert_eq!(parse_e8(out.as_bytes()), Ok(e8), "{out}");
+        }
+    }
+
+    #[test]
+    fn multiples_of_a_step_are_as_wide_as_the_step() {
+        for (e8, step_e8, want) in [
+            (6_125_010_000_000, 1_000_000, "61250.10"),
+            (6_125_000_000_000, 1_000_000, "61250.00"),
+            (6_125_000_000_000, 50_000_000, "61250.0"),
+            (1_500, 500, "0.000015"),
+            (7, 1, "0.00000007"),
+            (300_000_000, 100_000_000, "3"),
+            (20_000_000_000, 10_000_000_000, "200"),
+            (0, 1_000, "0.00000"),
+            (-1_000_000, 1_000_000, "-0.01"),
+        ] {
+            let mut out = "x".to_owned();
+            format_steps(e8, step_e8, &mut out);
+            assert_eq!(out, format!("x{want}"));
+            assert_eq!(parse_e8(want.as_bytes()), Ok(e8));
         }
     }
 

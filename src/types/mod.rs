@@ -22,7 +22,9 @@ pub use date::Date;
 pub use exec::{ExecKind, ExecReport, ExecSource, FeeAsset, Fill, OrderStatus, RejectReason};
 pub use ids::{Asset, ClientOrderId, InstrumentId, SessionId, Symbol, TextTooLong, TradeId, VenueOrderId};
 pub use input::{Balance, Control, Input};
-pub use instrument::{DecimalError, Filters, Instrument, InstrumentSpec, format_e8, format_e8_padded, parse_e8};
+pub use instrument::{
+    DecimalError, Filters, Instrument, InstrumentSpec, format_e8, format_e8_padded, format_steps, parse_e8,
+};
 pub use limits::{ACTIONS_MAX, DEPTH_LEVELS_MAX, VIEW_LEVELS, WORKING_ORDERS_MAX};
 pub use market::{BookState, BookView, DesyncReason, Level, MarketUpdate, Touch, Trade};
 pub use money::{BaseAtoms, Money};

@@ -6,10 +6,10 @@
 
 use serde::Deserialize;
 
-use super::sign::Signer;
+use super::sign::{Beginnings, Signer};
 use crate::types::{
     ClientOrderId, Command, ExecKind, ExecReport, ExecSource, Instrument, NewOrder, OrderKind, OrderStatus, Qty,
-    RejectReason, Side, TimeInForce, TimestampNs, VenueOrderId, format_e8, parse_e8,
+    RejectReason, Side, TimeInForce, TimestampNs, VenueOrderId, format_steps, parse_e8,
 };
 
 /// Which HTTP method a request uses.
@@ -56,12 +56,14 @@ pub mod path {
 pub struct RequestBuilder {
     payload: String,
     recv_window_ms: u32,
+    /// Of placements.
+    beginnings: Beginnings,
 }
 
 impl RequestBuilder {
     /// A builder whose requests are valid for that long at the venue.
     pub fn new(recv_window_ms: u32) -> RequestBuilder {
-        RequestBuilder { payload: String::with_capacity(512), recv_window_ms }
+        RequestBuilder { payload: String::with_capacity(512), recv_window_ms, beginnings: Beginnings::default() }
     }
 
     /// The request of a command. `timestamp_ms` is in the venue's clock.
@@ -77,7 +79,9 @@ impl RequestBuilder {
         let (method, path) = match command {
             Command::Place(order) => {
                 self.place(order, instrument);
-                (Method::Post, path::ORDER)
+                self.time(timestamp_ms);
+                signer.sign_query_like(&mut self.payload, &mut self.beginnings);
+                return Request { method: Method::Post, path: path::ORDER, payload: &self.payload };
             }
             Command::Cancel { client_id, venue_id, .. } => {
                 self.order_id(*client_id, *venue_id);
@@ -87,7 +91,7 @@ impl RequestBuilder {
                 self.order_id(*client_id, *venue_id);
                 // Without it the venue renames the order, and reports about it could no longer be told apart.
                 self.name("newClientOrderId", *client_id);
-                self.decimal("newQty", instrument.qty_e8(*qty));
+                self.decimal("newQty", instrument.qty_e8(*qty), instrument.spec.lot_e8);
                 (Method::Put, path::AMEND)
             }
             Command::Query { client_id, .. } => {
@@ -120,7 +124,7 @@ impl RequestBuilder {
     }
 
     fn place(&mut self, order: &NewOrder, instrument: &Instrument) {
-        self.text("side", if order.side == Side::Bid { "BUY" } else { "SELL" });
+        self.word("side", if order.side == Side::Bid { "BUY" } else { "SELL" });
         let (kind, life) = match order.kind {
             OrderKind::Limit(TimeInForce::Gtc) => ("LIMIT", Some("GTC")),
             OrderKind::Limit(TimeInForce::Ioc) => ("LIMIT", Some("IOC")),
@@ -129,17 +133,17 @@ impl RequestBuilder {
             OrderKind::PostOnly => ("LIMIT_MAKER", None),
             OrderKind::Market => ("MARKET", None),
         };
-        self.text("type", kind);
+        self.word("type", kind);
         if let Some(life) = life {
-            self.text("timeInForce", life);
+            self.word("timeInForce", life);
         }
-        self.decimal("quantity", instrument.qty_e8(order.qty));
+        // The smallest answer: what happens after it comes by the user-data stream. What changes with each order is last.
+        self.word("newOrderRespType", "ACK");
+        self.decimal("quantity", instrument.qty_e8(order.qty), instrument.spec.lot_e8);
         if order.kind != OrderKind::Market {
-            self.decimal("price", instrument.price_e8(order.price));
+            self.decimal("price", instrument.price_e8(order.price), instrument.spec.tick_e8);
         }
         self.name("newClientOrderId", order.client_id);
-        // The smallest answer: what happens after it comes by the user-data stream.
-        self.text("newOrderRespType", "ACK");
     }
 
     fn order_id(&mut self, client_id: ClientOrderId, venue_id: Option<VenueOrderId>) {
@@ -151,9 +155,13 @@ impl RequestBuilder {
     }
 
     fn sign(&mut self, timestamp_ms: u64, signer: &Signer) {
+        self.time(timestamp_ms);
+        signer.sign_query(&mut self.payload);
+    }
+
+    fn time(&mut self, timestamp_ms: u64) {
         self.number("recvWindow", u64::from(self.recv_window_ms));
         self.number("timestamp", timestamp_ms);
-        signer.sign_query(&mut self.payload);
     }
 
     fn key(&mut self, name: &str) {
@@ -166,35 +174,44 @@ impl RequestBuilder {
 
     fn text(&mut self, name: &str, value: &str) {
         self.key(name);
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
+        if value.as_bytes().iter().all(is_plain) {
+            self.payload.push_str(value);
+            return;
+        }
         for byte in value.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => self.payload.push(byte as char),
+            if is_plain(&byte) {
+                self.payload.push(byte as char);
+            } else {
                 // Symbols may be any UTF-8; the signature is over the encoded text.
-                _ => {
-                    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-                    self.payload.push('%');
-                    self.payload.push(HEX[usize::from(byte >> 4)] as char);
-                    self.payload.push(HEX[usize::from(byte & 15)] as char);
-                }
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                self.payload.push('%');
+                self.payload.push(HEX[usize::from(byte >> 4)] as char);
+                self.payload.push(HEX[usize::from(byte & 15)] as char);
             }
         }
     }
 
-    fn number(&mut self, name: &str, value: u64) {
-        use std::fmt::Write;
+    /// A word of the venue's own, which needs no encoding.
+    fn word(&mut self, name: &str, value: &'static str) {
         self.key(name);
-        let _ = write!(self.payload, "{value}");
+        self.payload.push_str(value);
     }
 
-    fn decimal(&mut self, name: &str, e8: i64) {
+    fn number(&mut self, name: &str, value: u64) {
         self.key(name);
-        format_e8(e8, &mut self.payload);
+        self.payload.push_str(itoa::Buffer::new().format(value));
+    }
+
+    /// As wide for each order of an instrument: a request can be begun before its digits are known.
+    fn decimal(&mut self, name: &str, e8: i64, step_e8: i64) {
+        self.key(name);
+        format_steps(e8, step_e8, &mut self.payload);
     }
 
     fn name(&mut self, name: &str, id: ClientOrderId) {
-        use std::fmt::Write;
         self.key(name);
-        let _ = write!(self.payload, "{id}");
+        id.push_to(&mut self.payload);
     }
 }
 

@@ -95,9 +95,14 @@ impl Signer {
     ///
     /// The payload must already be percent-encoded: Binance refuses signatures over the plain text (-1022).
     pub fn sign_query(&self, payload: &mut String) {
+        self.sign_query_like(payload, &mut Beginnings::default());
+    }
+
+    /// The same for payloads that begin like those before them.
+    pub fn sign_query_like(&self, payload: &mut String, beginnings: &mut Beginnings) {
         match self {
             Signer::Hmac(key) => {
-                let tag = hmac::sign(&key.0, payload.as_bytes());
+                let tag = beginnings.sign(&key.0, payload.as_bytes());
                 payload.push_str("&signature=");
                 data_encoding::HEXLOWER.encode_append(tag.as_ref(), payload);
             }
@@ -136,6 +141,40 @@ impl Signer {
     }
 }
 
+/// Bytes that SHA-256 takes at a time.
+const BLOCK: usize = 64;
+
+/// What the first block of the last payloads left of their hashes: orders of a side begin alike, and each block takes a
+/// twentieth of a microsecond of the way to an order. Of one key.
+#[derive(Default)]
+pub struct Beginnings {
+    kept: [Option<([u8; BLOCK], hmac::Context)>; 2],
+    oldest: usize,
+}
+
+impl Beginnings {
+    fn sign(&mut self, key: &hmac::Key, payload: &[u8]) -> hmac::Tag {
+        let Some((first, rest)) = payload.split_first_chunk::<BLOCK>() else { return hmac::sign(key, payload) };
+        let known = self.kept.iter().flatten().find(|(block, _)| block == first).map(|(_, hash)| hash.clone());
+        let mut hash = known.unwrap_or_else(|| {
+            let mut hash = hmac::Context::with_key(key);
+            hash.update(first);
+            self.kept[self.oldest] = Some((*first, hash.clone()));
+            self.oldest = (self.oldest + 1) % self.kept.len();
+            hash
+        });
+        hash.update(rest);
+        hash.sign()
+    }
+}
+
+impl fmt::Debug for Beginnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is kept depends on the key.
+        f.debug_struct("Beginnings").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -168,6 +207,25 @@ pub fn ed25519_pem(seed: &[u8; 32]) -> SecretString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn payloads_that_begin_alike_are_signed_as_any_other() {
+        let signer = Signer::hmac(&"secret".into()).unwrap();
+        let mut beginnings = Beginnings::default();
+        let begins = ["symbol=BTCUSDT", "symbol=ETHUSDT", "symbol=SOLUSDT"];
+        for round in 0..40_usize {
+            // Shorter than a block, as long as one, longer; three beginnings for the two that are kept.
+            let mut payload = format!("{}&x={}", begins[round % 3], "y".repeat([5, 47, 48, 130][round % 4]));
+            if round % 5 == 0 {
+                payload.push_str("&z=1");
+            }
+            let mut want = payload.clone();
+            want.push_str("&signature=");
+            signer.sign(payload.as_bytes(), &mut want);
+            signer.sign_query_like(&mut payload, &mut beginnings);
+            assert_eq!(payload, want);
+        }
+    }
 
     const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
 

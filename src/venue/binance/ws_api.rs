@@ -5,13 +5,11 @@
 //! is [`rest::read_reply`](super::rest::read_reply)'s business: the bodies are the same. Source: Binance Spot "WebSocket
 //! API", "Request security" and "Trading requests".
 
-use std::fmt::Write;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::sign::Signer;
-use crate::types::{Command, Instrument, OrderKind, Side, TimeInForce, format_e8};
+use crate::types::{ClientOrderId, Command, Instrument, OrderKind, Side, TimeInForce, format_e8};
 
 /// Builds requests and numbers them.
 #[derive(Debug)]
@@ -75,7 +73,7 @@ impl ApiRequestBuilder {
         let signer = login.map(|(_, signer)| signer);
         match command {
             Command::Place(order) => {
-                self.shown("newClientOrderId", order.client_id);
+                self.order_name("newClientOrderId", order.client_id);
                 self.param("newOrderRespType", "ACK");
                 if order.kind != OrderKind::Market {
                     self.decimal("price", instrument.price_e8(order.price));
@@ -98,17 +96,17 @@ impl ApiRequestBuilder {
             }
             Command::Cancel { client_id, venue_id, .. } => match venue_id {
                 Some(id) => self.number("orderId", id.0),
-                None => self.shown("origClientOrderId", client_id),
+                None => self.order_name("origClientOrderId", *client_id),
             },
             Command::Amend { client_id, venue_id, qty, .. } => {
-                self.shown("newClientOrderId", client_id);
+                self.order_name("newClientOrderId", *client_id);
                 self.decimal("newQty", instrument.qty_e8(*qty));
                 match venue_id {
                     Some(id) => self.number("orderId", id.0),
-                    None => self.shown("origClientOrderId", client_id),
+                    None => self.order_name("origClientOrderId", *client_id),
                 }
             }
-            Command::Query { client_id, .. } => self.shown("origClientOrderId", client_id),
+            Command::Query { client_id, .. } => self.order_name("origClientOrderId", *client_id),
             Command::Fills { venue_id, .. } => self.number("orderId", venue_id.0),
         }
         self.window();
@@ -122,7 +120,7 @@ impl ApiRequestBuilder {
         self.text.clear();
         self.signed.clear();
         self.text.push_str(r#"{"id":""#);
-        let _ = write!(self.text, "{}", self.id);
+        self.text.push_str(itoa::Buffer::new().format(self.id));
         self.text.push_str(r#"","method":""#);
         self.text.push_str(method);
         self.text.push_str(r#"","params":{"#);
@@ -179,25 +177,26 @@ impl ApiRequestBuilder {
 
     fn number(&mut self, name: &str, value: u64) {
         self.key(name);
-        // Writing to a string cannot fail.
-        let _ = write!(self.text, "{value}");
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(value);
+        self.text.push_str(digits);
         if self.signs {
-            let _ = write!(self.signed, "{value}");
+            self.signed.push_str(digits);
         }
     }
 
-    fn shown(&mut self, name: &str, value: impl std::fmt::Display) {
-        let mut text = std::mem::take(&mut self.value);
-        text.clear();
-        let _ = write!(text, "{value}");
-        self.param(name, &text);
-        self.value = text;
+    fn order_name(&mut self, name: &str, id: ClientOrderId) {
+        self.written(name, |text| id.push_to(text));
     }
 
     fn decimal(&mut self, name: &str, e8: i64) {
+        self.written(name, |text| format_e8(e8, text));
+    }
+
+    fn written(&mut self, name: &str, write: impl FnOnce(&mut String)) {
         let mut text = std::mem::take(&mut self.value);
         text.clear();
-        format_e8(e8, &mut text);
+        write(&mut text);
         self.param(name, &text);
         self.value = text;
     }

@@ -46,8 +46,8 @@ fn requests_carry_what_the_venue_asks_for_and_are_signed_last() {
             place(),
             Method::Post,
             path::ORDER,
-            "symbol=BTCUSDT&side=BUY&type=LIMIT_MAKER&quantity=0.01&price=61250.1&newClientOrderId=tl10-7\
-             &newOrderRespType=ACK&recvWindow=5000&timestamp=1700000000000",
+            "symbol=BTCUSDT&side=BUY&type=LIMIT_MAKER&newOrderRespType=ACK&quantity=0.01000&price=61250.10\
+             &newClientOrderId=tl10-7&recvWindow=5000&timestamp=1700000000000",
         ),
         (
             cancel(),
@@ -59,7 +59,7 @@ fn requests_carry_what_the_venue_asks_for_and_are_signed_last() {
             amend(),
             Method::Put,
             path::AMEND,
-            "symbol=BTCUSDT&orderId=9001&newClientOrderId=tl10-7&newQty=0.004&recvWindow=5000&timestamp=1700000000000",
+            "symbol=BTCUSDT&orderId=9001&newClientOrderId=tl10-7&newQty=0.00400&recvWindow=5000&timestamp=1700000000000",
         ),
         (
             query(),
