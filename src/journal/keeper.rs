@@ -42,8 +42,8 @@ pub struct Keeper {
     state: State,
     /// The lane whose sync comes next.
     turn: usize,
-    /// The last step touched a piece; there may be more.
-    touches: bool,
+    /// The last step did what could wait; there may be more.
+    is_busy: bool,
 }
 
 /// What can wait for its turn.
@@ -51,13 +51,20 @@ pub struct Keeper {
 enum Chore {
     /// What was written comes to the disk.
     Sync,
+    /// Its write-out is started before that.
+    WriteOut,
     /// Pages far ahead are touched.
     Touch,
 }
 
+impl Chore {
+    /// In the order in which they are done.
+    const ALL: [Chore; 3] = [Chore::Sync, Chore::WriteOut, Chore::Touch];
+}
+
 // A session's folder is looked at that often at least, for the segments that writers will need.
 const NAP_MOST: Duration = Duration::from_millis(20);
-const NAP_TOUCHING: Duration = Duration::from_millis(5);
+const NAP_BUSY: Duration = Duration::from_millis(5);
 const NAP_LEAST: Duration = Duration::from_millis(1);
 
 impl Keeper {
@@ -77,7 +84,7 @@ impl Keeper {
             ballast,
             state: State::Well,
             turn: 0,
-            touches: false,
+            is_busy: false,
         })
     }
 
@@ -101,7 +108,8 @@ impl Keeper {
     /// the meantime is still synced; after any other error nothing is done any more.
     pub fn step(&mut self, now: TimestampNs) -> Result<usize, JournalError> {
         let lanes = self.lanes.len();
-        Ok(self.attend(now)? + self.in_turn(lanes, now, Chore::Sync)? + self.in_turn(lanes, now, Chore::Touch)?)
+        let work = self.attend(now)?;
+        Chore::ALL.into_iter().try_fold(work, |work, chore| Ok(work + self.in_turn(lanes, now, chore)?))
     }
 
     /// The same with one thing that can wait at most, which is not counted: whoever waits for [`nap`](Self::nap) between
@@ -111,18 +119,22 @@ impl Keeper {
     /// As [`step`](Self::step).
     pub fn step_apart(&mut self, now: TimestampNs) -> Result<usize, JournalError> {
         let work = self.attend(now)?;
-        let synced = self.in_turn(1, now, Chore::Sync)?;
-        self.touches = synced == 0 && self.in_turn(1, now, Chore::Touch)? > 0;
+        self.is_busy = false;
+        for chore in Chore::ALL {
+            if !self.is_busy {
+                self.is_busy = self.in_turn(1, now, chore)? > 0;
+            }
+        }
         Ok(work)
     }
 
     /// How long to wait between two calls of [`step_apart`](Self::step_apart): shorter than a lane's share of the time
-    /// between two syncs, and not for long while there is something to touch.
+    /// between two syncs, and not for long while there is something to do.
     pub fn nap(&self) -> Duration {
         let steps = self.lanes.len() as u32 + 1;
         let share =
             self.config.sync_interval.map_or(NAP_MOST, |interval| Duration::from_nanos(interval.nanos()) / steps);
-        share.clamp(NAP_LEAST, if self.touches { NAP_TOUCHING } else { NAP_MOST })
+        share.clamp(NAP_LEAST, if self.is_busy { NAP_BUSY } else { NAP_MOST })
     }
 
     /// Does what a writer may be waiting for, and returns how much that was.
@@ -150,6 +162,7 @@ impl Keeper {
             let lane = &mut self.lanes[self.turn];
             let was_due = match chore {
                 Chore::Sync => lane.sync_if_due(&self.config, now),
+                Chore::WriteOut => Ok(lane.write_out_if_due()),
                 Chore::Touch => lane.touch_if_due(),
             };
             done += usize::from(was_due.map_err(|error| self.fail(error))?);

@@ -23,7 +23,7 @@ use super::writer::{FullSegment, JournalWriter, ReadySegment, Shared};
 use crate::types::{DurationNs, TimestampNs};
 
 /// Bytes touched ahead of a quiet writer.
-const AHEAD_LEAST: usize = 256 << 10;
+const AHEAD_LEAST: usize = 512 << 10;
 /// A busy one gets what it writes in that time, at most [`JournalConfig::ahead_bytes`]: seconds in which the keeper may
 /// hang in the disk.
 const AHEAD_SECONDS: u64 = 4;
@@ -35,13 +35,13 @@ const URGENT_PIECE: usize = 256 << 10;
 /// What the writer must have ahead of it, whatever else waits: some tens of milliseconds of a fast one.
 const URGENT: usize = 256 << 10;
 /// Bytes that are touched again, and how often. Only a slow writer comes to pages that were touched so long ago that the
-/// system has written them out; a fast one is far ahead of that.
+/// system has written them out; a busy one is far ahead of that.
 const NEAR: usize = 64 << 10;
 const NEAR_INTERVAL: DurationNs = DurationNs::from_millis(50);
-/// The same for a segment that waits for its writer.
+/// The same for a segment that waits for its writer, and for a writer that has nothing to say.
 const WAITING_INTERVAL: DurationNs = DurationNs::from_secs(1);
 /// Bytes written before their write-out is started without waiting for the next sync, which would have to start all.
-const WRITE_OUT_STEP: usize = 128 << 10;
+const WRITE_OUT_STEP: usize = 1 << 20;
 
 /// A segment that the writer has or will get.
 #[derive(Debug)]
@@ -50,37 +50,40 @@ struct LiveSegment {
     id: SegmentId,
     /// Up to there pages were touched.
     populated: usize,
-    /// Up to there pages were let go and their write-out was started.
+    /// Up to there pages were let go.
+    let_go: usize,
+    /// Up to there their write-out was started.
     written_out: usize,
     /// Up to there whole pages are on the disk.
     synced: usize,
     /// Up to there every byte is on the disk, in the segment or in the tail.
     kept: usize,
     touched_at: TimestampNs,
+    /// Where the writer was then.
+    touched_from: usize,
     opened_at: TimestampNs,
     /// A sync of it failed: nobody knows what of it is on the disk, and asking again would be told that all is well.
     doubtful: bool,
 }
 
 impl LiveSegment {
-    /// Touches what is near the writer's place: at once where that was never touched, and again and again. Returns
-    /// whether it was at once.
-    fn touch_near(
-        &mut self,
-        used: usize,
-        ahead: usize,
-        every: DurationNs,
-        now: TimestampNs,
-    ) -> Result<bool, JournalError> {
+    /// Touches what is near the writer's place where that was never touched; returns whether there was any.
+    fn touch_urgent(&mut self, used: usize, ahead: usize) -> Result<bool, JournalError> {
         let is_urgent = self.populated < (used + URGENT).min(self.map.len());
         if is_urgent {
             self.touch_to(self.wanted(used, ahead).min(self.populated + URGENT_PIECE))?;
         }
+        Ok(is_urgent)
+    }
+
+    /// Touches what is near the writer's place again and again: soon where it has gone on.
+    fn touch_again(&mut self, used: usize, now: TimestampNs) -> Result<(), JournalError> {
+        let every = if used == self.touched_from { WAITING_INTERVAL } else { NEAR_INTERVAL };
         if now.since(self.touched_at) >= every {
             self.map.populate(page_down(used), self.populated.min(page_up(used + NEAR)))?;
-            self.touched_at = now;
+            (self.touched_at, self.touched_from) = (now, used);
         }
-        Ok(is_urgent)
+        Ok(())
     }
 
     /// Touches a piece of what is far ahead, once half of that was used up. Returns whether there was any.
@@ -104,11 +107,24 @@ impl LiveSegment {
         Ok(())
     }
 
-    /// Lets go of whole pages up to `to` and starts their write-out.
-    fn write_out(&mut self, to: usize) {
-        self.map.let_go(self.written_out, to);
-        self.map.start_write_out(self.written_out, to);
-        self.written_out = self.written_out.max(to);
+    fn let_go(&mut self, to: usize) {
+        self.map.let_go(self.let_go, to);
+        self.let_go = self.let_go.max(to);
+    }
+
+    /// Lets go of enough whole pages behind the writer, or starts the write-out of those: one of the two. Returns whether
+    /// there was any.
+    fn write_out(&mut self, used: usize) -> bool {
+        let whole = page_down(used);
+        if self.written_out < self.let_go {
+            self.map.start_write_out(self.written_out, self.let_go);
+            self.written_out = self.let_go;
+        } else if whole >= self.let_go + WRITE_OUT_STEP {
+            self.let_go(whole);
+        } else {
+            return false;
+        }
+        true
     }
 
     /// Brings all that was written up to `used` to the disk, and never cleans the page that is being written.
@@ -125,9 +141,9 @@ impl LiveSegment {
 
     fn sync_pages(&mut self, whole: usize) -> Result<(), JournalError> {
         if whole > self.synced {
-            self.write_out(whole);
+            self.let_go(whole);
             self.map.sync_range(self.synced, whole)?;
-            self.synced = whole;
+            (self.written_out, self.synced) = (whole, whole);
         }
         Ok(())
     }
@@ -186,7 +202,7 @@ impl KeptLane {
     pub(super) fn step(&mut self, config: &JournalConfig, now: TimestampNs) -> Result<usize, JournalError> {
         let (number, used, mut work) = self.catch_up()?;
         for waiting in self.live.iter_mut().filter(|segment| segment.id.number > number) {
-            waiting.touch_near(0, 0, WAITING_INTERVAL, now)?;
+            waiting.touch_again(0, now)?;
         }
         let Some(active) = self.live.iter_mut().find(|segment| segment.id.number == number) else { return Ok(work) };
         if active.opened_at == TimestampNs::ZERO {
@@ -196,10 +212,9 @@ impl KeptLane {
         if old && used > HEADER_BYTES {
             self.shared.roll.store(true, Ordering::Relaxed);
         }
-        work += usize::from(active.touch_near(used, self.ahead, NEAR_INTERVAL, now)?);
-        if used - active.written_out >= WRITE_OUT_STEP {
-            active.write_out(page_down(used));
-            work += 1;
+        work += usize::from(active.touch_urgent(used, self.ahead)?);
+        if self.ahead == AHEAD_LEAST.min(config.ahead_bytes) {
+            active.touch_again(used, now)?;
         }
         Ok(work)
     }
@@ -236,6 +251,13 @@ impl KeptLane {
         Ok(true)
     }
 
+    /// A step of the write-out of what the writer has left behind, if that is due; returns whether it was.
+    pub(super) fn write_out_if_due(&mut self) -> bool {
+        let (number, used) = self.shared.read_position();
+        let active = self.live.iter_mut().find(|segment| segment.id.number == number);
+        active.is_some_and(|active| active.write_out(used))
+    }
+
     /// Touches a piece of what is far ahead if that is due; returns whether it was.
     pub(super) fn touch_if_due(&mut self) -> Result<bool, JournalError> {
         let (number, used) = self.shared.read_position();
@@ -270,10 +292,12 @@ impl KeptLane {
             map: Arc::clone(&map),
             id,
             populated,
+            let_go: 0,
             written_out: 0,
             synced: 0,
             kept: HEADER_BYTES,
             touched_at: TimestampNs::ZERO,
+            touched_from: 0,
             opened_at: TimestampNs::ZERO,
             doubtful: false,
         });

@@ -143,7 +143,7 @@ impl Signals {
                 engine.stop();
                 break;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(50));
         }
         engine.join()
     }

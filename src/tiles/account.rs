@@ -142,7 +142,7 @@ impl Tile for AccountTile {
 
     fn nap(&self) -> Duration {
         // Requests ring; what is left is a retry, and the clock each half minute.
-        Duration::from_millis(50)
+        Duration::from_millis(100)
     }
 
     fn is_done(&self) -> bool {

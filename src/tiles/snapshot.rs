@@ -201,7 +201,7 @@ impl Tile for SnapshotTile {
 
     fn nap(&self) -> Duration {
         // Requests ring; answers do not.
-        Duration::from_millis(if self.under_way.is_empty() && self.held.is_none() { 50 } else { 2 })
+        Duration::from_millis(if self.under_way.is_empty() && self.held.is_none() { 100 } else { 2 })
     }
 
     fn is_done(&self) -> bool {
