@@ -446,6 +446,8 @@ pub struct MetricsConfig {
     pub port: u16,
     /// Whether they are served at all.
     pub enabled: bool,
+    /// A file for the raw stamps of each tick that led to an order, a line each; empty for none.
+    pub stamps_file: String,
 }
 
 /// Logging.

@@ -62,6 +62,24 @@ impl Stamps {
         self.0[stage as usize]
     }
 
+    /// The names of the stages, in the order of a [`line`](Self::line)'s columns.
+    pub const HEADING: &str = "read,decoded,booked,featured,quoted,checked,queued,ready,written";
+
+    /// The raw counters, separated by commas; zero for a stage without one.
+    pub fn line(&self) -> String {
+        self.0.map(|counter| counter.to_string()).join(",")
+    }
+
+    /// Reads a [`line`](Self::line) back.
+    pub fn from_line(line: &str) -> Option<Stamps> {
+        let mut stamps = Stamps::NONE;
+        let mut cells = line.split(',');
+        for stamp in &mut stamps.0 {
+            *stamp = cells.next()?.parse().ok()?;
+        }
+        cells.next().is_none().then_some(stamps)
+    }
+
     /// Nanoseconds of each hop, and of the way up to `Ready` and `Written`. `ns` measures between two counters. A stage
     /// without a stamp, or with one before its neighbour's (two cores' counters differ by some ns), took no time.
     pub fn hops(&self, ns: impl Fn(u64, u64) -> u64) -> [(Hop, u64); STAGES + 1] {
@@ -129,5 +147,16 @@ mod tests {
         assert_eq!([of(Hop::Decoded), of(Hop::Booked), of(Hop::Queued), of(Hop::Ready)], [30, 0, 60, 0]);
         assert_eq!([of(Hop::TickToOrder), of(Hop::Written), of(Hop::TickToWire)], [90, 10, 100]);
         assert!(stamps.is_some() && !Stamps::NONE.is_some());
+    }
+
+    #[test]
+    fn a_line_has_a_column_for_each_stage_and_is_read_back() {
+        let mut stamps = Stamps::begin(u64::MAX);
+        stamps.set(Stage::Written, 7);
+        assert_eq!(Stamps::from_line(&stamps.line()), Some(stamps));
+        assert_eq!(Stamps::HEADING.split(',').count(), stamps.line().split(',').count());
+        for wrong in ["", "1,2,3", "1,2,3,4,5,6,7,8,x", "1,2,3,4,5,6,7,8,9,10", Stamps::HEADING] {
+            assert_eq!(Stamps::from_line(wrong), None, "{wrong}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod market;
 mod memory;
 mod paper;
 mod redis;
+mod stamps;
 mod venue;
 
 use std::path::{Path, PathBuf};

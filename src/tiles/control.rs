@@ -71,6 +71,8 @@ pub struct ControlParts {
     pub instruments: Vec<Instrument>,
     /// Where a dry run prints its quotes.
     pub lines: Option<Box<dyn Write + Send>>,
+    /// Where the stamps of ticks are written, a line each.
+    pub stamps: Option<Box<dyn Write + Send>>,
     /// How long the decision may take to get quiet.
     pub patience: Duration,
     /// Whether the decision has orders to cancel at all.
@@ -167,8 +169,13 @@ impl ControlTile {
         match message {
             Telemetry::Sample(hop, ns) => self.parts.latencies.record(hop, ns),
             Telemetry::Way(stamps) => {
-                for (hop, ns) in stamps.hops(|from, to| self.clock.delta_as_nanos(from, to)) {
-                    self.parts.latencies.record(hop, ns);
+                let hops = stamps.hops(|from, to| self.clock.delta_as_nanos(from, to));
+                self.parts.latencies.record_all(&hops);
+                if let Some(file) = &mut self.parts.stamps
+                    && let Err(error) = writeln!(file, "{}", stamps.line())
+                {
+                    warn!(%error, "stamps are written no more");
+                    self.parts.stamps = None;
                 }
             }
             Telemetry::Fill(report) => {

@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 
 use super::figures::{Table, median};
 use super::hiccup::{self, Hiccups};
+use super::inside::{self, Inside};
 use super::market::{HALF_SPREAD_E8, SYMBOL};
 use super::ping_pong::{self, PingPong};
-use super::probe::{Answers, Probe};
+use super::probe::{Answers, Probe, Run};
 use super::watcher::Watcher;
 use super::{compare, plot};
 use crate::run::output::write_failure;
@@ -134,6 +135,8 @@ const WARM_TICKS: usize = 60;
 /// How long the meters watch.
 const WATCH: Duration = Duration::from_secs(1);
 const TRIPS: u64 = 200_000;
+/// Where an engine's stamps are, in its folder.
+const STAMPS: &str = "stamps.csv";
 
 /// What one core pair looked like at one time.
 struct Machine {
@@ -174,13 +177,14 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
     let earlier = args.compare.as_deref().map(compare::load).transpose()?;
     let bar = indicatif::ProgressBar::new((args.rounds * args.makers.len()) as u64);
     let before = Machine::look(cores);
-    let mut table = Table::default();
+    let (mut table, mut inside) = (Table::default(), Inside::default());
     let mut told: Vec<(Maker, Value)> = Vec::new();
     for round in 0..args.rounds {
         // Who comes first changes with the rounds: nobody always follows the same neighbour.
         for turn in 0..args.makers.len() {
             let maker = args.makers[(turn + round) % args.makers.len()];
-            told.extend(measure(args, maker, round as u64, cores, &mut table)?.map(|summary| (maker, summary)));
+            let measured = measure(args, maker, round as u64, cores, &mut table, &mut inside)?;
+            told.extend(measured.map(|summary| (maker, summary)));
             bar.inc(1);
         }
     }
@@ -191,6 +195,7 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
         .find_map(|(when, machine)| Some(format!("{when} the runs, {}", machine.disturbed()?)));
     let mut report = table.json();
     report.insert("watched".to_owned(), Value::Object(table.watched()));
+    report.insert("inside".to_owned(), inside.json());
     report.insert("hops".to_owned(), hops(&told));
     report.insert("hiccups".to_owned(), json!({ "before": before.json(), "after": after.json() }));
     report.insert("ping_pong_ns".to_owned(), json!(before.ping_pong.p50_ns.min(after.ping_pong.p50_ns)));
@@ -203,7 +208,8 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
     if args.json {
         println!("{report:#}");
     } else {
-        print!("{}{}{}", table.lines(), watched_lines(&report["watched"]), hop_lines(&report["hops"]));
+        print!("{}{}", table.lines(), watched_lines(&report["watched"]));
+        print!("{}{}", inside::lines(&report["inside"]), hop_lines(&report["hops"]));
         println!("ping-pong {} ns one way before, {} ns after", before.ping_pong.p50_ns, after.ping_pong.p50_ns);
     }
     if let Some(earlier) = &earlier {
@@ -226,6 +232,7 @@ fn measure(
     round: u64,
     cores: [usize; 2],
     table: &mut Table,
+    inside: &mut Inside,
 ) -> Result<Option<Value>, Failure> {
     let answers = if matches!(maker, Maker::Echo | Maker::EchoBlock) { Answers::InTurn } else { Answers::ByPrice };
     let mut probe = Probe::new(round + 1, answers).map_err(bad_probe)?;
@@ -235,10 +242,11 @@ fn measure(
     let metrics_port = if maker.is_watched() { Some(free_port().map_err(bad_probe)?) } else { None };
     let mut child = start(args, maker, [probe.port(), metrics_port.unwrap_or_default()], cores, &folder)?;
     let watcher = metrics_port.map(|port| Watcher::start(port, cores[0])).transpose().map_err(bad_probe)?;
+    let mut runs = Vec::new();
     let said = std::thread::scope(|scope| {
         let probing = scope.spawn(|| {
             core_affinity::set_for_current(core_affinity::CoreId { id: cores[0] });
-            trade(args, maker, &mut probe, &mut child, table)
+            trade(args, maker, &mut probe, &mut child, &mut runs)
         });
         probing.join().unwrap_or_else(|_| Err(Failure::bug("the probe panicked")))
     });
@@ -267,6 +275,13 @@ fn measure(
             ),
         });
     };
+    for (rate, run) in &runs {
+        let series = table.series.entry(*rate).or_default().entry(maker.name()).or_default();
+        series.take(run, |from, to| probe.ns(from, to));
+    }
+    if maker.bot().is_none() {
+        inside.take(maker.name(), &runs, &inside::read(&folder.join(STAMPS)), |from, to| probe.ns(from, to));
+    }
     let _ = std::fs::remove_dir_all(&folder);
     if looks == Some(0) {
         return Err(Failure::bug("the engine's metrics were never answered, so nobody looked at it"));
@@ -290,7 +305,7 @@ fn trade(
     maker: Maker,
     probe: &mut Probe,
     child: &mut Child,
-    table: &mut Table,
+    runs: &mut Vec<(u32, Run)>,
 ) -> Result<Option<String>, Failure> {
     if !probe.warm_up(WARM_TICKS, PATIENCE, || has_ended(child)).map_err(bad_probe)? {
         return Ok(None);
@@ -300,8 +315,7 @@ fn trade(
         if has_ended(child) {
             return Ok(None);
         }
-        let series = table.series.entry(rate).or_default().entry(maker.name()).or_default();
-        series.take(&run, |from, to| probe.ns(from, to));
+        runs.push((rate, run));
     }
     // The engine takes its orders back, the baselines end with their market data.
     if maker.bot().is_some() {
@@ -406,6 +420,7 @@ fn engine_settings(
         text("risk.orders_per_1d=1000000000"),
         format!("metrics.enabled={}", maker.is_watched()),
         format!("metrics.port={metrics_port}"),
+        format!("metrics.stamps_file={}", folder.join(STAMPS).display()),
         text("log.filter=warn"),
     ]
 }

@@ -10,6 +10,7 @@ mod echo;
 mod figures;
 mod hiccup;
 mod inbox;
+mod inside;
 mod latency;
 mod market;
 mod ping_pong;

@@ -210,10 +210,18 @@ impl Probe {
             while self.clock.raw() < intended {
                 self.step()?;
             }
+            self.look();
             self.ticks.push(Tick { mid_e8: self.market.mid_e8(), intended, answered: 0 });
             late_ns.push(self.ns(intended, self.clock.raw()));
             self.send_tick();
-            self.prepare(pause);
+            self.looked = self.clock.raw();
+            // The order is waited for at once: the next frame is made when nobody waits, and is no pause of the machine.
+            let rest = intended + pause / 2;
+            while self.clock.raw() < rest {
+                self.step()?;
+            }
+            self.prepare(pause / 2);
+            self.looked = self.clock.raw();
         }
         let end = self.after(GRACE);
         while self.clock.raw() < end && self.ticks.iter().rev().take(LAST).any(|tick| tick.answered == 0) {
@@ -265,13 +273,17 @@ impl Probe {
         }
     }
 
-    fn step(&mut self) -> io::Result<()> {
+    /// Notes a pause since the last look, if nothing was done in it.
+    fn look(&mut self) {
         let now = self.clock.raw();
-        let away = self.ns(self.looked, now);
-        if self.was_idle && away >= GAP_NS {
+        if self.was_idle && self.ns(self.looked, now) >= GAP_NS {
             self.gaps.push((self.looked, now));
         }
         self.looked = now;
+    }
+
+    fn step(&mut self) -> io::Result<()> {
+        self.look();
         match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::market;
+use super::stamps;
 use super::venue::{Venue, bad_client};
 use super::{EngineMode, Live, Shared};
 use crate::config::{Config, Idle as IdleKey, PlanKind as PlanKey};
@@ -592,6 +593,7 @@ pub fn assemble(
                 snapshots: shown.clone(),
                 instruments: venue.instruments.clone(),
                 lines: lines.map(|lines| lines.out),
+                stamps: stamps::file(&config.metrics.stamps_file)?,
                 // Two answers in turn, a query and its answer: four times the patience covers the slowest honest end.
                 patience: venue.patience * 4,
                 sends: mode.trades(),
