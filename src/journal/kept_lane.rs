@@ -28,7 +28,7 @@ const AHEAD_LEAST: usize = 512 << 10;
 /// hang in the disk.
 const AHEAD_SECONDS: u64 = 4;
 /// Bytes touched ahead in one piece: each new page takes microseconds of a core that somebody else may be waiting for.
-const PIECE: usize = 16 << 10;
+const PIECE: usize = 8 << 10;
 /// The same when three quarters of what was touched ahead are used up, and when the writer is near.
 const LATE_PIECE: usize = 64 << 10;
 const URGENT_PIECE: usize = 256 << 10;

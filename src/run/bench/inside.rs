@@ -166,7 +166,7 @@ mod tests {
         let json = inside.json();
         let rest = &json["rest"];
         assert_eq!([&rest["10"]["samples"], &rest["100"]["samples"], &rest["all"]["samples"]], [6, 3, 9]);
-        assert_eq!((&rest["10"]["p50_us"], &rest["10"]["p99_us"]), (&json!(2.0), &json!(66.01)));
+        assert_eq!((&rest["10"]["p50_us"], &rest["10"]["p99_us"]), (&json!(2.0), &json!(66.05)));
         let net = &rest["10"]["net_of_hiccups"];
         assert_eq!((&net["p99_us"], &net["dropped"], &net["void_rounds"]), (&json!(2.0), &json!(3), &json!(3)));
         assert_eq!(rest["all"]["net_of_hiccups"]["p99_us"], 3.0);
