@@ -115,15 +115,8 @@ impl Default for LatencyTable {
 impl LatencyTable {
     /// Adds a sample.
     pub fn record(&self, hop: Hop, ns: u64) {
-        self.record_all(&[(hop, ns)]);
-    }
-
-    /// Adds samples.
-    pub fn record_all(&self, samples: &[(Hop, u64)]) {
         let mut hops = self.hops.lock().unwrap_or_else(PoisonError::into_inner);
-        for &(hop, ns) in samples {
-            hops[hop as usize].saturating_record(ns.min(HIGHEST_NS));
-        }
+        hops[hop as usize].saturating_record(ns.min(HIGHEST_NS));
     }
 
     /// The percentiles of a hop.

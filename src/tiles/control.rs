@@ -169,8 +169,9 @@ impl ControlTile {
         match message {
             Telemetry::Sample(hop, ns) => self.parts.latencies.record(hop, ns),
             Telemetry::Way(stamps) => {
-                let hops = stamps.hops(|from, to| self.clock.delta_as_nanos(from, to));
-                self.parts.latencies.record_all(&hops);
+                for (hop, ns) in stamps.hops(|from, to| self.clock.delta_as_nanos(from, to)) {
+                    self.parts.latencies.record(hop, ns);
+                }
                 if let Some(file) = &mut self.parts.stamps
                     && let Err(error) = writeln!(file, "{}", stamps.line())
                 {
