@@ -22,6 +22,7 @@ use send_wrapper::SendWrapper;
 use ureq::http::{HeaderValue, Response, Uri};
 use ureq::{Agent, Body, Error, SendBody};
 
+use super::http::{FORM, IDLE_MAX, with_key};
 use super::transport::{Wire, is_quiet};
 use crate::wire::lines;
 
@@ -33,8 +34,6 @@ const STACK_BYTES: usize = 256 << 10;
 const STACK_NEAR: usize = 8 << 10;
 /// A body's room: more than any order has.
 const BODY_BYTES: usize = 768;
-/// The venue keeps idle connections for a minute or more.
-const AGE_MAX: Duration = Duration::from_secs(30);
 /// Idle steps between two looks at the connections: some tenths of a millisecond on a thread that never sleeps.
 const STEPS_A_LOOK: u32 = 512;
 /// A look at a connection holds for so long, in nanoseconds.
@@ -53,8 +52,6 @@ pub(super) struct Heading {
     pub uri: Uri,
     /// The API key, if there is one.
     pub key: Option<HeaderValue>,
-    /// The form of its body.
-    pub content_type: &'static str,
     /// How long an answer is waited for.
     pub patience: Duration,
 }
@@ -160,7 +157,7 @@ impl Ahead {
         for at in (0..self.begun.len()).rev() {
             let begun = &mut self.begun[at];
             begun.looked = self.clock.raw();
-            if begun.since.elapsed() > AGE_MAX || !is_quiet(&begun.socket) {
+            if begun.since.elapsed() > IDLE_MAX || !is_quiet(&begun.socket) {
                 let begun = self.begun.swap_remove(at);
                 self.give_up(begun);
             }
@@ -189,13 +186,9 @@ impl Ahead {
     fn begin(&mut self, length: usize, stack: DefaultStack) {
         let stack_at = stack.base().get();
         let (agent, uri, key) = (self.agent.clone(), self.heading.uri.clone(), self.heading.key.clone());
-        let (content_type, patience) = (self.heading.content_type, self.heading.patience);
+        let patience = self.heading.patience;
         let mut call = Call::with_stack(stack, move |waits, _| {
-            let request = agent.post(uri).content_type(content_type).header("content-length", length);
-            let request = match key {
-                Some(key) => request.header("X-MBX-APIKEY", key),
-                None => request,
-            };
+            let request = with_key(agent.post(uri), &key).content_type(FORM).header("content-length", length);
             // The time that counts runs from the body on.
             let config = request.config().timeout_global(None).timeout_per_write(Some(patience));
             let config = config.timeout_recv_response(Some(patience)).timeout_recv_body(Some(patience));

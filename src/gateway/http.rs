@@ -62,8 +62,10 @@ pub struct Http {
     ahead: Option<Ahead>,
 }
 
+/// The venue keeps idle connections for a minute or more; one that is older than this may be dead.
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(30);
 /// The form of a request's body.
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 // The longest answer asked for is a 5000-level snapshot (300 kB) or exchangeInfo of all symbols (some 10 MB).
 const BODY_LIMIT: u64 = 32 << 20;
 
@@ -136,8 +138,7 @@ impl Http {
             .max_redirects(0)
             .proxy(None)
             .timeout_global(Some(patience))
-            // The venue keeps idle connections for a minute or more; a pooled connection that is older may be dead.
-            .max_idle_age(Duration::from_secs(30))
+            .max_idle_age(IDLE_MAX)
             .max_idle_connections_per_host(READY + 2)
             .user_agent("touchline");
         Ok(Http {
@@ -160,7 +161,7 @@ impl Http {
     pub fn ahead_to(mut self, path: &'static str) -> Http {
         let (agent, key, patience) = (self.agent.clone(), self.key.clone(), self.patience);
         let Ok(uri) = format!("{}{path}", self.base).parse() else { return self };
-        let heading = Heading { path, uri, key, content_type: FORM, patience };
+        let heading = Heading { path, uri, key, patience };
         match Ahead::new(agent, heading, Arc::clone(&self.wire)) {
             Ok(ahead) => self.ahead = Some(ahead),
             Err(error) => warn!(%error, "no memory to begin requests ahead; each is begun when it is known"),
@@ -317,7 +318,7 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, HttpError> {
     Ok(list)
 }
 
-fn with_key<T>(request: ureq::RequestBuilder<T>, key: &Option<HeaderValue>) -> ureq::RequestBuilder<T> {
+pub(super) fn with_key<T>(request: ureq::RequestBuilder<T>, key: &Option<HeaderValue>) -> ureq::RequestBuilder<T> {
     match key {
         Some(key) => request.header("X-MBX-APIKEY", key.clone()),
         None => request,

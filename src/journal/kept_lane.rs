@@ -253,16 +253,19 @@ impl KeptLane {
 
     /// A step of the write-out of what the writer has left behind, if that is due; returns whether it was.
     pub(super) fn write_out_if_due(&mut self) -> bool {
-        let (number, used) = self.shared.read_position();
-        let active = self.live.iter_mut().find(|segment| segment.id.number == number);
-        active.is_some_and(|active| active.write_out(used))
+        self.active().is_some_and(|(active, used)| active.write_out(used))
     }
 
     /// Touches a piece of what is far ahead if that is due; returns whether it was.
     pub(super) fn touch_if_due(&mut self) -> Result<bool, JournalError> {
+        let ahead = self.ahead;
+        self.active().map_or(Ok(false), |(active, used)| active.touch_far(used, ahead))
+    }
+
+    /// The writer's segment and its place there.
+    fn active(&mut self) -> Option<(&mut LiveSegment, usize)> {
         let (number, used) = self.shared.read_position();
-        let active = self.live.iter_mut().find(|segment| segment.id.number == number);
-        active.map_or(Ok(false), |active| active.touch_far(used, self.ahead))
+        Some((self.live.iter_mut().find(|segment| segment.id.number == number)?, used))
     }
 
     /// Makes the next segment and hands it to the writer, when none waits; returns how much that was.

@@ -15,7 +15,7 @@ use crate::stats::bootstrap::{Bootstrap, Estimate};
 use crate::stats::sample::at_share;
 
 /// More than this share of a run's samples dropped for hiccups, and the run says nothing.
-pub const DROPPED_MAX: f64 = 0.05;
+const DROPPED_MAX: f64 = 0.05;
 /// A minute: nothing here may take longer.
 const HIGHEST_NS: u64 = 60_000_000_000;
 /// The quantiles that are reported, with their names in JSON.
@@ -87,9 +87,7 @@ impl Series {
 
     /// Rounds in which too much was dropped.
     pub fn void_rounds(&self) -> usize {
-        let is_void =
-            |round: &&Round| (round.all.len() - round.net.len()) as f64 > DROPPED_MAX * round.all.len().max(1) as f64;
-        self.rounds.iter().filter(is_void).count()
+        self.rounds.iter().filter(|round| is_void(&round.all, &round.net)).count()
     }
 
     /// All rounds in one histogram.
@@ -104,7 +102,6 @@ impl Series {
 
     /// As JSON: medians over rounds in microseconds.
     pub fn json(&self) -> Value {
-        let us = |ns: u64| (ns as f64 / 10.0).round() / 100.0;
         let percentiles = |of: &dyn Fn(&Round) -> &Histogram<u64>| {
             let row = |(quantile, name): (f64, &str)| {
                 let ns = median(self.rounds.iter().map(|round| of(round).value_at_quantile(quantile)));
@@ -126,6 +123,16 @@ impl Series {
         figures.insert("net_of_hiccups".to_owned(), Value::Object(net_of));
         Value::Object(figures)
     }
+}
+
+/// Whether too many of all samples are not among the net ones.
+pub fn is_void(all: &Histogram<u64>, net: &Histogram<u64>) -> bool {
+    (all.len() - net.len()) as f64 > DROPPED_MAX * all.len().max(1) as f64
+}
+
+/// Microseconds to the hundredth.
+pub fn us(ns: u64) -> f64 {
+    (ns as f64 / 10.0).round() / 100.0
 }
 
 /// The middle one; of two middle ones the lower.

@@ -10,7 +10,7 @@ use std::path::Path;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
-use super::figures::{DROPPED_MAX, empty, median};
+use super::figures::{empty, is_void, median, us};
 use super::hiccup::overlaps;
 use super::probe::Run;
 use crate::metrics::{Stage, Stamps};
@@ -102,14 +102,14 @@ impl Round {
 fn row(rounds: &[Round]) -> Value {
     let percentiles = |of: fn(&Round) -> &Histogram<u64>| {
         let at = |quantile| median(rounds.iter().map(|round| of(round).value_at_quantile(quantile)));
-        QUANTILES.map(|(quantile, name)| (name.to_owned(), json!((at(quantile) as f64 / 10.0).round() / 100.0)))
+        QUANTILES.map(|(quantile, name)| (name.to_owned(), json!(us(at(quantile)))))
     };
     let mut figures: Map<String, Value> = percentiles(|round| &round.all).into_iter().collect();
     figures.insert("samples".to_owned(), json!(rounds.iter().map(|round| round.all.len()).sum::<u64>()));
     let mut net: Map<String, Value> = percentiles(|round| &round.net).into_iter().collect();
     net.insert("dropped".to_owned(), json!(rounds.iter().map(Round::dropped).sum::<u64>()));
-    let is_void = |round: &&Round| round.dropped() as f64 > DROPPED_MAX * round.all.len().max(1) as f64;
-    net.insert("void_rounds".to_owned(), json!(rounds.iter().filter(is_void).count()));
+    let void = rounds.iter().filter(|round| is_void(&round.all, &round.net)).count();
+    net.insert("void_rounds".to_owned(), json!(void));
     figures.insert("net_of_hiccups".to_owned(), Value::Object(net));
     Value::Object(figures)
 }

@@ -279,8 +279,10 @@ fn measure(
         let series = table.series.entry(*rate).or_default().entry(maker.name()).or_default();
         series.take(run, |from, to| probe.ns(from, to));
     }
-    if maker.bot().is_none() {
-        inside.take(maker.name(), &runs, &inside::read(&folder.join(STAMPS)), |from, to| probe.ns(from, to));
+    // Baselines have none; and whoever wants the stamps for himself (`--set metrics.stamps_file=…`) has them elsewhere.
+    let stamps = inside::read(&folder.join(STAMPS));
+    if !stamps.is_empty() {
+        inside.take(maker.name(), &runs, &stamps, |from, to| probe.ns(from, to));
     }
     let _ = std::fs::remove_dir_all(&folder);
     if looks == Some(0) {
