@@ -282,6 +282,9 @@ fn append(feed: &mut JournalWriter, records: u64) {
     }
 }
 
+/// Bytes of a segment's first part, which is on the disk before its writer has it.
+const PREPARED: usize = 128;
+
 /// What a lane's files hold: two segments and the tail.
 fn files(lane: &Path) -> [Vec<u8>; 3] {
     ["000001.tlj", "000002.tlj", "tail"].map(|name| std::fs::read(lane.join(name)).unwrap())
@@ -305,15 +308,18 @@ fn places(lane: &[Vec<u8>; 3], records: u64) -> Vec<(usize, std::ops::Range<usiz
 #[test]
 fn a_power_cut_takes_only_what_came_after_the_last_sync_and_leaves_a_prefix() {
     // A model of the disk: what was synced is there; every sector that was written since is there as it was or as it is,
-    // sector by sector by chance, and so is the tail's slot that a next sync has begun to write.
-    let (masters, patterns) = if long() { (500, 200) } else { (60, 50) };
+    // sector by sector by chance, and so is the tail's entry that a next sync has begun to write.
+    let (masters, patterns) = if long() { (500, 200) } else { (90, 50) };
     let (mut lost, mut torn, mut across) = (0_u64, 0_u64, 0_u64);
     for seed in 0..masters {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let dir = folder();
         let info = SessionInfo::new(SessionId(5), "test", "binance", TimestampNs::ZERO, &[], None);
+        // What is synced at once is an eighth of a segment: a page, or two.
+        let pages = 1 + seed % 2;
+        let (segment_bytes, grain) = (pages * (32 << 10), pages as usize * 4096);
         let config = JournalConfig {
-            segment_bytes: 32 << 10,
+            segment_bytes,
             ballast_bytes: 0,
             sync_interval: Some(DurationNs::from_millis(100)),
             ..JournalConfig::new(dir.path())
@@ -326,20 +332,25 @@ fn a_power_cut_takes_only_what_came_after_the_last_sync_and_leaves_a_prefix() {
             now += 200_000_000;
             keeper.step(TimestampNs::from_nanos(now)).unwrap();
         };
-        append(&mut feed, random.random_range(1..40));
+        append(&mut feed, random.random_range(1..40 * pages));
         sync(&mut keeper);
-        append(&mut feed, random.random_range(1..100));
+        append(&mut feed, random.random_range(1..100 * pages));
         sync(&mut keeper);
         let synced = feed.next_seq() - 1;
         let mut before = files(&lane);
-        append(&mut feed, random.random_range(1..120));
+        append(&mut feed, random.random_range(1..120 * pages));
         let after = files(&lane);
         let records = feed.next_seq() - 1;
         let places = places(&after, records);
-        // The page that the writer was in has not been synced itself: only the tail has it.
+        // The grain that the writer was in has not been synced itself: only the tail has what was in it.
         let (at, end) = (places[synced as usize - 1].0, places[synced as usize - 1].1.end);
-        before[at][end / 4096 * 4096..].fill(0);
-        let kept_page = after[at][end / 4096 * 4096..end].to_vec();
+        let whole = end / grain * grain;
+        before[at][whole.max(PREPARED)..].fill(0);
+        let kept = after[at][whole..end].to_vec();
+        // The third sync has begun: some byte of its entry is not there yet.
+        sync(&mut keeper);
+        let next_tail = std::fs::read(lane.join("tail")).unwrap();
+        let changed: Vec<usize> = (0..next_tail.len()).filter(|&byte| next_tail[byte] != before[2][byte]).collect();
         for pattern in 0..patterns {
             let sector = if pattern % 2 == 0 { 512 } else { 4096 };
             let survives = [0.5, 0.1, 0.9, 0.0, 1.0][pattern % 5];
@@ -352,16 +363,14 @@ fn a_power_cut_takes_only_what_came_after_the_last_sync_and_leaves_a_prefix() {
                 }
             }
             if pattern % 3 == 0 {
-                // The first sync went to the second slot and the second one to the first: the third has begun to write the
-                // second again.
-                let torn = random.random_range(8192..8192 + 4096);
-                disk[2][torn..torn + 64].fill(0x55);
+                disk[2].copy_from_slice(&next_tail);
+                disk[2][changed[random.random_range(0..changed.len())]] ^= 0x55;
             }
             for (name, bytes) in ["000001.tlj", "000002.tlj", "tail"].iter().zip(&disk) {
                 std::fs::write(lane.join(name), bytes).unwrap();
             }
-            // What must come back: with the kept page in its place, all records up to the first that is not as written.
-            disk[at][end / 4096 * 4096..end].copy_from_slice(&kept_page);
+            // What must come back: with the kept bytes in their place, all records up to the first that is not as written.
+            disk[at][whole..end].copy_from_slice(&kept);
             let opened = |segment: usize| disk[segment][128..192] == after[segment][128..192];
             let whole = places.iter().take_while(|(segment, place)| {
                 opened(*segment) && disk[*segment][place.clone()] == after[*segment][place.clone()]

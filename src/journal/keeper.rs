@@ -51,15 +51,13 @@ pub struct Keeper {
 enum Chore {
     /// What was written comes to the disk.
     Sync,
-    /// Its write-out is started before that.
-    WriteOut,
     /// Pages far ahead are touched.
     Touch,
 }
 
 impl Chore {
     /// In the order in which they are done.
-    const ALL: [Chore; 3] = [Chore::Sync, Chore::WriteOut, Chore::Touch];
+    const ALL: [Chore; 2] = [Chore::Sync, Chore::Touch];
 }
 
 // A session's folder is looked at that often at least, for the segments that writers will need.
@@ -162,8 +160,7 @@ impl Keeper {
             let lane = &mut self.lanes[self.turn];
             let was_due = match chore {
                 Chore::Sync => lane.sync_if_due(&self.config, now),
-                Chore::WriteOut => Ok(lane.write_out_if_due()),
-                Chore::Touch => lane.touch_if_due(),
+                Chore::Touch => lane.touch_if_due(&self.config),
             };
             done += usize::from(was_due.map_err(|error| self.fail(error))?);
             self.turn = (self.turn + 1) % self.lanes.len();

@@ -1,9 +1,10 @@
 //! One lane as its keeper sees it: the segments that its writer has or will get, and how far each is on the disk.
 //!
-//! The rule that keeps the hot thread out of the kernel: nothing that it may still write is ever cleaned. Whole pages
-//! behind the cursor are let go, written out and synced; the page under it goes to the disk as a copy, in the lane's
-//! tail; the pages ahead are touched, and touched again, because the system itself writes out what has been dirty for
-//! half a minute.
+//! The rule that keeps the hot thread out of the kernel: nothing that it may still write is ever cleaned. Memory comes in
+//! large pages where the system has them, and is cleaned in whole ones, so all that is done here goes by grains of that
+//! size: those behind the cursor are let go and synced; the one under it goes to the disk as a copy, in the lane's tail;
+//! those ahead are touched, and touched again near the cursor, because the system itself writes out what has been dirty
+//! for half a minute.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -16,32 +17,25 @@ use super::error::JournalError;
 use super::format::{HEADER_BYTES, PREPARED_AT, Prepared, SEALED_AT, Sealed, SegmentId};
 use super::keeper::sync_folder;
 use super::lane::JournalConfig;
-use super::mapping::SegmentMap;
+use super::mapping::{PAGE, SegmentMap, grain_of};
 use super::segment::{segment_file, unfinished_file};
-use super::tail::{PAGE, TailFile};
+use super::tail::TailFile;
 use super::writer::{FullSegment, JournalWriter, ReadySegment, Shared};
 use crate::types::{DurationNs, TimestampNs};
 
-/// Bytes touched ahead of a quiet writer.
-const AHEAD_LEAST: usize = 512 << 10;
-/// A busy one gets what it writes in that time, at most [`JournalConfig::ahead_bytes`]: seconds in which the keeper may
-/// hang in the disk.
-const AHEAD_SECONDS: u64 = 4;
-/// Bytes touched ahead in one piece: each new page takes microseconds of a core that somebody else may be waiting for.
-const PIECE: usize = 8 << 10;
-/// The same when three quarters of what was touched ahead are used up, and when the writer is near.
-const LATE_PIECE: usize = 64 << 10;
-const URGENT_PIECE: usize = 256 << 10;
+/// Bytes touched ahead in one piece. The first piece of a large page makes all of it present, which takes some 0.2 ms of a
+/// core that somebody else may be waiting for; where pages are small, each takes microseconds.
+const PIECE: usize = 128 << 10;
+/// The same when three quarters of what was touched ahead are used up, or the writer is near.
+const LATE_PIECE: usize = 512 << 10;
 /// What the writer must have ahead of it, whatever else waits: some tens of milliseconds of a fast one.
 const URGENT: usize = 256 << 10;
 /// Bytes that are touched again, and how often. Only a slow writer comes to pages that were touched so long ago that the
 /// system has written them out; a busy one is far ahead of that.
-const NEAR: usize = 64 << 10;
-const NEAR_INTERVAL: DurationNs = DurationNs::from_millis(50);
+const NEAR: usize = 256 << 10;
+const NEAR_INTERVAL: DurationNs = DurationNs::from_millis(200);
 /// The same for a segment that waits for its writer, and for a writer that has nothing to say.
 const WAITING_INTERVAL: DurationNs = DurationNs::from_secs(1);
-/// Bytes written before their write-out is started without waiting for the next sync, which would have to start all.
-const WRITE_OUT_STEP: usize = 1 << 20;
 
 /// A segment that the writer has or will get.
 #[derive(Debug)]
@@ -50,11 +44,7 @@ struct LiveSegment {
     id: SegmentId,
     /// Up to there pages were touched.
     populated: usize,
-    /// Up to there pages were let go.
-    let_go: usize,
-    /// Up to there their write-out was started.
-    written_out: usize,
-    /// Up to there whole pages are on the disk.
+    /// Up to there whole grains are on the disk.
     synced: usize,
     /// Up to there every byte is on the disk, in the segment or in the tail.
     kept: usize,
@@ -71,7 +61,7 @@ impl LiveSegment {
     fn touch_urgent(&mut self, used: usize, ahead: usize) -> Result<bool, JournalError> {
         let is_urgent = self.populated < (used + URGENT).min(self.map.len());
         if is_urgent {
-            self.touch_to(self.wanted(used, ahead).min(self.populated + URGENT_PIECE))?;
+            self.touch_to(self.wanted(used, ahead).min(self.populated + LATE_PIECE))?;
         }
         Ok(is_urgent)
     }
@@ -86,19 +76,24 @@ impl LiveSegment {
         Ok(())
     }
 
-    /// Touches a piece of what is far ahead, once half of that was used up. Returns whether there was any.
+    /// Touches a piece of what is far ahead, once half of that was used up, and with it what came along in the same large
+    /// page. Returns whether there was any.
     fn touch_far(&mut self, used: usize, ahead: usize) -> Result<bool, JournalError> {
         let wanted = self.wanted(used, ahead);
         let is_due = wanted > self.populated + ahead / 2 || (wanted == self.map.len() && self.populated < wanted);
         if is_due {
             let is_late = wanted > self.populated + ahead / 4 * 3;
             self.touch_to(wanted.min(self.populated + if is_late { LATE_PIECE } else { PIECE }))?;
+            let grain_end = self.populated.next_multiple_of(self.map.grain()).min(self.map.len());
+            if self.map.is_present(grain_end - PAGE) {
+                self.touch_to(grain_end)?;
+            }
         }
         Ok(is_due)
     }
 
     fn wanted(&self, used: usize, ahead: usize) -> usize {
-        page_up((used + ahead).min(self.map.len()))
+        (used + ahead).next_multiple_of(self.map.grain()).min(self.map.len())
     }
 
     fn touch_to(&mut self, to: usize) -> Result<(), JournalError> {
@@ -107,31 +102,11 @@ impl LiveSegment {
         Ok(())
     }
 
-    fn let_go(&mut self, to: usize) {
-        self.map.let_go(self.let_go, to);
-        self.let_go = self.let_go.max(to);
-    }
-
-    /// Lets go of enough whole pages behind the writer, or starts the write-out of those: one of the two. Returns whether
-    /// there was any.
-    fn write_out(&mut self, used: usize) -> bool {
-        let whole = page_down(used);
-        if self.written_out < self.let_go {
-            self.map.start_write_out(self.written_out, self.let_go);
-            self.written_out = self.let_go;
-        } else if whole >= self.let_go + WRITE_OUT_STEP {
-            self.let_go(whole);
-        } else {
-            return false;
-        }
-        true
-    }
-
-    /// Brings all that was written up to `used` to the disk, and never cleans the page that is being written.
+    /// Brings all that was written up to `used` to the disk, and never cleans the grain that is being written.
     fn sync(&mut self, used: usize, tail: &mut TailFile) -> Result<(), JournalError> {
-        let whole = page_down(used);
-        let synced = self.sync_pages(whole).and_then(|()| {
-            tail.keep(self.id, whole, used - whole, |page| self.map.read(whole, page))?;
+        let whole = used - used % self.map.grain();
+        let synced = self.sync_grains(whole).and_then(|()| {
+            tail.keep(self.id, whole, used, |from, bytes| self.map.read(from, bytes))?;
             self.kept = used;
             Ok(())
         });
@@ -139,11 +114,11 @@ impl LiveSegment {
         synced
     }
 
-    fn sync_pages(&mut self, whole: usize) -> Result<(), JournalError> {
+    fn sync_grains(&mut self, whole: usize) -> Result<(), JournalError> {
         if whole > self.synced {
-            self.let_go(whole);
+            self.map.let_go(self.synced, whole);
             self.map.sync_range(self.synced, whole)?;
-            (self.written_out, self.synced) = (whole, whole);
+            self.synced = whole;
         }
         Ok(())
     }
@@ -163,7 +138,6 @@ pub(super) struct KeptLane {
     live: VecDeque<LiveSegment>,
     /// Absent where nothing is synced before it is sealed.
     tail: Option<TailFile>,
-    ahead: usize,
     synced_at: TimestampNs,
 }
 
@@ -180,7 +154,8 @@ impl KeptLane {
         // More than are ever in flight: one with the writer, two ready, and those just given back.
         let (full_in, full_out) = rtrb::RingBuffer::new(8);
         let shared = Arc::new(Shared::new());
-        let tail = config.sync_interval.map(|_| TailFile::create(&folder)).transpose()?;
+        let tail =
+            config.sync_interval.map(|_| TailFile::create(&folder, grain_of(config.segment_bytes))).transpose()?;
         let mut lane = KeptLane {
             next: first,
             folder,
@@ -190,7 +165,6 @@ impl KeptLane {
             shared: Arc::clone(&shared),
             live: VecDeque::with_capacity(4),
             tail,
-            ahead: AHEAD_LEAST.min(config.ahead_bytes),
             synced_at: TimestampNs::ZERO,
         };
         let segment = lane.prepare(config)?;
@@ -212,10 +186,8 @@ impl KeptLane {
         if old && used > HEADER_BYTES {
             self.shared.roll.store(true, Ordering::Relaxed);
         }
-        work += usize::from(active.touch_urgent(used, self.ahead)?);
-        if self.ahead == AHEAD_LEAST.min(config.ahead_bytes) {
-            active.touch_again(used, now)?;
-        }
+        work += usize::from(active.touch_urgent(used, config.ahead_bytes)?);
+        active.touch_again(used, now)?;
         Ok(work)
     }
 
@@ -242,30 +214,16 @@ impl KeptLane {
         if used == active.kept {
             return Ok(false);
         }
-        let wrote = used - active.kept;
         active.sync(used, tail)?;
-        let passed_ms = (now.since(self.synced_at).nanos() / 1_000_000).max(1);
-        let wanted = (wrote as u64).saturating_mul(AHEAD_SECONDS * 1_000) / passed_ms;
-        self.ahead = (wanted as usize).clamp(AHEAD_LEAST.min(config.ahead_bytes), config.ahead_bytes);
         self.synced_at = now;
         Ok(true)
     }
 
-    /// A step of the write-out of what the writer has left behind, if that is due; returns whether it was.
-    pub(super) fn write_out_if_due(&mut self) -> bool {
-        self.active().is_some_and(|(active, used)| active.write_out(used))
-    }
-
     /// Touches a piece of what is far ahead if that is due; returns whether it was.
-    pub(super) fn touch_if_due(&mut self) -> Result<bool, JournalError> {
-        let ahead = self.ahead;
-        self.active().map_or(Ok(false), |(active, used)| active.touch_far(used, ahead))
-    }
-
-    /// The writer's segment and its place there.
-    fn active(&mut self) -> Option<(&mut LiveSegment, usize)> {
+    pub(super) fn touch_if_due(&mut self, config: &JournalConfig) -> Result<bool, JournalError> {
         let (number, used) = self.shared.read_position();
-        Some((self.live.iter_mut().find(|segment| segment.id.number == number)?, used))
+        let active = self.live.iter_mut().find(|segment| segment.id.number == number);
+        active.map_or(Ok(false), |active| active.touch_far(used, config.ahead_bytes))
     }
 
     /// Makes the next segment and hands it to the writer, when none waits; returns how much that was.
@@ -286,7 +244,7 @@ impl KeptLane {
         map.write_header_part(PREPARED_AT, bytemuck::bytes_of(&header));
         // A file of the final name is a segment, whatever happens to the power.
         map.sync_range(0, HEADER_BYTES)?;
-        let populated = page_up((HEADER_BYTES + self.ahead).min(map.len()));
+        let populated = config.ahead_bytes.next_multiple_of(map.grain()).min(map.len());
         map.populate(0, populated)?;
         map.rename(&segment_file(&self.folder, id.number))?;
         sync_folder(&self.folder)?;
@@ -295,8 +253,6 @@ impl KeptLane {
             map: Arc::clone(&map),
             id,
             populated,
-            let_go: 0,
-            written_out: 0,
             synced: 0,
             kept: HEADER_BYTES,
             touched_at: TimestampNs::ZERO,
@@ -319,8 +275,8 @@ impl KeptLane {
         }
         let id = SegmentId { number: full.number, ..self.next };
         let used = full.used_bytes as u64;
-        // Records first, then the word that says that they are all there.
-        full.map.sync()?;
+        // Records first, then the word that says that they are all there. What was touched beyond them stays behind.
+        full.map.sync_range(0, page_up(full.used_bytes))?;
         let sealed = Sealed::new(id.crc_seed(), full.last_seq, full.last_seq + 1 - full.first_seq, used);
         full.map.write_header_part(SEALED_AT, bytemuck::bytes_of(&sealed));
         full.map.truncate(used)?;

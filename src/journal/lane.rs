@@ -18,7 +18,8 @@ pub struct JournalConfig {
     pub dir: PathBuf,
     /// Size of a segment, a multiple of 4096. Two a stream are allocated at any time.
     pub segment_bytes: u64,
-    /// Most bytes that are touched ahead of a busy writer.
+    /// Bytes that are touched ahead of a writer, from the start: seconds of a busy one, in which the keeper may hang in the
+    /// disk. Half of them are used up before more are touched.
     pub ahead_bytes: usize,
     /// How much an operating system's crash may take; `None` leaves it to the system (virtual sessions, tests).
     pub sync_interval: Option<DurationNs>,
@@ -48,6 +49,7 @@ impl JournalConfig {
             sync_interval: None,
             roll_age: None,
             segment_bytes: 16 << 20,
+            ahead_bytes: 1 << 20,
             ballast_bytes: 0,
             ..JournalConfig::new(dir)
         }

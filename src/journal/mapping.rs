@@ -18,6 +18,17 @@ use super::error::JournalError;
 use crate::wire::record::RawHeader;
 use crate::wire::{UNIT_BYTES, Unit};
 
+/// Bytes of a page.
+pub(super) const PAGE: usize = 4 << 10;
+/// Bytes of a large page.
+pub(super) const LARGE_PAGE: usize = 2 << 20;
+
+/// What a segment of that size is cleaned by: a large page, or less where it has few of them.
+pub(super) fn grain_of(segment_bytes: u64) -> usize {
+    let eighth = (segment_bytes / 8).max(PAGE as u64).min(LARGE_PAGE as u64) as usize;
+    1 << eighth.ilog2()
+}
+
 /// A preallocated segment, mapped for writing.
 #[derive(Debug)]
 pub(super) struct SegmentMap {
@@ -41,8 +52,13 @@ impl SegmentMap {
             .map_err(|error| no_space_or(error, path, bytes));
         match made {
             Ok(map) => {
-                // Without read-ahead the page cache takes its memory page by page. In larger pieces a write-out of one
-                // page would clean its neighbours as well, and the writer would fault on them. A hint refused costs that.
+                // A large page costs a tenth of what its bytes do in small ones, when they are made present and when they
+                // go to the disk. It is cleaned as a whole, which is why nothing is ever synced but whole grains. Where
+                // there is none, no read-ahead: the page cache then takes its memory page by page, and not in pieces
+                // that lie across a grain's border. A hint refused costs that.
+                if grain_of(bytes) == LARGE_PAGE {
+                    let _ = map.advise(Advice::HugePage);
+                }
                 let _ = map.advise(Advice::Random);
                 Ok(SegmentMap { map, file, path: path.to_owned() })
             }
@@ -89,6 +105,11 @@ impl SegmentMap {
         self.map.len()
     }
 
+    /// What is cleaned at once: see [`grain_of`].
+    pub(super) fn grain(&self) -> usize {
+        grain_of(self.map.len() as u64)
+    }
+
     /// Where a byte of the file lies in memory.
     pub(super) fn address_of(&self, offset: usize) -> usize {
         self.map.as_ptr() as usize + offset
@@ -107,6 +128,15 @@ impl SegmentMap {
         }
     }
 
+    /// Whether the page cache has a page already.
+    pub(super) fn is_present(&self, offset: usize) -> bool {
+        assert!(offset.is_multiple_of(PAGE) && offset < self.map.len());
+        let mut resident = 0_u8;
+        // SAFETY: the page lies in the mapping (asserted; mappings start on pages), and the call writes one byte for it.
+        let asked = unsafe { libc::mincore(self.map.as_mut_ptr().add(offset).cast(), PAGE, &raw mut resident) };
+        asked == 0 && resident & 1 == 1
+    }
+
     /// Takes the pages of a range out of the mapping; their bytes stay in the page cache. A page that is mapped must be
     /// write-protected on all cores before its write-out, which interrupts the writer's; a range that is let go costs one
     /// interruption.
@@ -120,22 +150,6 @@ impl SegmentMap {
             let _ = unsafe {
                 let start = self.map.as_mut_ptr().add(from);
                 libc::madvise(start.cast(), to - from, libc::MADV_DONTNEED_LOCKED)
-            };
-        }
-    }
-
-    /// Starts the write-out of a range without waiting for it.
-    pub(super) fn start_write_out(&self, from: usize, to: usize) {
-        if from < to {
-            // SAFETY: `sync_file_range` reads no memory of ours; the descriptor is open as long as `self.file` lives.
-            // Its result is only a hint refused: durability comes from `sync`.
-            let _ = unsafe {
-                libc::sync_file_range(
-                    self.file.as_raw_fd(),
-                    from as libc::off64_t,
-                    (to - from) as libc::off64_t,
-                    libc::SYNC_FILE_RANGE_WRITE,
-                )
             };
         }
     }

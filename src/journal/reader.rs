@@ -9,11 +9,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
-use super::format::{FORMAT_VERSION, HEADER_BYTES, Opened, PartError, Prepared, Sealed, SegmentId, record_crc};
+use super::format::{
+    FORMAT_VERSION, HEADER_BYTES, Opened, PartError, Prepared, SEALED_AT, Sealed, SegmentId, record_crc,
+};
 use super::mapping::SegmentBytes;
 use super::segment::{lane_folder, segment_number};
 use super::session::{SessionEnd, SessionInfo};
-use super::tail::{KeptPage, kept_pages};
+use super::tail::{Kept, kept};
 use crate::wire::record::RawHeader;
 use crate::wire::{Record, Stream, UNIT_BYTES, Unit};
 
@@ -136,7 +138,7 @@ impl JournalReader {
         let id = SegmentId { session: self.info.session_id(), stream, lane, number: 1 };
         Ok(StreamReader {
             id,
-            kept: kept_pages(&folder, id),
+            kept: kept(&folder, id),
             folder,
             segments,
             at: 0,
@@ -167,7 +169,7 @@ pub struct StreamReader {
     id: SegmentId,
     folder: PathBuf,
     /// What the lane's tail has kept, the newest last.
-    kept: Vec<KeptPage>,
+    kept: Vec<Kept>,
     segments: Vec<(u32, PathBuf)>,
     /// The segment that is open, or will be next.
     at: usize,
@@ -309,7 +311,7 @@ impl StreamReader {
         };
         // Pages that were not yet on the disk get there in any order: whole ones behind the damage tell nothing.
         let place = (self.segments[self.at].0, from * UNIT_BYTES);
-        let unsynced = open.sealed.is_none() && self.kept.last().is_some_and(|page| place >= page.synced_to());
+        let unsynced = open.sealed.is_none() && self.kept.last().is_some_and(|kept| place >= kept.synced_to());
         // Elsewhere a whole record further on shows that the damage is not the end.
         for next in from + 1..if unsynced { from } else { open.end_unit } {
             if let Checked::Whole { seq, .. } = check(units, next, open.end_unit, open.crc_seed, 0) {
@@ -334,7 +336,10 @@ impl StreamReader {
             return Some(damage);
         }
         // A killed session leaves prepared segments that were never opened; they do not count as following.
-        let first_seq_after = self.segments[self.at..].iter().find_map(|(_, path)| first_seq_of(path));
+        let first_seq_after = self.segments[self.at..].iter().find_map(|(number, path)| {
+            let page = self.header_page(*number, path).ok()?;
+            first_seq_in(&page)
+        });
         match first_seq_after {
             Some(seq) if seq == self.next_seq && written == 0 && !cut => None,
             Some(seq) if !unsynced => {
@@ -357,7 +362,7 @@ impl StreamReader {
         let id = SegmentId { number: *number, ..self.id };
         let whole = |why| JournalError::Segment { path: path.clone(), why };
         let seed = id.crc_seed();
-        let page = read_page(path)?;
+        let page = self.header_page(*number, path)?;
         let is_last = self.at + 1 == self.segments.len();
         if page.len() < HEADER_BYTES {
             // A file cut inside its header holds no record.
@@ -408,8 +413,8 @@ impl StreamReader {
         if sealed.is_none() {
             // Bytes of a segment never change once they are written: what the tail kept is what the page has, or had
             // when the power went.
-            for page in self.kept.iter().filter(|page| page.number == *number) {
-                bytes.lay_over(page.offset, &page.bytes);
+            for kept in self.kept.iter().filter(|kept| kept.number == *number) {
+                bytes.lay_over(kept.offset, &kept.bytes);
             }
         }
         let used = sealed.map_or(usize::MAX, |sealed| sealed.used_bytes as usize);
@@ -429,6 +434,20 @@ impl StreamReader {
         self.open = Some(OpenSegment { bytes, crc_seed: seed, sealed, cut, unit: first_unit, end_unit });
         // The first segment's first number is where the stream starts, even if earlier segments were retired.
         Ok(damage.filter(|_| self.at > 0))
+    }
+
+    /// A segment's header page: as it is in the file, or as the tail kept it before that was synced.
+    fn header_page(&self, number: u32, path: &Path) -> Result<Vec<u8>, JournalError> {
+        let mut page = read_page(path)?;
+        // A sealed segment is on the disk; what the tail kept of its header is older than its seal.
+        let is_sealed = page.get(SEALED_AT..).is_some_and(|rest| rest.iter().any(|&byte| byte != 0));
+        if page.len() == HEADER_BYTES && !is_sealed {
+            for kept in self.kept.iter().filter(|kept| kept.number == number && kept.offset < HEADER_BYTES) {
+                let end = HEADER_BYTES.min(kept.offset + kept.bytes.len());
+                page[kept.offset..end].copy_from_slice(&kept.bytes[..end - kept.offset]);
+            }
+        }
+        Ok(page)
     }
 
     fn damage_at_header(&self, bytes: u64) -> Damage {
@@ -517,9 +536,12 @@ pub(super) fn read_page(path: &Path) -> Result<Vec<u8>, JournalError> {
 
 /// The number of a segment's first record, when the segment was ever opened.
 pub(super) fn first_seq_of(path: &Path) -> Option<u64> {
-    let page = read_page(path).ok()?;
-    let id = Prepared::read(&page).ok()?.id()?;
-    Some(Opened::read(&page, id.crc_seed()).ok()??.first_seq)
+    first_seq_in(&read_page(path).ok()?)
+}
+
+fn first_seq_in(page: &[u8]) -> Option<u64> {
+    let id = Prepared::read(page).ok()?.id()?;
+    Some(Opened::read(page, id.crc_seed()).ok()??.first_seq)
 }
 
 #[cfg(test)]
