@@ -24,13 +24,13 @@ impl Doorbell {
         }
     }
 
-    /// Sleeps until rung, `limit` at most, unless `has_work` finds something at the last moment. Only ever called by the
-    /// one thread that this bell belongs to.
-    pub fn sleep(&self, limit: Duration, has_work: impl FnOnce() -> bool) {
+    /// Sleeps until rung, and for as long as the last look says at most; not at all when that finds something. Only ever
+    /// called by the one thread that this bell belongs to.
+    pub fn sleep(&self, last_look: impl FnOnce() -> Option<Duration>) {
         self.sleeper.get_or_init(std::thread::current);
         self.asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        if !has_work() {
+        if let Some(limit) = last_look() {
             std::thread::park_timeout(limit);
         }
         self.asleep.store(false, Ordering::Relaxed);
@@ -54,7 +54,7 @@ mod tests {
                 for item in 0..2000 {
                     let began = Instant::now();
                     while sent.load(Ordering::Acquire) <= item {
-                        bell.sleep(Duration::from_secs(20), || sent.load(Ordering::Acquire) > item);
+                        bell.sleep(|| (sent.load(Ordering::Acquire) <= item).then_some(Duration::from_secs(20)));
                     }
                     assert!(began.elapsed() < Duration::from_secs(15), "item {item} was slept through");
                 }

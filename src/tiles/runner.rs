@@ -66,9 +66,9 @@ impl Runner {
     pub fn run(mut self) {
         let mut round: u32 = 0;
         while self.tiles.iter().any(Option::is_some) {
-            let work = self.round();
+            let work = if self.idle == Idle::Park { self.round_or_sleep() } else { self.round() };
             round = round.wrapping_add(1);
-            if round.is_multiple_of(ROUNDS_A_PUBLICATION) || (work == 0 && self.idle == Idle::Park) {
+            if round.is_multiple_of(ROUNDS_A_PUBLICATION) {
                 self.housekeep();
             }
             if work == 0 {
@@ -163,21 +163,28 @@ impl Runner {
                 }
             }
             Idle::Yield => std::thread::yield_now(),
-            Idle::Park => {
-                let nap = self.tiles.iter().flatten().map(|tile| tile.nap()).min().unwrap_or_default();
-                for tile in self.tiles.iter_mut().flatten() {
-                    if tile.wait(nap) {
-                        return;
-                    }
-                }
-                let bell = Arc::clone(&self.bell);
-                let mut found = 0;
-                bell.sleep(nap, || {
-                    found = self.round();
-                    found > 0
-                });
-            }
+            // It has slept already.
+            Idle::Park => {}
         }
+    }
+
+    /// A round, and a sleep when it finds no work, until somebody rings or the tiles' nap is over. The round is the last
+    /// look before the sleep, so that each waking costs one.
+    fn round_or_sleep(&mut self) -> usize {
+        let bell = Arc::clone(&self.bell);
+        let mut work = 0;
+        bell.sleep(|| {
+            work = self.round();
+            if work > 0 {
+                return None;
+            }
+            self.housekeep();
+            let nap = self.tiles.iter().flatten().map(|tile| tile.nap()).min()?;
+            // A tile that waits in a way of its own has done so when it says yes.
+            let has_waited = self.tiles.iter_mut().flatten().any(|tile| tile.wait(nap));
+            (!has_waited).then_some(nap)
+        });
+        work
     }
 }
 
