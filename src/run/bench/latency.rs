@@ -26,6 +26,10 @@ use super::{compare, plot};
 use crate::run::output::write_failure;
 use crate::run::{Failure, exit};
 
+/// The machine is left alone for so long before each maker: what the one before it gave back - files, memory - keeps the
+/// system busy for a while after its end, which is nobody else's doing.
+const SETTLE: Duration = Duration::from_secs(4);
+
 /// Flags of `bench latency`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LatencyArgs {
@@ -183,6 +187,7 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
         // Who comes first changes with the rounds: nobody always follows the same neighbour.
         for turn in 0..args.makers.len() {
             let maker = args.makers[(turn + round) % args.makers.len()];
+            std::thread::sleep(SETTLE);
             let measured = measure(args, maker, round as u64, cores, &mut table, &mut inside)?;
             told.extend(measured.map(|summary| (maker, summary)));
             bar.inc(1);
