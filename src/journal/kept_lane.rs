@@ -23,7 +23,7 @@ use super::tail::TailFile;
 use super::writer::{FullSegment, JournalWriter, ReadySegment, Shared};
 use crate::types::{DurationNs, TimestampNs};
 
-/// Bytes touched ahead in one piece. The first piece of a large page makes all of it present, which takes some 0.2 ms of a
+/// Bytes touched ahead in one piece. The first piece of a large page makes all of it present, which takes some 0.3 ms of a
 /// core that somebody else may be waiting for; where pages are small, each takes microseconds.
 const PIECE: usize = 128 << 10;
 /// The same when three quarters of what was touched ahead are used up, or the writer is near.

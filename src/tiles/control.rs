@@ -20,7 +20,6 @@ use crate::metrics::{Board, Gauge, LatencyTable, LatestReader};
 use crate::pipeline::PipelineSnapshot;
 use crate::topology::tile;
 use crate::types::{Control, ExecKind, ExecReport, Instrument, QuoteDecision, QuoteSide, TimestampNs};
-use crate::wire::lines;
 
 /// How many fills people may look back on.
 const FILLS_KEPT: usize = 256;
@@ -138,17 +137,11 @@ impl ControlTile {
     fn take_telemetry(&mut self) -> usize {
         let mut work = 0;
         for index in 0..self.parts.telemetry.len() {
-            let there = self.parts.telemetry[index].slots().min(MESSAGES_A_STEP);
-            if let Ok(chunk) = self.parts.telemetry[index].read_chunk(there) {
-                // Each of its lines lies in the sender's cache: asked for at once, they come together.
-                let (first, wrapped) = chunk.as_slices();
-                [first, wrapped].into_iter().for_each(lines::expect);
-            }
-            for _ in 0..there {
+            for _ in 0..MESSAGES_A_STEP {
                 let Ok(message) = self.parts.telemetry[index].pop() else { break };
+                work += 1;
                 self.keep(message);
             }
-            work += there;
         }
         if work > 0
             && let Some(lines) = &mut self.parts.lines

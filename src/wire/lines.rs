@@ -53,7 +53,7 @@ pub fn fetch_all<T>(slots: &[T]) {
 }
 
 /// Asks for every line of the slots, to be read at once.
-pub fn expect<T>(slots: &[T]) {
+pub(super) fn expect<T>(slots: &[T]) {
     let bytes = slots.as_ptr_range();
     let first = bytes.start as usize & !(UNIT_BYTES - 1);
     for line in (first..bytes.end as usize).step_by(UNIT_BYTES) {
