@@ -28,6 +28,9 @@ use crate::wire::lines;
 use crate::wire::record::Kind;
 use crate::wire::{Flags, GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome, RecordBuf, Stream};
 
+/// Waking a thread costs some tens of microseconds here and there: only a round trip longer than this is worth
+/// splitting between two threads.
+pub const WORTH_WAKING: Duration = Duration::from_micros(250);
 /// Short round trips of the overflow worker, one after the other, that end an overflow.
 const SHORT_TRIPS: u64 = 5;
 /// Units of the journal that a request and its answer take.
@@ -64,6 +67,8 @@ pub struct Handover {
     pub cancel: ToWorker,
     /// The longest round trip that may hold the runner again.
     pub deadline: Duration,
+    /// The longest round trip for which no worker is woken: all of a decision is served here.
+    pub worth_waking: Duration,
 }
 
 struct Inline {
@@ -160,7 +165,7 @@ impl GatewayTile {
             telemetry: parts.telemetry,
             inline: parts.handover.map(|handover| Inline {
                 put_off: VecDeque::with_capacity(parts.requests.buffer().capacity()),
-                trips: Trips::new(handover.deadline),
+                trips: Trips::new(handover.deadline, handover.worth_waking),
                 handover,
                 overflowing: false,
                 trips_seen: 0,

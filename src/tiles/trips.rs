@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// Waking a thread costs some tens of microseconds here and there: only a round trip longer than this is worth
-/// splitting between two threads.
-const WORTH_WAKING: Duration = Duration::from_micros(250);
 /// Deadlines within which a venue that is there answers, even when something holds it or us.
 const LOST: u32 = 5;
 /// Trips remembered.
@@ -18,12 +15,14 @@ pub(super) struct Trips {
     next: usize,
     /// The longest trip that may hold the runner again.
     deadline: Duration,
+    /// The longest trip that is not worth splitting.
+    worth_waking: Duration,
 }
 
 impl Trips {
     /// Before the first trip.
-    pub(super) fn new(deadline: Duration) -> Trips {
-        Trips { last: [Duration::MAX; TRIPS], next: 0, deadline }
+    pub(super) fn new(deadline: Duration, worth_waking: Duration) -> Trips {
+        Trips { last: [Duration::MAX; TRIPS], next: 0, deadline, worth_waking }
     }
 
     /// Whether a trip was one that may come again.
@@ -43,7 +42,7 @@ impl Trips {
     /// Whether a wake-up is short beside a round trip. By the shortest of the last few: a wake-up can itself make a trip
     /// long, and would go on justifying the next one.
     pub(super) fn are_long(&self) -> bool {
-        self.last.iter().all(|trip| *trip > WORTH_WAKING)
+        self.last.iter().all(|trip| *trip > self.worth_waking)
     }
 }
 
@@ -52,24 +51,26 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const WORTH_WAKING: Duration = Duration::from_micros(250);
 
     #[test]
     fn two_long_trips_in_a_row_or_a_very_long_one_end_the_inline_service() {
-        let mut trips = Trips::new(2 * MS);
+        let mut trips = Trips::new(2 * MS, WORTH_WAKING);
         assert!(!trips.note(MS) && !trips.note(3 * MS), "one may be our own core's absence");
         assert!(!trips.note(MS) && !trips.note(2 * MS) && !trips.note(10 * MS));
         assert!(trips.note(3 * MS), "the second in a row");
         assert!(!trips.note(MS) && trips.note(11 * MS), "nobody may be there");
-        assert!(Trips::new(2 * MS).note(3 * MS), "nothing is known before the first");
+        assert!(Trips::new(2 * MS, WORTH_WAKING).note(3 * MS), "nothing is known before the first");
     }
 
     #[test]
     fn a_wake_up_is_worth_it_once_all_trips_remembered_are_long() {
-        let mut trips = Trips::new(2 * MS);
+        let mut trips = Trips::new(2 * MS, WORTH_WAKING);
         assert!(trips.are_long());
         trips.note(MS / 10);
         (1..TRIPS).for_each(|_| assert!(!trips.note(MS) && !trips.are_long()));
         trips.note(MS);
         assert!(trips.are_long());
+        assert!(!Trips::new(2 * MS, Duration::MAX).are_long(), "there is nobody to wake");
     }
 }

@@ -27,7 +27,7 @@ use crate::tiles::control::{ControlParts, ControlTile, Recent};
 use crate::tiles::doorbell::Doorbell;
 use crate::tiles::fate::Fate;
 use crate::tiles::feed::{FeedParts, FeedTile, Market, RecordOutlet};
-use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover, ToWorker};
+use crate::tiles::gateway::{GatewayParts, GatewayTile, Handover, ToWorker, WORTH_WAKING};
 use crate::tiles::keeper::{KeeperSlot, KeeperTile};
 use crate::tiles::message::TelemetrySender;
 use crate::tiles::near::{self, noted};
@@ -477,7 +477,8 @@ pub fn assemble(
             let overflow = worker(link::PLACE_OVERFLOW, link::OVERFLOW_QUOTE, tile::OVERFLOW, link::OVERFLOW_CONTROL)?;
             let cancels = worker(link::PLACE_CANCEL, link::CANCEL_QUOTE, tile::CANCEL, link::CANCEL_CONTROL)?;
             let deadline = Duration::from_micros(config.topology.fused_deadline_us);
-            (Some(Handover { place: overflow, cancel: cancels, deadline }), INLINE_PATIENCE.min(venue.patience))
+            let handover = Handover { place: overflow, cancel: cancels, deadline, worth_waking: WORTH_WAKING };
+            (Some(handover), INLINE_PATIENCE.min(venue.patience))
         } else {
             let ToWorker { ring, .. } =
                 worker(link::QUOTE_CANCEL, link::CANCEL_QUOTE, tile::CANCEL, link::CANCEL_CONTROL)?;
