@@ -48,7 +48,7 @@ pub fn features() -> Case {
     for step in 0..ROUNDS as i64 {
         let mid = 6_000_000 + step % 9;
         let mut others = OthersBook::empty();
-        others.rebuild(&view(step, mid), None, |_, _| Qty::ZERO);
+        others.rebuild(&view(step, mid), None, std::iter::empty());
         books.push(others);
         want += 2 * mid as u64;
     }
@@ -68,7 +68,7 @@ pub fn features() -> Case {
 fn inputs(step: i64) -> QuoteInputs {
     let mid = 6_000_000 + step;
     let mut others = OthersBook::empty();
-    others.rebuild(&view(step, mid), None, |_, _| Qty::ZERO);
+    others.rebuild(&view(step, mid), None, std::iter::empty());
     let best = |side| others.best(side).expect("a view of two sides");
     let (best_bid, best_ask) = (best(Side::Bid), best(Side::Ask));
     QuoteInputs {

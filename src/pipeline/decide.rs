@@ -155,35 +155,34 @@ impl Lane {
     }
 
     fn room(&self, desk: &Desk, elsewhere_e8: [i64; 2]) -> Room {
-        let lot_e8 = self.instrument.spec.lot_e8;
-        let atoms = self.ledger.atoms().get();
-        let limit = self.sizes.map_or(0, |sizes| sizes.position_max.lots().saturating_mul(lot_e8));
-        // Rounded down, so that parts of a lot that commissions have taken never carry the position over its limit.
-        let lots = |e8: i64| Qty::from_lots(e8.div_euclid(lot_e8).max(0));
         let ours = |index: usize, elsewhere: i64| {
             desk.balances.ours_e8(index).map(|ours| ours.saturating_sub(elsewhere).max(0))
         };
         Room {
-            position: [lots(limit.saturating_sub(atoms)), lots(limit.saturating_add(atoms))],
-            base: ours(self.base_index, elsewhere_e8[0]).map(lots),
+            position: self.position_room(),
+            base: ours(self.base_index, elsewhere_e8[0]).map(|e8| self.whole_lots(e8)),
             quote_e8: ours(self.quote_index, elsewhere_e8[1]),
         }
     }
 
-    /// Most that all orders of a side may be at a price, by balance.
-    fn by_balance(&self, side: Side, price: Price, room: &Room) -> Qty {
-        match side {
-            Side::Ask => room.base.unwrap_or(Qty::from_lots(i64::MAX)),
-            Side::Bid => {
-                let one_lot = self.instrument.notional(price, Qty::from_lots(1)).attos();
-                match room.quote_e8 {
-                    Some(e8) if one_lot > 0 => {
-                        Qty::from_lots(i64::try_from(Money::from_e8(e8).attos() / one_lot).unwrap_or(i64::MAX))
-                    }
-                    Some(_) => Qty::ZERO,
-                    None => Qty::from_lots(i64::MAX),
-                }
-            }
+    /// What each side may add to the position by its limit, bid first.
+    fn position_room(&self) -> [Qty; 2] {
+        let atoms = self.ledger.atoms().get();
+        let limit = self.sizes.map_or(0, |sizes| sizes.position_max.lots().saturating_mul(self.instrument.spec.lot_e8));
+        [limit.saturating_sub(atoms), limit.saturating_add(atoms)].map(|e8| self.whole_lots(e8))
+    }
+
+    /// Rounded down, so that parts of a lot that commissions have taken never carry the position over its limit.
+    fn whole_lots(&self, e8: i64) -> Qty {
+        Qty::from_lots(e8.div_euclid(self.instrument.spec.lot_e8).max(0))
+    }
+
+    /// As much of `most` as all orders of a side may be at a price, by balance.
+    fn by_balance(&self, side: Side, price: Price, most: Qty, room: &Room) -> Qty {
+        match (side, room.base, room.quote_e8) {
+            (Side::Ask, Some(base), _) => base.min(most),
+            (Side::Bid, _, Some(e8)) => self.instrument.affordable(price, most, Money::from_e8(e8)),
+            (Side::Ask, None, _) | (Side::Bid, _, None) => most,
         }
     }
 
@@ -302,9 +301,9 @@ impl Lane {
         if blocked {
             return none(SideReason::Throttled);
         }
-        let affordable = self.by_balance(side, price, room);
+        let affordable = self.by_balance(side, price, qty, room);
         let short = affordable < qty;
-        qty = qty.min(affordable).min(self.limits.most(&self.instrument, price));
+        qty = self.limits.at_most(&self.instrument, price, affordable);
         if !self.is_tradable(price, qty) {
             return none(if short { SideReason::Balance } else { SideReason::Filter });
         }
@@ -371,7 +370,7 @@ impl Lane {
     ) {
         let mut position_room = match self.sizes {
             // Fixed by this very decision.
-            Some(_) => self.room(desk, [0, 0]).position,
+            Some(_) => self.position_room(),
             None => room.position,
         };
         if desk.state() == TradingState::Reducing {
@@ -454,7 +453,7 @@ impl Lane {
         let crosses_own =
             self.orders.best_price(other_side).is_some_and(|other| price.ticks_above(other) * side.sign() >= 0);
         let open = self.orders.exposure(side);
-        let net = position_room.min(self.by_balance(side, price, room)) - open;
+        let net = self.by_balance(side, price, position_room, room) - open;
         let qty = wanted.min(net);
         // What is being cancelled gives its room back within a round trip: a smaller order now would only be replaced.
         let waits = leaving && net < wanted;

@@ -166,8 +166,7 @@ impl Lane {
     /// The market without us has changed. Its features use the time of reading: the spot touch carries no other.
     fn on_others(&mut self, recv_ts: TimestampNs) {
         self.orders.release();
-        let orders = &self.orders;
-        self.others.rebuild(&self.view, self.touch.as_ref(), |side, price| orders.displayed(side, price));
+        self.others.rebuild(&self.view, self.touch.as_ref(), self.orders.displayed());
         for side in Side::BOTH {
             self.places[side.index()].on_book(side, &self.others, self.orders.live(side));
         }

@@ -65,7 +65,7 @@ mod tests {
         let mut view = BookView::empty(InstrumentId(0), BookState::Live);
         view.set_levels(Side::Bid, [Level { price: Price::from_ticks(100), qty: Qty::from_lots(qty) }]);
         let mut others = OthersBook::empty();
-        others.rebuild(&view, None, |_, _| Qty::ZERO);
+        others.rebuild(&view, None, std::iter::empty());
         others
     }
 

@@ -102,9 +102,10 @@ pub fn format_e8_padded(e8: i64, out: &mut String) {
 
 /// Writes a multiple of `step_e8` with as many places as the step has: `61250.10` for steps of 0.01, whatever its digits.
 pub fn format_steps(e8: i64, step_e8: i64, out: &mut String) {
-    let mut zeros = 0;
-    while zeros < 8 && step_e8 % 10_i64.pow(zeros + 1) == 0 {
-        zeros += 1;
+    // Steps are powers of ten nearly always, and then no division is needed to count their zeros.
+    let mut zeros = step_e8.checked_ilog10().unwrap_or(0).min(8);
+    while step_e8 % 10_i64.pow(zeros) != 0 {
+        zeros -= 1;
     }
     format_e8_padded(e8, out);
     // A point that nothing follows goes as well.
@@ -219,10 +220,28 @@ impl Instrument {
         self.value(HalfTicks::from(price), self.atoms(qty))
     }
 
+    /// As much of a quantity as `money` pays at a price; nothing at a price that is not above zero.
+    pub fn affordable(&self, price: Price, qty: Qty, money: Money) -> Qty {
+        if price.ticks() <= 0 {
+            return Qty::ZERO;
+        }
+        // The question is nearly always whether, and seldom how much: a division of 128 bits is left out.
+        if self.notional(price, qty) <= money {
+            return qty;
+        }
+        let lots = money.attos() / self.notional(price, Qty::from_lots(1)).attos();
+        Qty::from_lots(i64::try_from(lots).unwrap_or(i64::MAX)).min(qty)
+    }
+
     /// What an amount of base is worth at a price or mid, exact. The sign is the amount's.
     pub fn value(&self, at: HalfTicks, amount: BaseAtoms) -> Money {
         // half ticks * tick_e8 / 2 is 1e-8 quote per base; times 1e-8 base is 1e-16 quote; 100 attos each.
-        Money::from_attos(i128::from(at.get()) * i128::from(self.spec.tick_e8) * i128::from(amount.get()) * 50)
+        let attos = match (at.get().checked_mul(self.spec.tick_e8), amount.get().checked_mul(50)) {
+            // One multiplication that cannot overflow: a decision makes a dozen.
+            (Some(twice_e8), Some(amount)) => i128::from(twice_e8).wrapping_mul(i128::from(amount)),
+            _ => i128::from(at.get()) * i128::from(self.spec.tick_e8) * i128::from(amount.get()) * 50,
+        };
+        Money::from_attos(attos)
     }
 
     /// One tick in quote currency, for features and display.

@@ -109,20 +109,19 @@ impl Order {
         match self.state() {
             OrderState::PendingNew if now >= self.sent_at.plus(rules.answer) => {
                 self.place_unknown = true;
-                true
             }
             OrderState::PendingCancel
                 if self.cancel.sent_at.is_some_and(|sent_at| now >= sent_at.plus(rules.answer)) =>
             {
                 self.cancel.is_unknown = true;
-                true
             }
             OrderState::Live if self.amend_expires_at(rules).is_some_and(|at| now >= at) => {
                 self.amend.is_unknown = true;
-                true
             }
-            _ => false,
+            _ => return false,
         }
+        self.conclude();
+        true
     }
 
     /// When it needs attention next: silence that becomes doubt, or a query that is due. `None` when nothing but a
@@ -189,6 +188,7 @@ impl Order {
         let long_enough = now >= self.sent_at.plus(rules.not_found);
         if self.doubt.not_found >= rules.not_found_answers && long_enough {
             self.absent = true;
+            self.conclude();
         }
     }
 }

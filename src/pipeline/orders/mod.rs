@@ -94,12 +94,10 @@ impl OrderTable {
         self.orders.iter().filter(|order| order.side == side).map(Order::exposure).fold(Qty::ZERO, |sum, qty| sum + qty)
     }
 
-    /// How much of the last view's quantity at a price is ours.
-    pub fn displayed(&self, side: Side, price: Price) -> Qty {
-        self.orders
-            .iter()
-            .filter(|order| order.side == side && order.price == price)
-            .fold(Qty::ZERO, |sum, order| sum + order.displayed)
+    /// What of the last view's quantity is ours: side, price and quantity, one for each order that is in it.
+    pub fn displayed(&self) -> impl Iterator<Item = (Side, Price, Qty)> + Clone {
+        let shown = self.orders.iter().filter(|order| !order.displayed.is_zero());
+        shown.map(|order| (order.side, order.price, order.displayed))
     }
 
     /// The most aggressive price of a side's orders that may still trade.

@@ -127,6 +127,8 @@ pub struct Order {
     pub(super) missing: super::doubt::Missing,
     changed_event_ts: TimestampNs,
     changed_recv_ts: TimestampNs,
+    /// As the facts above say: a decision asks for it many times, and facts change seldom.
+    state: OrderState,
 }
 
 impl Order {
@@ -156,6 +158,7 @@ impl Order {
             missing: super::doubt::Missing::default(),
             changed_event_ts: TimestampNs::ZERO,
             changed_recv_ts: TimestampNs::ZERO,
+            state: OrderState::PendingNew,
         }
     }
 
@@ -164,11 +167,23 @@ impl Order {
         let mut order = Order::sent(client_id, Side::Bid, Price::default(), Qty::ZERO, now);
         order.is_orphan = true;
         order.alive = true;
+        order.conclude();
         order
     }
 
-    /// Where it stands, read off the facts. What ends an order for certain wins over everything else.
+    /// Where it stands.
     pub fn state(&self) -> OrderState {
+        debug_assert_eq!(self.state, self.read_off(), "a fact changed and no conclusion was drawn");
+        self.state
+    }
+
+    /// Draws the conclusion from the facts: whoever has changed one calls this.
+    pub(super) fn conclude(&mut self) {
+        self.state = self.read_off();
+    }
+
+    /// Where it stands, read off the facts. What ends an order for certain wins over everything else.
+    fn read_off(&self) -> OrderState {
         let all_executed = self.total > Qty::ZERO && self.executed >= self.total;
         let ends = [
             (self.filled || all_executed, OrderState::Filled),
@@ -245,6 +260,7 @@ impl Order {
             ExecKind::Status { status, cum_qty, order_qty } => self.apply_status(status, cum_qty, order_qty),
             ExecKind::NotFound | ExecKind::QueryFailed => {}
         }
+        self.conclude();
         if before != (self.state(), self.executed, self.total) {
             self.changed_event_ts = self.changed_event_ts.max(report.event_ts);
             self.changed_recv_ts = self.changed_recv_ts.max(report.recv_ts);
@@ -288,11 +304,13 @@ impl Order {
     /// Remembers that a cancel is being sent: what was known of an earlier one no longer says anything.
     pub fn cancel_sent(&mut self, now: TimestampNs) {
         self.cancel = CancelFacts { sent_at: Some(now), ..CancelFacts::default() };
+        self.conclude();
     }
 
     /// Remembers that an amend to the whole quantity `qty` is being sent.
     pub fn amend_sent(&mut self, now: TimestampNs, qty: Qty) {
         self.amend = AmendFacts { sent_at: Some(now), qty, ..AmendFacts::default() };
+        self.conclude();
     }
 
     /// Whether an amend has been sent of which no report tells yet how it ended. Until then the larger quantity

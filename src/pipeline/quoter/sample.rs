@@ -44,7 +44,7 @@ fn others(bids: &[Level], asks: &[Level]) -> OthersBook {
     view.set_levels(Side::Bid, bids.iter().copied());
     view.set_levels(Side::Ask, asks.iter().copied());
     let mut others = OthersBook::empty();
-    others.rebuild(&view, None, |_, _| Qty::ZERO);
+    others.rebuild(&view, None, std::iter::empty());
     others
 }
 

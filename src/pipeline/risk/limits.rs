@@ -28,14 +28,9 @@ impl OrderLimits {
         }
     }
 
-    /// The quantity that both the quantity and the value limit allow at a price.
-    pub fn most(&self, instrument: &Instrument, price: Price) -> Qty {
-        let one_lot = instrument.notional(price, Qty::from_lots(1)).attos();
-        if one_lot <= 0 {
-            return Qty::ZERO;
-        }
-        let by_value = i64::try_from(self.value_max.attos() / one_lot).unwrap_or(i64::MAX);
-        self.qty_max.min(Qty::from_lots(by_value))
+    /// As much of a quantity as both the quantity and the value limit allow at a price.
+    pub fn at_most(&self, instrument: &Instrument, price: Price, qty: Qty) -> Qty {
+        instrument.affordable(price, qty.min(self.qty_max), self.value_max)
     }
 
     /// Whether an order may leave.
@@ -63,7 +58,7 @@ impl OrderLimits {
         if qty > room {
             return Err(SideReason::Position);
         }
-        if qty > self.most(instrument, price) {
+        if qty > self.qty_max || instrument.notional(price, qty) > self.value_max {
             return Err(SideReason::Filter);
         }
         Ok(())
