@@ -79,7 +79,17 @@ fn assert_same(book: &ArenaBook, model: &Model) {
     for side in Side::BOTH {
         assert_eq!(book.levels(side).map(pair).collect::<Vec<_>>(), model.levels(side), "{side:?}");
         assert_eq!(book.level_count(side), model.sides[side.index()].len());
+        for wanted in [0, 1, 10, 2_000] {
+            assert_same_top(book, model, side, wanted);
+        }
     }
+}
+
+fn assert_same_top(book: &ArenaBook, model: &Model, side: Side, wanted: usize) {
+    let mut top = vec![Level::default(); wanted];
+    let count = book.top(side, &mut top);
+    let want: Vec<_> = model.levels(side).into_iter().take(wanted).collect();
+    assert_eq!(top[..count].iter().copied().map(pair).collect::<Vec<_>>(), want, "the {wanted} best of {side:?}");
 }
 
 /// A step of a random session: where it happens relative to the wandering centre, and what.
@@ -144,6 +154,7 @@ proptest! {
             book.set(side, Price::from_ticks(price), Qty::from_lots(qty));
             model.set(side, price, qty);
             prop_assert_eq!(book.best(side).map(pair), model.best(side));
+            assert_same_top(&book, &model, side, 10);
             prop_assert_eq!(
                 book.qty_at(side, Price::from_ticks(price)).lots(),
                 model.sides[side.index()].get(&price).copied().unwrap_or(0)

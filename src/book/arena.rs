@@ -81,9 +81,12 @@ impl ArenaBook {
     /// Copies the best levels of a side into `out`, best first, and returns how many there were.
     pub fn top(&self, side: Side, out: &mut [Level]) -> usize {
         let mut count = 0;
-        for (slot, level) in out.iter_mut().zip(self.levels(side)) {
-            *slot = level;
-            count += 1;
+        if !out.is_empty() {
+            self.sides[side.index()].top(|key, qty| {
+                out[count] = Level { price: price_of(side, key), qty };
+                count += 1;
+                count < out.len()
+            });
         }
         count
     }

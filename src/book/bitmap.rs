@@ -59,6 +59,12 @@ impl Bitmap {
         self.top = (self.top & !(1 << summary)) | (u64::from(*words != 0) << summary);
     }
 
+    /// Which of the slots from `slot` to the end of its word are members: bit 0 is `slot` itself.
+    #[inline]
+    pub(super) fn word_from(&self, slot: usize) -> u64 {
+        self.words[slot / 64] >> (slot % 64)
+    }
+
     /// The first member at or after `slot`.
     #[inline]
     pub(super) fn next_from(&self, slot: usize) -> Option<usize> {

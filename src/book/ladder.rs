@@ -219,6 +219,35 @@ impl Ladder {
         &self.slots[slot.saturating_sub(NEAR)..(slot + NEAR).min(WINDOW)]
     }
 
+    /// Hands the best levels to `take`, best first, until it wants no more. Levels lie side by side around the best one, so
+    /// each word of the bitmap is asked once and not for each level: this is done for every message.
+    #[inline]
+    pub(super) fn top(&self, mut take: impl FnMut(i64, Qty) -> bool) {
+        let mut next = (!self.filled.is_empty()).then_some(self.best);
+        while let Some(mut key) = next {
+            let mut members = self.filled.word_from(slot_of(key)) >> 1;
+            loop {
+                if !take(key, self.slots[slot_of(key)]) {
+                    return;
+                }
+                let steps = members.trailing_zeros();
+                // The word may hold both ends of the window: what comes next in it may be the first again.
+                let follower = key.checked_add(1 + i64::from(steps)).filter(|&key| members != 0 && self.covers(key));
+                let Some(follower) = follower else { break };
+                key = follower;
+                members = (members >> steps) >> 1;
+            }
+            next = self.next_from_if_covered(key.checked_add(1));
+        }
+        let mut place = Place::default();
+        while let Some(level) = self.far.get(place) {
+            if !take(level.key, level.qty) {
+                return;
+            }
+            place = self.far.after(place);
+        }
+    }
+
     /// All levels, best first.
     pub(super) fn levels(&self) -> Levels<'_> {
         Levels { ladder: self, next: (!self.filled.is_empty()).then_some(self.best), far: Place::default() }

@@ -145,7 +145,7 @@ impl MarketStage {
         view.update_id = sync.update_id();
         if sync.state() == BookState::Live {
             for side in Side::BOTH {
-                view.set_levels(side, sync.book().levels(side));
+                view.fill_levels(side, |levels| sync.book().top(side, levels));
             }
         }
         view

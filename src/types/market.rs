@@ -134,6 +134,17 @@ impl BookView {
         }
     }
 
+    /// Replaces a side by what `fill` writes, best first; it returns how many levels that are.
+    pub fn fill_levels(&mut self, side: Side, fill: impl FnOnce(&mut [Level; VIEW_LEVELS]) -> usize) {
+        let (target, count) = match side {
+            Side::Bid => (&mut self.bids, &mut self.bid_levels),
+            Side::Ask => (&mut self.asks, &mut self.ask_levels),
+        };
+        let filled = fill(target).min(VIEW_LEVELS);
+        *count = filled as u8;
+        target[filled..].fill(Level::default());
+    }
+
     /// Best level of a side.
     pub fn best(&self, side: Side) -> Option<Level> {
         self.levels(side).first().copied()
