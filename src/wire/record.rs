@@ -239,11 +239,19 @@ pub const fn units_for(len: usize) -> usize {
     (RawHeader::BYTES + len).div_ceil(UNIT_BYTES)
 }
 
-/// A record under construction: reused, so that building one allocates only until the largest has been seen.
-#[derive(Debug, Default)]
+/// A record under construction: reused, so that building one allocates only until the largest has been seen. The rest of
+/// its last unit behind the payload is always zero.
+#[derive(Debug)]
 pub struct RecordBuf {
+    /// At least the header's.
     units: Vec<Unit>,
     len: usize,
+}
+
+impl Default for RecordBuf {
+    fn default() -> RecordBuf {
+        RecordBuf::with_capacity(0)
+    }
 }
 
 impl RecordBuf {
@@ -253,20 +261,31 @@ impl RecordBuf {
     }
 
     /// Starts over with an empty payload.
+    #[inline]
     pub fn begin(&mut self) {
         self.len = 0;
+        self.units[0] = Unit::default();
     }
 
-    /// Appends bytes to the payload.
+    /// Appends bytes to the payload: a few stores and no call, where the compiler knows how many there are.
+    #[inline(always)]
     pub fn put(&mut self, bytes: &[u8]) {
         let end = self.len + bytes.len();
         let units = units_for(end);
         if units > self.units.len() {
-            self.units.resize(units, Unit::default());
+            self.grow(units);
+        }
+        if units > units_for(self.len) {
+            self.units[units - 1] = Unit::default();
         }
         let all: &mut [u8] = bytemuck::cast_slice_mut(&mut self.units);
         all[RawHeader::BYTES + self.len..RawHeader::BYTES + end].copy_from_slice(bytes);
         self.len = end;
+    }
+
+    #[cold]
+    fn grow(&mut self, units: usize) {
+        self.units.resize(units, Unit::default());
     }
 
     /// Payload bytes so far.
@@ -279,16 +298,10 @@ impl RecordBuf {
         units_for(self.len)
     }
 
-    /// Writes the header, zeroes the padding and hands out the record's units. `commit` and `crc` are left zero: they
+    /// Writes the header and hands out the record's units. `commit` and `crc` are left zero: they
     /// belong to the journal.
+    #[inline]
     pub fn finish(&mut self, stream: Stream, kind: Kind, flags: Flags, seq: u64, ts: TimestampNs) -> &[Unit] {
-        let units = units_for(self.len);
-        if units > self.units.len() {
-            self.units.resize(units, Unit::default());
-        }
-        let record = &mut self.units[..units];
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(record);
-        bytes[RawHeader::BYTES + self.len..].fill(0);
         let header = RawHeader {
             commit: 0,
             crc: 0,
@@ -300,8 +313,9 @@ impl RecordBuf {
             stream: stream as u8,
             reserved: 0,
         };
-        bytes[..RawHeader::BYTES].copy_from_slice(bytemuck::bytes_of(&header));
-        &self.units[..units]
+        let record = &mut self.units[..units_for(self.len)];
+        bytemuck::cast_slice_mut::<Unit, u8>(record)[..RawHeader::BYTES].copy_from_slice(bytemuck::bytes_of(&header));
+        record
     }
 }
 
@@ -322,6 +336,22 @@ mod tests {
             assert_eq!(record.payload, payload);
             assert_eq!((record.header.kind, record.header.seq), (Kind::Depth, 7));
             assert!(record.header.flags.has(Flags::DROPPED));
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_longer_record_is_left_behind_a_shorter_one() {
+        let mut buf = RecordBuf::with_capacity(16);
+        for len in [5000_usize, 200, 100, 97, 33, 31, 1, 0, 64, 40] {
+            for pieces in [1, 3] {
+                buf.begin();
+                vec![0xFF; len].chunks(len.div_ceil(pieces).max(1)).for_each(|piece| buf.put(piece));
+                let units = buf.finish(Stream::Feed, Kind::Depth, Flags::NONE, 7, TimestampNs::from_nanos(9));
+                let bytes: &[u8] = bytemuck::cast_slice(units);
+                assert_eq!(bytes.len(), (RawHeader::BYTES + len).div_ceil(UNIT_BYTES) * UNIT_BYTES);
+                assert!(bytes[RawHeader::BYTES + len..].iter().all(|&byte| byte == 0), "{len} in {pieces}");
+                assert!(bytes[RawHeader::BYTES..][..len].iter().all(|&byte| byte == 0xFF), "{len} in {pieces}");
+            }
         }
     }
 }
