@@ -38,6 +38,8 @@ pub struct BookTile {
     board: Arc<Board>,
     link: usize,
     states: Vec<BookState>,
+    /// Books that are not live.
+    down: usize,
     digest: DigestSlot,
     idle_steps: u32,
     /// The book that was kept near last.
@@ -61,7 +63,7 @@ impl BookTile {
     ) -> BookTile {
         let states: Vec<BookState> = instruments.iter().map(|instrument| stage.state(instrument.id)).collect();
         let link = board.link_index(link::BOOK_QUOTE);
-        let tile = BookTile {
+        let mut tile = BookTile {
             feed,
             stage,
             quote,
@@ -71,6 +73,7 @@ impl BookTile {
             board,
             link,
             states,
+            down: 0,
             digest,
             idle_steps: 0,
             near: 0,
@@ -80,9 +83,9 @@ impl BookTile {
         tile
     }
 
-    fn show_down(&self) {
-        let down = self.states.iter().filter(|state| **state != BookState::Live).count();
-        self.board.set(Gauge::BooksDown, down as i64);
+    fn show_down(&mut self) {
+        self.down = self.states.iter().filter(|state| **state != BookState::Live).count();
+        self.board.set(Gauge::BooksDown, self.down as i64);
     }
 
     fn take_records(&mut self) -> usize {
@@ -156,7 +159,8 @@ impl Tile for BookTile {
     fn step(&mut self) -> usize {
         let work = self.take_records();
         self.idle_steps += 1;
-        if work > 0 || self.idle_steps >= IDLE_STEPS_A_LOOK {
+        // While every book lives, what was read goes on its way first.
+        if work > 0 && self.down > 0 || work == 0 && self.idle_steps >= IDLE_STEPS_A_LOOK {
             self.idle_steps = 0;
             self.ask_for_snapshots(wall_now());
         }

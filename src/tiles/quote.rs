@@ -387,13 +387,17 @@ impl Tile for QuoteTile {
         if self.down {
             return 0;
         }
-        let mut work = self.take_timer() + self.take_answers() + self.take_user();
+        let mut work = self.take_answers() + self.take_user();
         for _ in 0..INPUTS_A_STEP {
             let Ok(control) = self.parts.control.pop() else { break };
             self.take(&Input::Control(control), None);
             work += 1;
         }
         work += self.take_market();
+        // What is due comes before each input anyway: without one, the clock is asked.
+        if work == 0 {
+            work = self.take_timer();
+        }
         if self.stopping && self.parts.pipeline.is_quiet() {
             self.parts.fate.set_quiet();
         }
