@@ -19,6 +19,7 @@ use super::figures::{Table, median};
 use super::hiccup::{self, Hiccups};
 use super::inside::{self, Inside};
 use super::market::{HALF_SPREAD_E8, SYMBOL};
+use super::pace;
 use super::ping_pong::{self, PingPong};
 use super::probe::{Answers, Probe, Run};
 use super::watcher::Watcher;
@@ -29,6 +30,8 @@ use crate::run::{Failure, exit};
 /// The machine is left alone for so long before each maker: what the one before it gave back - files, memory - keeps the
 /// system busy for a while after its end, which is nobody else's doing.
 const SETTLE: Duration = Duration::from_secs(4);
+/// The end of that time, in which the core of the next maker is watched.
+const PACED: Duration = Duration::from_millis(250);
 
 /// Flags of `bench latency`.
 #[derive(Clone, Debug, clap::Args)]
@@ -182,12 +185,14 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
     let bar = indicatif::ProgressBar::new((args.rounds * args.makers.len()) as u64);
     let before = Machine::look(cores);
     let (mut table, mut inside) = (Table::default(), Inside::default());
+    let mut pace = pace::Meter::new(last);
     let mut told: Vec<(Maker, Value)> = Vec::new();
     for round in 0..args.rounds {
         // Who comes first changes with the rounds: nobody always follows the same neighbour.
         for turn in 0..args.makers.len() {
             let maker = args.makers[(turn + round) % args.makers.len()];
-            std::thread::sleep(SETTLE);
+            std::thread::sleep(SETTLE - PACED);
+            pace.watch(PACED);
             let measured = measure(args, maker, round as u64, cores, &mut table, &mut inside)?;
             told.extend(measured.map(|summary| (maker, summary)));
             bar.inc(1);
@@ -195,15 +200,18 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     let after = Machine::look(cores);
+    let pace = pace.read();
     let disturbed = [("before", &before), ("after", &after)]
         .into_iter()
-        .find_map(|(when, machine)| Some(format!("{when} the runs, {}", machine.disturbed()?)));
+        .find_map(|(when, machine)| Some(format!("{when} the runs, {}", machine.disturbed()?)))
+        .or_else(|| Some(format!("between the runs, {}", pace.disturbed()?)));
     let mut report = table.json();
     report.insert("watched".to_owned(), Value::Object(table.watched()));
     report.insert("inside".to_owned(), inside.json());
     report.insert("hops".to_owned(), hops(&told));
     report.insert("hiccups".to_owned(), json!({ "before": before.json(), "after": after.json() }));
     report.insert("ping_pong_ns".to_owned(), json!(before.ping_pong.p50_ns.min(after.ping_pong.p50_ns)));
+    report.insert("pace".to_owned(), json!(pace));
     report.insert("disturbed".to_owned(), json!(disturbed));
     report.insert("command".to_owned(), json!(std::env::args().collect::<Vec<_>>().join(" ")));
     let report = Value::Object(report);
@@ -216,6 +224,7 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
         print!("{}{}", table.lines(), watched_lines(&report["watched"]));
         print!("{}{}", inside::lines(&report["inside"]), hop_lines(&report["hops"]));
         println!("ping-pong {} ns one way before, {} ns after", before.ping_pong.p50_ns, after.ping_pong.p50_ns);
+        println!("the maker's core lost {:.1} % of its speed to whoever shares it", pace.lost * 1e2);
     }
     if let Some(earlier) = &earlier {
         eprint!("{}", compare::lines(earlier, &report));

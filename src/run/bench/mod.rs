@@ -13,6 +13,7 @@ mod inbox;
 mod inside;
 mod latency;
 mod market;
+mod pace;
 mod ping_pong;
 mod plot;
 mod probe;
