@@ -236,8 +236,8 @@ impl Heard {
                 Event::Idle => return,
                 Event::Progress => {}
                 Event::Opened => self.is_open = true,
-                Event::Text { text, .. } => self.messages.push(Told::Text(text.as_bytes().to_vec())),
-                Event::Binary { frame, .. } => self.messages.push(Told::Binary(frame.to_vec())),
+                Event::Text { text, .. } => self.messages.push(Told::Text(client.bytes(&text).to_vec())),
+                Event::Binary { frame, .. } => self.messages.push(Told::Binary(client.bytes(&frame).to_vec())),
                 Event::Lost(loss) => self.loss = Some(loss),
             }
         }

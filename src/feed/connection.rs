@@ -14,18 +14,20 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use quanta::Clock;
-use rustls::ClientConfig;
-use tungstenite::client::IntoClientRequest;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use tungstenite::client::{IntoClientRequest, client_with_config};
 use tungstenite::handshake::MidHandshake;
 use tungstenite::handshake::client::ClientHandshake;
 use tungstenite::http::{HeaderName, HeaderValue};
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::stream::MaybeTlsStream;
-use tungstenite::{Bytes, Connector, HandshakeError, Utf8Bytes, WebSocket};
+use tungstenite::{HandshakeError, WebSocket};
 
+use super::frames::Frames;
 use super::pace::Pace;
 use super::resolve::Lookup;
-use super::talk::{Stream, Talk};
+use super::talk::{Payload, Talk};
 use super::{Backoff, StampedStream};
 use crate::venue::binance::control::{self, Answer};
 
@@ -74,15 +76,15 @@ pub enum Event {
     Opened,
     /// A text message, and the counter of the read that completed it.
     Text {
-        /// The payload, shared with the library's buffer.
-        text: Utf8Bytes,
+        /// The payload, which is UTF-8.
+        text: Payload,
         /// Time stamp counter.
         read_tsc: u64,
     },
     /// A binary message, likewise.
     Binary {
-        /// The payload, shared with the library's buffer.
-        frame: Bytes,
+        /// The payload.
+        frame: Payload,
         /// Time stamp counter.
         read_tsc: u64,
     },
@@ -104,7 +106,7 @@ enum State {
     Waiting { until: Instant },
     Resolving { lookup: Lookup, since: Instant },
     Connecting { socket: TcpStream, since: Instant },
-    Shaking { mid: Box<MidHandshake<ClientHandshake<Stream>>>, since: Instant },
+    Shaking { mid: Box<MidHandshake<ClientHandshake<Frames>>>, since: Instant },
     Subscribing { talk: Box<Talk>, since: Instant, early: VecDeque<Event> },
     Open { talk: Box<Talk> },
 }
@@ -118,6 +120,7 @@ pub struct Connection {
     subscription: String,
     host: String,
     port: u16,
+    is_secure: bool,
     tls: Arc<ClientConfig>,
     clock: Clock,
     poll: Poll,
@@ -135,7 +138,7 @@ pub struct Connection {
 const STEP_LIMIT: Duration = Duration::from_secs(5);
 // The largest legal message is a 5000-level snapshot of some 300 kB; 16 MiB bounds what a faulty peer can make us hold.
 const MESSAGE_LIMIT: usize = 16 << 20;
-// The library clears so much memory before each of its reads. Longer messages take several, from a buffer that is here already.
+// The library clears so much memory before each of its reads.
 const READ_BYTES: usize = 4 << 10;
 // Streams begin before the answer is read by as much as is under way, a few messages each.
 const EARLY_MOST: usize = 16 * control::STREAMS_A_CONNECTION;
@@ -170,15 +173,20 @@ impl Connection {
     ) -> io::Result<Connection> {
         let bad = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("{url}: {why}"));
         let request = url.into_client_request().map_err(|error| bad(&error.to_string()))?;
-        let secure = request.uri().scheme_str() == Some("wss");
+        let is_secure = match request.uri().scheme_str() {
+            Some("ws") => false,
+            Some("wss") => true,
+            _ => return Err(bad("neither ws:// nor wss://")),
+        };
         let host = request.uri().host().ok_or_else(|| bad("no host"))?.to_owned();
-        let port = request.uri().port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let port = request.uri().port_u16().unwrap_or(if is_secure { 443 } else { 80 });
         Ok(Connection {
             url: url.to_owned(),
             header: None,
             subscription: String::new(),
             host,
             port,
+            is_secure,
             tls,
             clock,
             poll: Poll::new()?,
@@ -243,7 +251,7 @@ impl Connection {
     /// When the poll refuses the socket.
     pub(super) fn over(mut self, mut socket: TcpStream) -> io::Result<Connection> {
         self.poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
-        let stream = MaybeTlsStream::Plain(StampedStream::new(socket, self.clock.clone()));
+        let stream = Frames::open(StampedStream::new(socket, self.clock.clone()));
         let settings = settings().accept_unmasked_frames(true);
         let socket = WebSocket::from_raw_socket(stream, Role::Server, Some(settings));
         self.state = State::Open { talk: Box::new(Talk::new(socket, None)) };
@@ -303,8 +311,10 @@ impl Connection {
                 match socket.peer_addr() {
                     Ok(_) => {
                         self.settle(&socket);
-                        let stream = StampedStream::new(socket, self.clock.clone());
-                        let connector = Some(Connector::Rustls(Arc::clone(&self.tls)));
+                        let stream = match self.over_tls(StampedStream::new(socket, self.clock.clone())) {
+                            Ok(stream) => Frames::new(stream),
+                            Err(why) => return self.lose(Loss::Handshake(why)),
+                        };
                         let mut request = match self.url.as_str().into_client_request() {
                             Ok(request) => request,
                             Err(error) => return self.lose(Loss::Handshake(error.to_string())),
@@ -312,7 +322,7 @@ impl Connection {
                         if let Some((name, value)) = &self.header {
                             request.headers_mut().insert(name.clone(), value.clone());
                         }
-                        let shaken = tungstenite::client_tls_with_config(request, stream, Some(settings()), connector);
+                        let shaken = client_with_config(request, stream, Some(settings()));
                         self.shaken(shaken.map(|(socket, _)| socket), now)
                     }
                     Err(error)
@@ -342,9 +352,19 @@ impl Connection {
         }
     }
 
+    /// The stream with TLS over it where the url wants it.
+    fn over_tls(&self, stream: StampedStream) -> Result<MaybeTlsStream<StampedStream>, String> {
+        if !self.is_secure {
+            return Ok(MaybeTlsStream::Plain(stream));
+        }
+        let name = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
+        let tls = ClientConnection::new(Arc::clone(&self.tls), name).map_err(|error| error.to_string())?;
+        Ok(MaybeTlsStream::Rustls(StreamOwned::new(tls, stream)))
+    }
+
     fn shaken(
         &mut self,
-        result: Result<WebSocket<Stream>, HandshakeError<ClientHandshake<Stream>>>,
+        result: Result<WebSocket<Frames>, HandshakeError<ClientHandshake<Frames>>>,
         since: Instant,
     ) -> Event {
         match result {
@@ -371,7 +391,7 @@ impl Connection {
         let event = talk.poll(self.silence);
         let mut has_heard = false;
         let answer = match &event {
-            Event::Text { text, .. } => control::answer(text, SUBSCRIPTION_ID),
+            Event::Text { text, .. } => control::answer(as_text(talk.bytes(text)), SUBSCRIPTION_ID),
             _ => None,
         };
         match (answer, event) {
@@ -382,7 +402,7 @@ impl Connection {
             (Some(Answer::Refused { code, text }), _) => return self.lose(Loss::Refused { code, text }),
             (None, Event::Lost(loss)) => return self.lose(loss),
             (None, event @ (Event::Text { .. } | Event::Binary { .. })) => {
-                early.push_back(event);
+                early.push_back(talk.keep(event));
                 has_heard = true;
             }
             (None, Event::Idle) => {}
@@ -414,6 +434,20 @@ impl Connection {
             self.lose(loss.clone());
         }
         said
+    }
+
+    /// What the message says that the last poll told of. Empty when there has been another one since that lost the
+    /// connection.
+    pub fn bytes<'a>(&'a self, payload: &'a Payload) -> &'a [u8] {
+        match &self.state {
+            State::Open { talk } | State::Subscribing { talk, .. } => talk.bytes(payload),
+            _ => &[],
+        }
+    }
+
+    /// The same of a text message.
+    pub fn text<'a>(&'a self, payload: &'a Payload) -> &'a str {
+        as_text(self.bytes(payload))
     }
 
     /// The counters right before the last write to the socket and right after it; zero when it is not open.
@@ -449,6 +483,11 @@ impl Connection {
             talk.note_wait();
         }
     }
+}
+
+/// A text message was found to be UTF-8 when it came.
+fn as_text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 impl std::fmt::Debug for Connection {

@@ -90,7 +90,7 @@ mod tests {
     fn next(near: &mut Connection) -> String {
         loop {
             match near.poll() {
-                Event::Text { text, read_tsc } if read_tsc > 0 => return text.as_str().to_owned(),
+                Event::Text { text, read_tsc } if read_tsc > 0 => return near.text(&text).to_owned(),
                 Event::Idle => {}
                 other => panic!("{other:?}"),
             }

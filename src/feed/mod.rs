@@ -5,6 +5,7 @@
 
 mod backoff;
 mod connection;
+mod frames;
 mod mirror;
 mod pace;
 mod relay;
@@ -19,6 +20,7 @@ pub use connection::{Connection, Event, Loss, Wait};
 pub use mirror::FarEnd;
 pub use relay::{Relay, RelayEvent, RelayPlan};
 pub use stream::StampedStream;
+pub use talk::Payload;
 pub use tls::{TlsError, client_config};
 
 use crate::venue::binance::control::STREAMS_A_CONNECTION;

@@ -13,7 +13,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{Connection, Event, Loss};
+use super::{Connection, Event, Loss, Payload};
 
 /// Polls between two looks at the clock, which costs as much as a poll.
 const POLLS_A_CLOCK: u32 = 1024;
@@ -141,6 +141,11 @@ impl Relay {
         RelayEvent::Changed
     }
 
+    /// What the message says that the last poll told of.
+    pub fn bytes<'a>(&'a self, payload: &'a Payload) -> &'a [u8] {
+        self.current.bytes(payload)
+    }
+
     /// Blocks until there may be something to do, `limit` at most. For parking idle modes only.
     pub fn park(&mut self, limit: Duration) {
         self.current.park(limit);
@@ -218,7 +223,8 @@ mod tests {
                     refused += 1;
                 }
                 RelayEvent::Of(Event::Text { text, .. }) => {
-                    let number: u64 = text.as_str().parse().expect("the answer to a subscription is nobody's message");
+                    let number: u64 =
+                        relay.current.text(&text).parse().expect("the answer to a subscription is nobody's message");
                     match last {
                         Some(last) if number <= last => repeated += 1,
                         Some(last) => assert_eq!(number, last + 1, "a hole after {changes} changes"),

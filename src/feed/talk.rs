@@ -2,15 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use tungstenite::stream::MaybeTlsStream;
-use tungstenite::{Message, WebSocket};
+use tungstenite::{Bytes, Message, WebSocket};
 
+use super::frames::{Frames, Next};
 use super::pace::Pace;
 use super::{Event, Loss, StampedStream};
-
-pub(super) type Stream = MaybeTlsStream<StampedStream>;
 
 // A peer that says nothing is asked after a third of the silence allowed: whoever lives answers a ping, so that a short
 // silence can be told from a quiet market.
@@ -18,9 +17,28 @@ const PROBES_A_SILENCE: u32 = 3;
 // Reading the clock at every empty poll would cost as much as the poll: every 1024th is soon enough for silence.
 const POLLS_A_CLOCK: u32 = 1024;
 
+/// Where a message lies: its connection [reads](super::Connection::bytes) it, until it is polled again.
+#[derive(Debug)]
+pub struct Payload(Place);
+
+#[derive(Debug)]
+enum Place {
+    /// There in the buffer that was read ahead.
+    Ahead(Range<usize>),
+    /// In memory of its own.
+    Own(Bytes),
+}
+
+/// A message, by who wants to know of it.
+enum Heard {
+    Text(Payload),
+    Binary(Payload),
+    Other(Message),
+}
+
 /// See the module.
 pub(super) struct Talk {
-    socket: WebSocket<Stream>,
+    socket: WebSocket<Frames>,
     /// The library may hold more than it has handed out.
     holds: bool,
     /// The socket has not taken all that was sent.
@@ -41,13 +59,12 @@ pub(super) struct Talk {
 
 impl Talk {
     /// Talk over a socket whose handshakes are done, at the pace of the venue's streams if there are any on it.
-    pub(super) fn new(socket: WebSocket<Stream>, pace: Option<Pace>) -> Talk {
+    pub(super) fn new(socket: WebSocket<Frames>, pace: Option<Pace>) -> Talk {
         let now = Instant::now();
         let (waiting, early) = (VecDeque::new(), VecDeque::new());
-        // The peer's first words may have come with its answer to the handshake.
         Talk {
             socket,
-            holds: true,
+            holds: false,
             unsent: false,
             heard: now,
             has_heard: false,
@@ -66,16 +83,16 @@ impl Talk {
             return event;
         }
         match self.read() {
-            Ok(Message::Text(text)) => {
+            Ok(Heard::Text(text)) => {
                 self.has_heard = true;
                 Event::Text { text, read_tsc: self.read_tsc() }
             }
-            Ok(Message::Binary(frame)) => {
+            Ok(Heard::Binary(frame)) => {
                 self.has_heard = true;
                 Event::Binary { frame, read_tsc: self.read_tsc() }
             }
             // A ping's pong is queued by the library and written by the next read or flush.
-            Ok(Message::Ping(_)) => {
+            Ok(Heard::Other(Message::Ping(_))) => {
                 self.has_heard = true;
                 if let Some(pace) = &mut self.pace {
                     pace.note(Instant::now());
@@ -83,7 +100,7 @@ impl Talk {
                 let _ = self.flush();
                 Event::Progress
             }
-            Ok(Message::Close(_)) => Event::Lost(Loss::Closed),
+            Ok(Heard::Other(Message::Close(_))) => Event::Lost(Loss::Closed),
             Ok(_) => {
                 self.has_heard = true;
                 Event::Progress
@@ -97,19 +114,30 @@ impl Talk {
     }
 
     /// The next message; `WouldBlock` when there is none. The library is asked only when it has something or can get it.
-    fn read(&mut self) -> Result<Message, tungstenite::Error> {
+    fn read(&mut self) -> Result<Heard, tungstenite::Error> {
         if self.unsent {
             self.flush()?;
         }
-        if !self.holds
-            && let Some(stream) = stamped_mut(self.socket.get_mut())
-            && !stream.fill()?
-        {
-            return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+        loop {
+            if !self.holds {
+                match self.socket.get_mut().next()? {
+                    Next::Text(at) => return Ok(Heard::Text(Payload(Place::Ahead(at)))),
+                    Next::Binary(at) => return Ok(Heard::Binary(Payload(Place::Ahead(at)))),
+                    Next::Library => {}
+                    Next::Nothing => return Err(io::Error::from(io::ErrorKind::WouldBlock).into()),
+                }
+            }
+            let read = self.socket.read();
+            let held = std::mem::replace(&mut self.holds, read.is_ok());
+            // It has nothing left of what it was given: the next frame may be another one's.
+            if !(held && is_blocked(&read)) {
+                return read.map(|message| match message {
+                    Message::Text(text) => Heard::Text(Payload(Place::Own(text.into()))),
+                    Message::Binary(frame) => Heard::Binary(Payload(Place::Own(frame))),
+                    other => Heard::Other(other),
+                });
+            }
         }
-        let read = self.socket.read();
-        self.holds = read.is_ok();
-        read
     }
 
     fn flush(&mut self) -> Result<(), tungstenite::Error> {
@@ -186,34 +214,36 @@ impl Talk {
         self.polls = u32::MAX;
     }
 
+    /// What a message says. Nothing has been polled since it came.
+    pub(super) fn bytes<'a>(&'a self, payload: &'a Payload) -> &'a [u8] {
+        match &payload.0 {
+            Place::Ahead(at) => self.socket.get_ref().piece(at),
+            Place::Own(bytes) => bytes,
+        }
+    }
+
+    /// The same event, to be told later than the next ones.
+    pub(super) fn keep(&self, event: Event) -> Event {
+        let own = |payload: &Payload| Payload(Place::Own(Bytes::copy_from_slice(self.bytes(payload))));
+        match event {
+            Event::Text { text, read_tsc } => Event::Text { text: own(&text), read_tsc },
+            Event::Binary { frame, read_tsc } => Event::Binary { frame: own(&frame), read_tsc },
+            other => other,
+        }
+    }
+
     fn read_tsc(&self) -> u64 {
-        stamped(self.socket.get_ref()).map_or(0, StampedStream::last_read_tsc)
+        self.socket.get_ref().socket().map_or(0, StampedStream::last_read_tsc)
     }
 
     /// The counters before and after the last write to the socket; zero before the first.
     pub(super) fn write_tsc(&self) -> [u64; 2] {
-        stamped(self.socket.get_ref()).map_or([0; 2], StampedStream::last_write_tsc)
+        self.socket.get_ref().socket().map_or([0; 2], StampedStream::last_write_tsc)
     }
 }
 
 fn is_blocked<T>(result: &Result<T, tungstenite::Error>) -> bool {
     matches!(result, Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
-fn stamped(stream: &Stream) -> Option<&StampedStream> {
-    match stream {
-        MaybeTlsStream::Plain(stream) => Some(stream),
-        MaybeTlsStream::Rustls(stream) => Some(&stream.sock),
-        _ => None,
-    }
-}
-
-fn stamped_mut(stream: &mut Stream) -> Option<&mut StampedStream> {
-    match stream {
-        MaybeTlsStream::Plain(stream) => Some(stream),
-        MaybeTlsStream::Rustls(stream) => Some(&mut stream.sock),
-        _ => None,
-    }
 }
 
 fn loss_of(error: &tungstenite::Error) -> Loss {

@@ -187,7 +187,7 @@ impl ApiEntry {
                 None
             }
             Event::Text { text, .. } => {
-                let answer = read_answer(text.as_str())?;
+                let answer = read_answer(self.connection.text(&text))?;
                 if self.logon == Some(answer.id) {
                     // Refused, each request is signed by itself, as without it.
                     (self.logon, self.is_ready) = (None, true);

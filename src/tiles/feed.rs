@@ -17,7 +17,7 @@ use super::near::noted;
 pub use super::told::Carried;
 use super::told::Told;
 use super::user_feed::{UserFeed, UserState};
-use crate::feed::{Event, Loss, Relay, RelayEvent};
+use crate::feed::{Event, Loss, Payload, Relay, RelayEvent};
 use crate::journal::JournalWriter;
 use crate::metrics::{Board, Count, Gauge};
 use crate::topology::{link, tile};
@@ -312,7 +312,7 @@ impl FeedTile {
                 info!(line = at, symbols = line.instruments.len(), "market data connected");
                 self.show_lines();
             }
-            RelayEvent::Of(Event::Text { text, read_tsc }) => self.on_frame(at, text.as_bytes(), read_tsc),
+            RelayEvent::Of(Event::Text { text, read_tsc }) => self.on_frame(at, &text, read_tsc),
             RelayEvent::Of(Event::Binary { frame, read_tsc }) => self.on_binary(at, &frame, read_tsc),
             RelayEvent::Of(Event::Lost(loss)) => self.on_line_lost(at, &loss),
             RelayEvent::Changed => {
@@ -345,9 +345,11 @@ impl FeedTile {
         }
     }
 
-    fn on_frame(&mut self, at: usize, frame: &[u8], read_tsc: u64) {
+    fn on_frame(&mut self, at: usize, payload: &Payload, read_tsc: u64) {
         let recv_ts = (self.now)();
         self.board.bump(Count::Frames, 1);
+        let Market::Venue(lines) = &self.market else { return };
+        let frame = lines[at].relay.bytes(payload);
         match self.decoder.decode(frame, recv_ts, &mut self.depth) {
             Ok(Decoded::ServerShutdown) => {
                 // What is still said on the old connection is heard until the new one is open.
@@ -364,13 +366,18 @@ impl FeedTile {
                     self.outlet.emit(&event, instrument, recv_ts, stamp::pack(read_tsc, self.clock.raw()));
                 }
             }
-            Err(error) => self.on_malformed(at, frame, error, self.decoder.failed_instrument(), recv_ts),
+            Err(error) => {
+                let frame = frame.to_vec();
+                self.on_malformed(at, &frame, error, self.decoder.failed_instrument(), recv_ts);
+            }
         }
     }
 
-    fn on_binary(&mut self, at: usize, frame: &[u8], read_tsc: u64) {
+    fn on_binary(&mut self, at: usize, payload: &Payload, read_tsc: u64) {
         let recv_ts = (self.now)();
         self.board.bump(Count::Frames, 1);
+        let Market::Venue(lines) = &self.market else { return };
+        let frame = lines[at].relay.bytes(payload);
         let FeedTile { sbe, depth, outlet, told, clock, .. } = self;
         let mut emit = |event: &FeedEvent<'_>| {
             if !told.is_repeated(event) {
@@ -382,7 +389,10 @@ impl FeedTile {
             Ok(SbeEvent::Touch(touch)) => emit(&FeedEvent::Touch(touch)),
             Ok(SbeEvent::Trades(trades)) => trades.iter().for_each(|&trade| emit(&FeedEvent::Trade(trade))),
             Ok(SbeEvent::Partial | SbeEvent::Ignored) => {}
-            Err(error) => self.on_malformed(at, frame, error, self.sbe.failed_instrument(), recv_ts),
+            Err(error) => {
+                let frame = frame.to_vec();
+                self.on_malformed(at, &frame, error, self.sbe.failed_instrument(), recv_ts);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::doorbell::Doorbell;
 use super::message::{Reconcile, UserInput};
-use crate::feed::{Connection, Event, Loss};
+use crate::feed::{Connection, Event, Loss, Payload};
 use crate::gateway::{VenueClock, wall_now};
 use crate::metrics::{Board, Count, Gauge};
 use crate::types::{Control, DurationNs, Input, Instrument, TimestampNs};
@@ -79,7 +79,7 @@ impl UserState {
                 }
                 Event::Text { text, .. } => {
                     work += 1;
-                    self.on_text(text.as_bytes(), instruments, board);
+                    self.on_text(&text, instruments, board);
                     if !self.held.is_empty() {
                         break;
                     }
@@ -109,10 +109,10 @@ impl UserState {
         let _ = self.feed.connection.send(text);
     }
 
-    fn on_text(&mut self, text: &[u8], instruments: &[Instrument], board: &Board) {
+    fn on_text(&mut self, text: &Payload, instruments: &[Instrument], board: &Board) {
         let recv_ts = wall_now();
         board.bump(Count::UserEvents, 1);
-        match user::decode(text, instruments, recv_ts) {
+        match user::decode(self.feed.connection.bytes(text), instruments, recv_ts) {
             Ok(UserMessage::Subscribed) => {
                 self.subscribed = true;
                 info!(life = self.life, "user data subscribed");

@@ -9,15 +9,20 @@ fn connection(port: u16) -> Connection {
     Connection::new(&url, tls, Clock::new(), Duration::from_secs(60), 1).unwrap()
 }
 
-fn until<T>(connection: &mut Connection, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
+fn until<T>(connection: &mut Connection, mut wanted: impl FnMut(&Connection, Event) -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        if let Some(found) = wanted(connection.poll()) {
+        let event = connection.poll();
+        if let Some(found) = wanted(connection, event) {
             return found;
         }
         assert!(Instant::now() < deadline, "nothing came of {connection:?}");
         connection.park(Duration::from_millis(5));
     }
+}
+
+fn text_of(connection: &Connection, event: Event) -> Option<String> {
+    if let Event::Text { text, .. } = event { Some(connection.text(&text).to_owned()) } else { None }
 }
 
 #[test]
@@ -40,14 +45,14 @@ fn text_arrives_pings_are_answered_and_a_cut_comes_back() {
     });
     let mut client = connection(port);
     for round in 0..2 {
-        until(&mut client, |event| matches!(event, Event::Opened).then_some(()));
-        let (text, stamp) = until(&mut client, |event| match event {
-            Event::Text { text, read_tsc } => Some((text, read_tsc)),
+        until(&mut client, |_, event| matches!(event, Event::Opened).then_some(()));
+        let (text, stamp) = until(&mut client, |client, event| match event {
+            Event::Text { text, read_tsc } => Some((client.text(&text).to_owned(), read_tsc)),
             _ => None,
         });
-        assert_eq!(text.as_str(), format!("frame {round}"));
+        assert_eq!(text, format!("frame {round}"));
         assert!(stamp > 0);
-        until(&mut client, |event| matches!(event, Event::Lost(_)).then_some(()));
+        until(&mut client, |_, event| matches!(event, Event::Lost(_)).then_some(()));
     }
     server.join().unwrap();
 }
@@ -71,13 +76,12 @@ fn frames_of_any_size_come_whole_and_in_order_and_what_the_socket_does_not_take_
         heard.len()
     });
     let mut client = connection(port);
-    until(&mut client, |event| matches!(event, Event::Opened).then_some(()));
+    until(&mut client, |_, event| matches!(event, Event::Opened).then_some(()));
     for size in sizes {
-        let text = until(&mut client, |event| if let Event::Text { text, .. } = event { Some(text) } else { None });
-        assert_eq!(text.len(), size);
+        assert_eq!(until(&mut client, text_of).len(), size);
     }
     client.send(sent).unwrap();
-    let answer = until(&mut client, |event| if let Event::Text { text, .. } = event { Some(text) } else { None });
+    let answer = until(&mut client, text_of);
     assert_eq!((answer.as_str(), server.join().unwrap()), ("heard", length));
 }
 
@@ -97,7 +101,7 @@ fn a_quiet_peer_that_answers_pings_is_kept_and_a_dead_one_is_lost() {
     let tls = crate::feed::client_config(None).unwrap();
     let silence = Duration::from_millis(150);
     let mut client = Connection::new(&format!("ws://127.0.0.1:{port}/"), tls, Clock::new(), silence, 1).unwrap();
-    let loss = until(&mut client, |event| match event {
+    let loss = until(&mut client, |_, event| match event {
         Event::Lost(loss) => Some(loss),
         _ => None,
     });
@@ -111,7 +115,7 @@ fn a_refused_port_is_tried_again_and_again() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut client = connection(port);
     for _ in 0..3 {
-        let loss = until(&mut client, |event| match event {
+        let loss = until(&mut client, |_, event| match event {
             Event::Lost(loss) => Some(loss),
             _ => None,
         });
@@ -130,7 +134,7 @@ fn a_server_that_speaks_no_websocket_is_a_failed_handshake() {
         let _ = socket.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
     });
     let mut client = connection(port);
-    let loss = until(&mut client, |event| match event {
+    let loss = until(&mut client, |_, event| match event {
         Event::Lost(loss) => Some(loss),
         _ => None,
     });
@@ -153,10 +157,10 @@ fn streams_are_asked_for_at_once_and_what_comes_before_the_answer_is_told_after_
     });
     let mut client = connection(port).with_streams(&["a@trade".to_owned(), "b@trade".to_owned()]);
     let mut told = Vec::new();
-    until(&mut client, |event| {
+    until(&mut client, |client, event| {
         match event {
             Event::Opened => told.push("opened".to_owned()),
-            Event::Text { text, .. } => told.push(text.to_string()),
+            Event::Text { text, .. } => told.push(client.text(&text).to_owned()),
             Event::Lost(loss) => panic!("{loss}"),
             _ => {}
         }
@@ -179,13 +183,13 @@ fn refused_streams_are_a_loss_with_the_reason_and_are_asked_for_again() {
         }
     });
     let mut client = connection(port).with_streams(&["x@trade".to_owned()]);
-    let loss = until(&mut client, |event| match event {
+    let loss = until(&mut client, |_, event| match event {
         Event::Opened => panic!("it was refused"),
         Event::Lost(loss) => Some(loss),
         _ => None,
     });
     assert_eq!(loss, Loss::Refused { code: 2, text: "unknown stream".to_owned() });
-    until(&mut client, |event| matches!(event, Event::Opened).then_some(()));
+    until(&mut client, |_, event| matches!(event, Event::Opened).then_some(()));
     drop(client);
     server.join().unwrap();
 }
@@ -202,11 +206,11 @@ fn the_sixth_message_to_the_streams_waits_for_its_second() {
         (0..6).map(|_| (socket.read().unwrap().to_text().unwrap().to_owned(), began.elapsed())).collect::<Vec<_>>()
     });
     let mut client = connection(port).with_streams(&["x@trade".to_owned()]);
-    until(&mut client, |event| matches!(event, Event::Opened).then_some(()));
+    until(&mut client, |_, event| matches!(event, Event::Opened).then_some(()));
     for number in 0..6 {
         client.send(number.to_string()).unwrap();
     }
-    until(&mut client, |_| server.is_finished().then_some(()));
+    until(&mut client, |_, _| server.is_finished().then_some(()));
     let heard = server.join().unwrap();
     let texts: Vec<&str> = heard.iter().map(|(text, _)| text.as_str()).collect();
     assert_eq!(texts, ["0", "1", "2", "3", "4", "5"]);
