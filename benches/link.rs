@@ -92,7 +92,7 @@ fn books() -> How<BookOut> {
     How {
         send: |ring, out, number| {
             out.feed_seq = number;
-            lines::send(ring, *out).is_ok()
+            lines::send(ring, out).is_ok()
         },
         take: |ring| {
             let chunk = ring.read_chunk(1).ok()?;

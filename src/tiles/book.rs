@@ -45,6 +45,8 @@ pub struct BookTile {
     /// The book that was kept near last.
     near: usize,
     clock: Clock,
+    /// What goes out, made in one place.
+    out: BookOut,
 }
 
 impl BookTile {
@@ -78,6 +80,7 @@ impl BookTile {
             idle_steps: 0,
             near: 0,
             clock: Clock::new(),
+            out: BookOut { feed_seq: 0, stamps: Stamps::NONE, update: MarketUpdate::empty() },
         };
         tile.show_down();
         tile
@@ -99,14 +102,17 @@ impl BookTile {
                 // The feed tile of the same build wrote it: that it cannot be read is a bug, and bugs stop the engine.
                 Err(error) => panic!("a record on the feed link cannot be read: {error}"),
             };
-            let Some(update) = self.stage.on_event(&event) else { continue };
-            self.board.bump(Count::BookUpdates, 1);
-            if let MarketUpdate::Book(view) = &update {
-                self.note_state(view.instrument.index(), view.state);
+            if !self.stage.tell(&event, &mut self.out.update) {
+                continue;
             }
+            self.board.bump(Count::BookUpdates, 1);
+            if let MarketUpdate::Book(view) = &self.out.update {
+                let (index, state) = (view.instrument.index(), view.state);
+                self.note_state(index, state);
+            }
+            (self.out.feed_seq, self.out.stamps) = (feed_seq, self.stamped(packed));
             // A decision that is gone (record mode, or after a failure) leaves the books running.
-            let out = BookOut { feed_seq, stamps: self.stamped(packed), update };
-            let _ = lines::send(&mut self.quote, out);
+            let _ = lines::send(&mut self.quote, &self.out);
         }
         if work > 0 {
             let capacity = self.quote.buffer().capacity();

@@ -83,6 +83,8 @@ impl UnitSender {
             }
             unit
         }));
+        // What the next record will be written to is fetched while this one is on its way.
+        claim_next(&mut self.ring, record.len());
         Ok(())
     }
 
