@@ -141,7 +141,7 @@ impl Gateway {
             self.measure_clock();
         }
         let now = wall_now();
-        let instrument = self.config.instruments[command.instrument().index()];
+        let instrument = &self.config.instruments[command.instrument().index()];
         let venue_now = TimestampNs::from_millis(self.config.clock.venue_millis(now));
         if let Err(refusal) = self.config.limiter.take(venue_now, command) {
             let kind = refused(command, refusal.reason());
@@ -155,11 +155,11 @@ impl Gateway {
             );
         }
         let timestamp_ms = self.config.clock.venue_millis(now);
-        let reply = self.entry.send(command, &instrument, timestamp_ms, &mut || handed_over(now));
+        let reply = self.entry.send(command, instrument, timestamp_ms, &mut || handed_over(now));
         let http_status = if let Reply::Answer { status, .. } = reply { status } else { 0 };
         let answered = wall_now();
-        let fills = fills_of(command, &instrument, reply, answered);
-        let outcome = read_reply(command, &instrument, reply);
+        let fills = fills_of(command, instrument, reply, answered);
+        let outcome = read_reply(command, instrument, reply);
         let venue_now = TimestampNs::from_millis(self.config.clock.venue_millis(answered));
         self.config.limiter.answered(
             venue_now,

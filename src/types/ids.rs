@@ -69,9 +69,14 @@ pub struct ClientOrderId {
 impl ClientOrderId {
     /// Writes its text, as [`Display`](fmt::Display) does, without a formatter.
     pub fn push_to(self, out: &mut String) {
+        self.push_stem_to(out);
+        out.push_str(itoa::Buffer::new().format(self.counter));
+    }
+
+    /// Writes what the names of all orders of its session begin with: all but the counter.
+    pub fn push_stem_to(self, out: &mut String) {
         self.session.push_to(out);
         out.push('-');
-        out.push_str(itoa::Buffer::new().format(self.counter));
     }
 
     /// Reads an id back from the venue's text; `None` for an order that no Touchline engine placed.

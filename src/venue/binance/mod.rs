@@ -4,6 +4,7 @@ pub mod agg_trades;
 pub mod control;
 pub mod decode;
 pub mod exchange_info;
+mod placement;
 pub mod public;
 pub mod rest;
 pub mod sbe;

@@ -6,10 +6,11 @@
 
 use serde::Deserialize;
 
+use super::placement::{Heads, kind_words};
 use super::sign::{Beginnings, Signer};
 use crate::types::{
     ClientOrderId, Command, ExecKind, ExecReport, ExecSource, Instrument, NewOrder, OrderKind, OrderStatus, Qty,
-    RejectReason, Side, TimeInForce, TimestampNs, VenueOrderId, format_steps, parse_e8,
+    RejectReason, Side, TimestampNs, VenueOrderId, format_steps, parse_e8,
 };
 
 /// Which HTTP method a request uses.
@@ -56,6 +57,8 @@ pub mod path {
 pub struct RequestBuilder {
     payload: String,
     recv_window_ms: u32,
+    /// How the placements of each side begin.
+    heads: Heads,
     /// Of placements.
     beginnings: Beginnings,
 }
@@ -63,7 +66,8 @@ pub struct RequestBuilder {
 impl RequestBuilder {
     /// A builder whose requests are valid for that long at the venue.
     pub fn new(recv_window_ms: u32) -> RequestBuilder {
-        RequestBuilder { payload: String::with_capacity(512), recv_window_ms, beginnings: Beginnings::default() }
+        let payload = String::with_capacity(512);
+        RequestBuilder { payload, recv_window_ms, heads: Heads::default(), beginnings: Beginnings::default() }
     }
 
     /// The request of a command. `timestamp_ms` is in the venue's clock.
@@ -75,11 +79,13 @@ impl RequestBuilder {
         signer: &Signer,
     ) -> Request<'_> {
         self.payload.clear();
-        self.text("symbol", instrument.symbol());
+        if !matches!(command, Command::Place(_)) {
+            self.text("symbol", instrument.symbol());
+        }
         let (method, path) = match command {
             Command::Place(order) => {
                 self.place(order, instrument);
-                self.time(timestamp_ms);
+                self.number("timestamp", timestamp_ms);
                 signer.sign_query_like(&mut self.payload, &mut self.beginnings);
                 return Request { method: Method::Post, path: path::ORDER, payload: &self.payload };
             }
@@ -124,26 +130,34 @@ impl RequestBuilder {
     }
 
     fn place(&mut self, order: &NewOrder, instrument: &Instrument) {
-        self.word("side", if order.side == Side::Bid { "BUY" } else { "SELL" });
-        let (kind, life) = match order.kind {
-            OrderKind::Limit(TimeInForce::Gtc) => ("LIMIT", Some("GTC")),
-            OrderKind::Limit(TimeInForce::Ioc) => ("LIMIT", Some("IOC")),
-            OrderKind::Limit(TimeInForce::Fok) => ("LIMIT", Some("FOK")),
-            // timeInForce is not a parameter of LIMIT_MAKER; the venue refuses superfluous ones.
-            OrderKind::PostOnly => ("LIMIT_MAKER", None),
-            OrderKind::Market => ("MARKET", None),
-        };
-        self.word("type", kind);
-        if let Some(life) = life {
-            self.word("timeInForce", life);
+        match self.heads.of(order, instrument) {
+            Some(head) => self.payload.push_str(head),
+            None => {
+                self.begin_placement(order, instrument);
+                self.heads.keep(order, instrument, &self.payload);
+            }
         }
-        // The smallest answer: what happens after it comes by the user-data stream. What changes with each order is last.
-        self.word("newOrderRespType", "ACK");
+        // What changes with each order is last.
+        self.payload.push_str(itoa::Buffer::new().format(order.client_id.counter));
         self.decimal("quantity", instrument.qty_e8(order.qty), instrument.spec.lot_e8);
         if order.kind != OrderKind::Market {
             self.decimal("price", instrument.price_e8(order.price), instrument.spec.tick_e8);
         }
-        self.name("newClientOrderId", order.client_id);
+    }
+
+    fn begin_placement(&mut self, order: &NewOrder, instrument: &Instrument) {
+        self.text("symbol", instrument.symbol());
+        self.word("side", if order.side == Side::Bid { "BUY" } else { "SELL" });
+        let (kind, life) = kind_words(order.kind);
+        self.word("type", kind);
+        if let Some(life) = life {
+            self.word("timeInForce", life);
+        }
+        // The smallest answer: what happens after it comes by the user-data stream.
+        self.word("newOrderRespType", "ACK");
+        self.window();
+        self.key("newClientOrderId");
+        order.client_id.push_stem_to(&mut self.payload);
     }
 
     fn order_id(&mut self, client_id: ClientOrderId, venue_id: Option<VenueOrderId>) {
@@ -155,13 +169,13 @@ impl RequestBuilder {
     }
 
     fn sign(&mut self, timestamp_ms: u64, signer: &Signer) {
-        self.time(timestamp_ms);
+        self.window();
+        self.number("timestamp", timestamp_ms);
         signer.sign_query(&mut self.payload);
     }
 
-    fn time(&mut self, timestamp_ms: u64) {
+    fn window(&mut self) {
         self.number("recvWindow", u64::from(self.recv_window_ms));
-        self.number("timestamp", timestamp_ms);
     }
 
     fn key(&mut self, name: &str) {

@@ -8,8 +8,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::placement::{Heads, kind_words};
 use super::sign::Signer;
-use crate::types::{ClientOrderId, Command, Instrument, OrderKind, Side, TimeInForce, format_e8};
+use crate::types::{ClientOrderId, Command, Instrument, NewOrder, OrderKind, Side, format_e8};
 
 /// Builds requests and numbers them.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct ApiRequestBuilder {
     /// Whether this request is signed.
     signs: bool,
     value: String,
+    /// How the placements of each side begin where nothing is signed.
+    heads: Heads,
 }
 
 impl ApiRequestBuilder {
@@ -34,6 +37,7 @@ impl ApiRequestBuilder {
             signed: String::with_capacity(512),
             signs: false,
             value: String::with_capacity(64),
+            heads: Heads::default(),
         }
     }
 
@@ -58,6 +62,9 @@ impl ApiRequestBuilder {
         timestamp_ms: u64,
         login: Option<(&str, &Signer)>,
     ) -> &str {
+        if let (Command::Place(order), None) = (command, login) {
+            return self.placement(order, instrument, timestamp_ms);
+        }
         let method = match command {
             Command::Place(_) => "order.place",
             Command::Cancel { .. } => "order.cancel",
@@ -79,13 +86,7 @@ impl ApiRequestBuilder {
                     self.decimal("price", instrument.price_e8(order.price));
                 }
                 self.decimal("quantity", instrument.qty_e8(order.qty));
-                let (kind, life) = match order.kind {
-                    OrderKind::Limit(TimeInForce::Gtc) => ("LIMIT", Some("GTC")),
-                    OrderKind::Limit(TimeInForce::Ioc) => ("LIMIT", Some("IOC")),
-                    OrderKind::Limit(TimeInForce::Fok) => ("LIMIT", Some("FOK")),
-                    OrderKind::PostOnly => ("LIMIT_MAKER", None),
-                    OrderKind::Market => ("MARKET", None),
-                };
+                let (kind, life) = kind_words(order.kind);
                 self.window();
                 self.param("side", if order.side == Side::Bid { "BUY" } else { "SELL" });
                 self.param("symbol", instrument.symbol());
@@ -112,6 +113,47 @@ impl ApiRequestBuilder {
         self.window();
         self.param("symbol", instrument.symbol());
         self.finish(timestamp_ms, signer, |_| ())
+    }
+
+    /// A placement that nothing signs: the order of its parameters is free, and what changes comes last.
+    fn placement(&mut self, order: &NewOrder, instrument: &Instrument, timestamp_ms: u64) -> &str {
+        self.id += 1;
+        self.signs = false;
+        self.text.clear();
+        match self.heads.of(order, instrument) {
+            Some(head) => self.text.push_str(head),
+            None => {
+                self.begin_placement(order, instrument);
+                self.heads.keep(order, instrument, &self.text);
+            }
+        }
+        self.text.push_str(itoa::Buffer::new().format(order.client_id.counter));
+        self.text.push('"');
+        if order.kind != OrderKind::Market {
+            self.decimal("price", instrument.price_e8(order.price));
+        }
+        self.decimal("quantity", instrument.qty_e8(order.qty));
+        self.number("timestamp", timestamp_ms);
+        self.text.push_str(r#"},"id":""#);
+        self.text.push_str(itoa::Buffer::new().format(self.id));
+        self.text.push_str(r#""}"#);
+        &self.text
+    }
+
+    fn begin_placement(&mut self, order: &NewOrder, instrument: &Instrument) {
+        self.text.push_str(r#"{"method":"order.place","params":{"#);
+        self.param("symbol", instrument.symbol());
+        self.param("side", if order.side == Side::Bid { "BUY" } else { "SELL" });
+        let (kind, life) = kind_words(order.kind);
+        self.param("type", kind);
+        if let Some(life) = life {
+            self.param("timeInForce", life);
+        }
+        self.param("newOrderRespType", "ACK");
+        self.window();
+        self.key("newClientOrderId");
+        self.text.push('"');
+        order.client_id.push_stem_to(&mut self.text);
     }
 
     fn begin(&mut self, method: &str, signs: bool) {
@@ -235,7 +277,7 @@ pub fn read_answer(text: &str) -> Option<ApiAnswer<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{ClientOrderId, InstrumentId, NewOrder, Price, Qty, SessionId, VenueOrderId};
+    use crate::types::{ClientOrderId, InstrumentId, Price, Qty, SessionId, Symbol, TimeInForce, VenueOrderId};
 
     fn commands() -> [Command; 6] {
         let instrument = InstrumentId(0);
@@ -282,9 +324,39 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                r#"{{"id":"1","method":"order.place","params":{{"newClientOrderId":"{client_id}","newOrderRespType":"ACK","price":"65000.12","quantity":"0.015","recvWindow":5000,"side":"SELL","symbol":"BTCUSDT","timestamp":3,"type":"LIMIT_MAKER"}}}}"#
+                r#"{{"method":"order.place","params":{{"symbol":"BTCUSDT","side":"SELL","type":"LIMIT_MAKER","newOrderRespType":"ACK","recvWindow":5000,"newClientOrderId":"{client_id}","price":"65000.12","quantity":"0.015","timestamp":3}},"id":"1"}}"#
             )
         );
+    }
+
+    #[test]
+    fn placements_say_the_same_signed_or_not_whatever_came_before() {
+        let signer = Signer::hmac(&"secret".into()).unwrap();
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let mut builder = ApiRequestBuilder::new(5000);
+        let kinds = [OrderKind::PostOnly, OrderKind::Limit(TimeInForce::Ioc), OrderKind::Market];
+        for number in 0..200_u64 {
+            let mut instrument = Instrument::btcusdt();
+            if number % 7 == 0 {
+                instrument.spec.symbol = Symbol::new("ETHUSDT").unwrap();
+            }
+            let order = NewOrder {
+                instrument: InstrumentId(0),
+                client_id: ClientOrderId { session: SessionId(number / 90), counter: number },
+                side: Side::BOTH[usize::from(number % 3 == 0)],
+                price: Price::from_ticks(100 + number as i64),
+                qty: Qty::from_lots(1 + number as i64),
+                kind: kinds[(number / 11 % 3) as usize],
+            };
+            let place = Command::Place(order);
+            let bare = read(builder.command(&place, &instrument, number, None));
+            let mut other = ApiRequestBuilder::new(5000);
+            let mut signed = read(other.command(&place, &instrument, number, Some(("key", &signer))));
+            let params = signed["params"].as_object_mut().unwrap();
+            assert!(params.remove("apiKey").is_some() && params.remove("signature").is_some());
+            assert_eq!((&bare["params"], &bare["method"]), (&signed["params"], &signed["method"]));
+            assert_eq!(bare["id"], (number + 1).to_string());
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::types::{InstrumentId, Price, SessionId};
+use crate::types::{InstrumentId, Price, SessionId, Symbol, TimeInForce};
 
 fn id() -> ClientOrderId {
     ClientOrderId { session: SessionId(36), counter: 7 }
@@ -46,8 +46,8 @@ fn requests_carry_what_the_venue_asks_for_and_are_signed_last() {
             place(),
             Method::Post,
             path::ORDER,
-            "symbol=BTCUSDT&side=BUY&type=LIMIT_MAKER&newOrderRespType=ACK&quantity=0.01000&price=61250.10\
-             &newClientOrderId=tl10-7&recvWindow=5000&timestamp=1700000000000",
+            "symbol=BTCUSDT&side=BUY&type=LIMIT_MAKER&newOrderRespType=ACK&recvWindow=5000\
+             &newClientOrderId=tl10-7&quantity=0.01000&price=61250.10&timestamp=1700000000000",
         ),
         (
             cancel(),
@@ -73,6 +73,32 @@ fn requests_carry_what_the_venue_asks_for_and_are_signed_last() {
         signer.sign_query(&mut want);
         let request = builder.command(&command, &Instrument::btcusdt(), 1_700_000_000_000, &signer);
         assert_eq!(request, Request { method, path, payload: &want });
+    }
+}
+
+#[test]
+fn a_placement_is_the_same_whatever_came_before() {
+    let signer = Signer::hmac(&"secret".into()).unwrap();
+    let mut builder = RequestBuilder::new(5000);
+    let kinds = [OrderKind::PostOnly, OrderKind::Limit(TimeInForce::Fok), OrderKind::Market];
+    for number in 0..200_u64 {
+        let mut instrument = Instrument::btcusdt();
+        if number % 7 == 0 {
+            instrument.spec.symbol = Symbol::new("币A").unwrap();
+        }
+        let order = Command::Place(NewOrder {
+            instrument: InstrumentId(0),
+            client_id: ClientOrderId { session: SessionId(number / 90), counter: number },
+            side: Side::BOTH[usize::from(number % 3 == 0)],
+            price: Price::from_ticks(100 + number as i64),
+            qty: Qty::from_lots(1 + number as i64),
+            kind: kinds[(number / 11 % 3) as usize],
+        });
+        let mut first = RequestBuilder::new(5000);
+        assert_eq!(
+            builder.command(&order, &instrument, number, &signer),
+            first.command(&order, &instrument, number, &signer)
+        );
     }
 }
 
