@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use touchline::pipeline::estimators::Estimates;
 use touchline::pipeline::features::{BookFeatures, Features, TapeFlow};
-use touchline::pipeline::orders::{Keep, Order, OrderTable, Target, plan_side};
+use touchline::pipeline::orders::{Keep, Order, OrderTable, SidePlan, Target, plan_side};
 use touchline::pipeline::quoter::{Bounds, QuoteInputs, WantedQuote, build};
 use touchline::pipeline::risk::{OrderLimits, OrderRate};
 use touchline::pipeline::{Amount, OthersBook, Pipeline, PipelineConfig, QuoterKind};
@@ -184,6 +184,7 @@ pub fn plan() -> Case {
         order.apply(now, &accepted(client_id, now));
         assert!(orders.insert(order));
     }
+    let instrument = instrument();
     // Every other target is where the order rests, the others 100 ticks away.
     let want = ROUNDS as u64;
     Case::new("orders_plan_side", 2 * ROUNDS, want, move || {
@@ -191,10 +192,11 @@ pub fn plan() -> Case {
         for round in 0..ROUNDS as i64 {
             let moved = if round % 2 == 0 { 0 } else { 100 };
             for (side, price) in [(Side::Bid, 5_999_990 - moved), (Side::Ask, 6_000_010 + moved)] {
-                let target =
-                    Target { price: Price::from_ticks(price), qty: Qty::from_lots(1000), least: Qty::from_lots(1) };
+                let (price, qty) = (Price::from_ticks(price), Qty::from_lots(1000));
+                let target = Target { price, qty, instrument: &instrument };
                 let room = Qty::from_lots(10_000);
-                let plan = plan_side(later, black_box(&orders), side, Some(target), false, room, &keep);
+                let mut plan = SidePlan::NOTHING;
+                plan_side(later, black_box(&orders), side, Some(target), false, room, &keep, &mut plan);
                 cancels += plan.cancels.iter().flatten().count() as u64;
             }
         }

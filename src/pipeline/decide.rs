@@ -6,14 +6,15 @@
 use super::config::ReferenceKind;
 use super::estimators::Surroundings;
 use super::explain::{Explanation, Modelled};
-use super::lane::{Lane, Sizes};
+use super::features::BookFeatures;
+use super::lane::{InLots, Lane, Sizes};
 use super::orders::{CANCEL_RETRY, Order, OrderState, SidePlan, Target, may_cancel, plan_side};
 use super::quoter::{Bounds, Frame, QuoteInputs, WantedQuote, bound};
 use super::risk::Desk;
 use super::snapshot::TradingState;
 use crate::types::{
-    Action, Actions, BookState, ClientOrderId, Command, DurationNs, HalfTicks, Moment, Money, NewOrder, OrderKind,
-    Price, Qty, QuoteDecision, QuoteSide, Side, SideReason, TimestampNs,
+    Action, Actions, BookState, ClientOrderId, Command, DurationNs, HalfTicks, Level, Moment, Money, NewOrder,
+    OrderKind, Price, Qty, QuoteDecision, QuoteSide, Side, SideReason, TimestampNs,
 };
 
 /// Wait before commands are given that found no room in the last answer, and least distance of any deadline.
@@ -34,6 +35,7 @@ impl Lane {
     pub(super) fn decide(&mut self, now: TimestampNs, desk: &mut Desk, elsewhere_e8: [i64; 2], actions: &mut Actions) {
         actions.mark(Moment::Featured);
         self.has_unsent = false;
+        self.count_lots();
         self.advance_estimators(now);
         if let Some(explanation) = &mut self.explanation {
             **explanation = Explanation::begin(now, self.orders.iter());
@@ -159,17 +161,20 @@ impl Lane {
             desk.balances.ours_e8(index).map(|ours| ours.saturating_sub(elsewhere).max(0))
         };
         Room {
-            position: self.position_room(),
+            position: self.in_lots.room,
             base: ours(self.base_index, elsewhere_e8[0]).map(|e8| self.whole_lots(e8)),
             quote_e8: ours(self.quote_index, elsewhere_e8[1]),
         }
     }
 
-    /// What each side may add to the position by its limit, bid first.
-    fn position_room(&self) -> [Qty; 2] {
-        let atoms = self.ledger.atoms().get();
-        let limit = self.sizes.map_or(0, |sizes| sizes.position_max.lots().saturating_mul(self.instrument.spec.lot_e8));
-        [limit.saturating_sub(atoms), limit.saturating_add(atoms)].map(|e8| self.whole_lots(e8))
+    /// Brings what is counted in whole lots up to the position and its limit.
+    fn count_lots(&mut self) {
+        let (atoms, limit) = (self.ledger.atoms().get(), self.sizes.map_or(Qty::ZERO, |sizes| sizes.position_max));
+        if (self.in_lots.atoms, self.in_lots.limit) != (atoms, limit) {
+            let limit_e8 = limit.lots().saturating_mul(self.instrument.spec.lot_e8);
+            let room = |side: Side| self.whole_lots(limit_e8.saturating_sub(side.sign().saturating_mul(atoms)));
+            self.in_lots = InLots { atoms, limit, position: self.position(), room: Side::pair(room) };
+        }
     }
 
     /// Rounded down, so that parts of a lot that commissions have taken never carry the position over its limit.
@@ -186,14 +191,24 @@ impl Lane {
         }
     }
 
-    /// What a model may know now; `None` while the book may not be quoted from.
-    fn quote_inputs(&mut self, now: TimestampNs, room: &Room) -> Option<(QuoteInputs, Room)> {
-        let book = *self.features.book()?;
-        let (best_bid, best_ask) = (self.others.best(Side::Bid)?, self.others.best(Side::Ask)?);
+    /// Sizes, and what our orders may add; `None` while the book may not be quoted from.
+    fn allowed(&mut self, room: &Room) -> Option<(Sizes, Room)> {
+        let mid = self.features.book()?.mid;
         let knew_sizes = self.sizes.is_some();
-        let sizes = self.sizes(book.mid);
+        let sizes = self.sizes(mid);
         // The limit has become known just now: room was made without it.
-        let room = if knew_sizes { *room } else { Room { position: [sizes.position_max; 2], ..*room } };
+        Some((sizes, if knew_sizes { *room } else { Room { position: [sizes.position_max; 2], ..*room } }))
+    }
+
+    /// What a model may know now.
+    fn quote_inputs(
+        &self,
+        now: TimestampNs,
+        book: BookFeatures,
+        best: [Level; 2],
+        sizes: Sizes,
+        room: &Room,
+    ) -> QuoteInputs {
         let reference_ticks = match self.config.quoter.reference {
             // From the touch there are two references; what is between them stands for both.
             ReferenceKind::Mid | ReferenceKind::Touch => book.mid.ticks_f64(),
@@ -201,17 +216,17 @@ impl Lane {
             // Before its first fit the microprice is the mid, as in any state that was seen too rarely.
             ReferenceKind::Micro => book.micro_ticks.unwrap_or(book.mid.ticks_f64()),
         };
-        let inputs = QuoteInputs {
+        QuoteInputs {
             now,
-            best_bid,
-            best_ask,
+            best_bid: best[0],
+            best_ask: best[1],
             reference_ticks,
             book,
             ofi: self.features.ofi(),
             others: self.others,
             tape: self.features.tape(),
-            working: Side::BOTH.map(|side| self.places[side.index()].ahead()),
-            position: self.position(),
+            working: Side::pair(|side| self.places[side.index()].ahead()),
+            position: self.in_lots.position,
             room: room.position,
             position_base: self.ledger.atoms().get() as f64 / 1e8,
             position_max_base: self.instrument.atoms(sizes.position_max).get().max(1) as f64 / 1e8,
@@ -221,15 +236,18 @@ impl Lane {
             estimates: self.estimators.estimates(),
             tick: self.instrument.tick_f64(),
             lot: self.instrument.spec.lot_e8 as f64 / 1e8,
-        };
-        Some((inputs, room))
+        }
     }
 
     /// What the model wants, within filters and limits.
     fn targets(&mut self, now: TimestampNs, desk: &Desk, room: &Room) -> [QuoteSide; 2] {
-        let Some((inputs, room)) = self.quote_inputs(now, room) else {
+        let (Some(bid), Some(ask)) = (self.others.best(Side::Bid), self.others.best(Side::Ask)) else {
             return [none(SideReason::Book); 2];
         };
+        let (Some((sizes, room)), Some(&book)) = (self.allowed(room), self.features.book()) else {
+            return [none(SideReason::Book); 2];
+        };
+        let inputs = self.quote_inputs(now, book, [bid, ask], sizes, &room);
         if self.quoter.refresh_at().is_some_and(|at| now >= at) {
             self.quoter.refresh(&inputs);
         }
@@ -244,7 +262,7 @@ impl Lane {
             let done = self.orders.iter().filter(|order| order.side == side && order.state().is_terminal());
             done.map(Order::unreported).fold(Qty::ZERO, |sum, qty| sum + qty)
         };
-        let left = Side::BOTH.map(|side| (room.position[side.index()] - unreported(side)).max(Qty::ZERO));
+        let left = Side::pair(|side| (room.position[side.index()] - unreported(side)).max(Qty::ZERO));
         let bounds = Bounds {
             instrument: &self.instrument,
             best_bid: inputs.best_bid,
@@ -260,7 +278,7 @@ impl Lane {
         self.counters.modelled += 1;
         self.counters.floor_bound += u64::from(wanted.floor_bound);
         self.counters.clamped += sides.iter().filter(|side| side.reason == SideReason::PostOnlyClamp).count() as u64;
-        Side::BOTH.map(|side| self.limit_side(now, desk, side, sides[side.index()], inputs.book.mid, &room))
+        Side::pair(|side| self.limit_side(now, desk, side, sides[side.index()], inputs.book.mid, &room))
     }
 
     fn explain_model(&mut self, inputs: &QuoteInputs, wanted: Option<WantedQuote>) {
@@ -289,7 +307,7 @@ impl Lane {
         let mut qty = target.qty;
         if desk.state() == TradingState::Reducing {
             // A rest of the position below the venue's least order is left as it is.
-            let reducing = -self.position().signed(side);
+            let reducing = -self.in_lots.position.signed(side);
             if reducing <= Qty::ZERO {
                 return none(SideReason::State);
             }
@@ -304,27 +322,13 @@ impl Lane {
         let affordable = self.by_balance(side, price, qty, room);
         let short = affordable < qty;
         qty = self.limits.at_most(&self.instrument, price, affordable);
-        if !self.is_tradable(price, qty) {
+        if !self.instrument.takes(price, qty) {
             return none(if short { SideReason::Balance } else { SideReason::Filter });
         }
         match self.limits.check(&self.instrument, Some(mid), self.last_trade, price, qty, qty) {
             Ok(()) => QuoteSide { price: Some(price), qty, reason: target.reason },
             Err(reason) => none(reason),
         }
-    }
-
-    /// Whether the venue takes an order of that size.
-    fn is_tradable(&self, price: Price, qty: Qty) -> bool {
-        let filters = &self.instrument.spec.filters;
-        qty > Qty::ZERO && qty >= filters.qty_min && self.instrument.notional(price, qty) >= filters.notional_min
-    }
-
-    /// The least size that the venue takes at a price.
-    fn least_tradable(&self, price: Price) -> Qty {
-        let filters = &self.instrument.spec.filters;
-        let one_lot = self.instrument.notional(price, Qty::from_lots(1)).attos().max(1);
-        let worth = (filters.notional_min.attos() + one_lot - 1) / one_lot;
-        filters.qty_min.max(Qty::from_lots(i64::try_from(worth).unwrap_or(i64::MAX))).max(Qty::from_lots(1))
     }
 
     /// Tells what is wanted, when it changed.
@@ -340,7 +344,7 @@ impl Lane {
         let quote = QuoteDecision {
             instrument: self.instrument.id,
             mid,
-            position: self.position(),
+            position: self.in_lots.position,
             bid: sides[0],
             ask: sides[1],
         };
@@ -368,33 +372,31 @@ impl Lane {
         room: &Room,
         actions: &mut Actions,
     ) {
-        let mut position_room = match self.sizes {
-            // Fixed by this very decision.
-            Some(_) => self.position_room(),
-            None => room.position,
-        };
+        // The limit may have become known by this very decision.
+        self.count_lots();
+        let mut position_room = self.in_lots.room;
         if desk.state() == TradingState::Reducing {
             // Everything open together may bring the position home, never past it.
             for side in Side::BOTH {
-                let home = (-self.position().signed(side)).max(Qty::ZERO);
+                let home = (-self.in_lots.position.signed(side)).max(Qty::ZERO);
                 position_room[side.index()] = position_room[side.index()].min(home);
             }
         }
         let throttled = !desk.rate.allows(now);
-        let plans: [SidePlan; 2] = Side::BOTH.map(|side| {
+        let mut plans = [SidePlan::NOTHING; 2];
+        for (side, plan) in Side::BOTH.into_iter().zip(&mut plans) {
             let side_target = sides[side.index()];
-            let target = side_target.price.map(|price| Target {
-                price,
-                qty: side_target.qty,
-                least: self.least_tradable(price),
-            });
-            plan_side(now, &self.orders, side, target, throttled, position_room[side.index()], &self.keep)
-        });
+            let target =
+                side_target.price.map(|price| Target { price, qty: side_target.qty, instrument: &self.instrument });
+            let room = position_room[side.index()];
+            plan_side(now, &self.orders, side, target, throttled, room, &self.keep, plan);
+        }
         if let Some(explanation) = &mut self.explanation {
             explanation.plans = Some(plans);
         }
+        let cancels = plans.iter().any(|plan| plan.cancels[0].is_some());
         for order in self.orders.iter_mut() {
-            let planned = plans.iter().any(|plan| plan.cancels.contains(&Some(order.client_id)));
+            let planned = cancels && plans.iter().any(|plan| plan.cancels.contains(&Some(order.client_id)));
             let orphan = order.is_orphan && order.is_cancellable() && may_cancel(now, order);
             if planned || orphan {
                 self.has_unsent |= !cancel(self.instrument.id, order, now, actions, &mut self.counters.cancels);
@@ -457,7 +459,7 @@ impl Lane {
         let qty = wanted.min(net);
         // What is being cancelled gives its room back within a round trip: a smaller order now would only be replaced.
         let waits = leaving && net < wanted;
-        if crosses_own || waits || !self.is_tradable(price, qty) || !desk.rate.allows(now) {
+        if crosses_own || waits || !self.instrument.takes(price, qty) || !desk.rate.allows(now) {
             return;
         }
         if self.limits.check(&self.instrument, self.mid(), self.last_trade, price, qty, net).is_err()

@@ -21,6 +21,17 @@ use crate::types::{
     Instrument, MarketUpdate, Money, OrderStatus, Price, Qty, QuoteDecision, RejectReason, Side, TimestampNs, Touch,
 };
 
+/// Our position in whole lots and what each side may add to it by its limit, bid first. A decision asks for them several
+/// times, and each is a division.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct InLots {
+    /// What they were made from.
+    pub(super) atoms: i64,
+    pub(super) limit: Qty,
+    pub(super) position: Qty,
+    pub(super) room: [Qty; 2],
+}
+
 /// Order size and position limit in lots, fixed at the first quotable mid so that limits do not move with the price.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
@@ -50,6 +61,7 @@ pub(super) struct Lane {
     pub(super) rules: DoubtRules,
     pub(super) keep: Keep,
     pub(super) sizes: Option<Sizes>,
+    pub(super) in_lots: InLots,
     /// Price of the newest print of the tape.
     pub(super) last_trade: Option<Price>,
     /// When the newest live book or touch was read.
@@ -89,6 +101,7 @@ impl Lane {
             rules: DoubtRules::new(&config.orders),
             keep: Keep::new(&config.quoter, &config.orders),
             sizes: None,
+            in_lots: InLots::default(),
             last_trade: None,
             fresh_at: TimestampNs::ZERO,
             was_pulled: true,
@@ -424,7 +437,7 @@ impl Lane {
             half_spread_ticks: self.half_spread_ticks,
             own_bid: self.orders.live_price(Side::Bid),
             own_ask: self.orders.live_price(Side::Ask),
-            own_qty: Side::BOTH.map(|side| self.orders.live(side).map_or(Qty::ZERO, Order::remaining)),
+            own_qty: Side::pair(|side| self.orders.live(side).map_or(Qty::ZERO, Order::remaining)),
             working_orders: self.orders.iter().filter(open).count() as u32,
             unknown_orders: self.orders.iter().filter(|order| order.state().is_in_doubt()).count() as u32,
             counters: self.counters,

@@ -343,7 +343,7 @@ fn standing_of(snapshot: &PipelineSnapshot) -> Standing {
     Standing {
         mid: snapshot.mark,
         touch: snapshot.best_bid.zip(snapshot.best_ask).map(|(bid, ask)| [bid, ask]),
-        own: Side::BOTH.map(resting),
+        own: Side::pair(resting),
         position_max: snapshot.position_max,
     }
 }

@@ -49,9 +49,9 @@ impl Trips {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tiles::gateway::WORTH_WAKING;
 
     const MS: Duration = Duration::from_millis(1);
-    const WORTH_WAKING: Duration = Duration::from_micros(250);
 
     #[test]
     fn two_long_trips_in_a_row_or_a_very_long_one_end_the_inline_service() {

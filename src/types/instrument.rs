@@ -87,29 +87,29 @@ pub fn format_e8(e8: i64, out: &mut String) {
 /// Writes units of 1e-8 with all eight places, as Binance does: `61250.10000000`.
 pub fn format_e8_padded(e8: i64, out: &mut String) {
     let size = e8.unsigned_abs();
-    let (whole, mut fraction) = (size / 100_000_000, size % 100_000_000);
+    let (whole, fraction) = (size / 100_000_000, size % 100_000_000);
     if e8 < 0 {
         out.push('-');
     }
     out.push_str(itoa::Buffer::new().format(whole));
-    let mut places = *b".00000000";
-    for place in places[1..].iter_mut().rev() {
-        *place += (fraction % 10) as u8;
-        fraction /= 10;
-    }
-    out.push_str(std::str::from_utf8(&places).unwrap_or_default());
+    out.push('.');
+    // Nine digits, of which the first only keeps the others' zeros.
+    out.push_str(&itoa::Buffer::new().format(100_000_000 + fraction)[1..]);
 }
+
+/// Of 1e-8: up to one.
+const POWERS_OF_TEN: [i64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// Writes a multiple of `step_e8` with as many places as the step has: `61250.10` for steps of 0.01, whatever its digits.
 pub fn format_steps(e8: i64, step_e8: i64, out: &mut String) {
     // Steps are powers of ten nearly always, and then no division is needed to count their zeros.
-    let mut zeros = step_e8.checked_ilog10().unwrap_or(0).min(8);
-    while step_e8 % 10_i64.pow(zeros) != 0 {
-        zeros -= 1;
-    }
+    let zeros = match POWERS_OF_TEN.iter().position(|power| *power == step_e8) {
+        Some(zeros) => zeros,
+        None => POWERS_OF_TEN.iter().rposition(|power| step_e8 % power == 0).unwrap_or(0),
+    };
     format_e8_padded(e8, out);
     // A point that nothing follows goes as well.
-    out.truncate(out.len() - zeros as usize - usize::from(zeros == 8));
+    out.truncate(out.len() - zeros - usize::from(zeros == 8));
 }
 
 /// What the venue says about an instrument, as text turned into units of 1e-8.
@@ -220,7 +220,13 @@ impl Instrument {
         self.value(HalfTicks::from(price), self.atoms(qty))
     }
 
-    /// As much of a quantity as `money` pays at a price; nothing at a price that is not above zero.
+    /// Whether the venue's filters let an order be as small as that.
+    pub fn takes(&self, price: Price, qty: Qty) -> bool {
+        let filters = &self.spec.filters;
+        qty > Qty::ZERO && qty >= filters.qty_min && self.notional(price, qty) >= filters.notional_min
+    }
+
+    /// As much of a quantity as `money` pays at a price; nothing for a debt or at a price that is not above zero.
     pub fn affordable(&self, price: Price, qty: Qty, money: Money) -> Qty {
         if price.ticks() <= 0 {
             return Qty::ZERO;
@@ -230,7 +236,7 @@ impl Instrument {
             return qty;
         }
         let lots = money.attos() / self.notional(price, Qty::from_lots(1)).attos();
-        Qty::from_lots(i64::try_from(lots).unwrap_or(i64::MAX)).min(qty)
+        Qty::from_lots(i64::try_from(lots.max(0)).unwrap_or(i64::MAX)).min(qty)
     }
 
     /// What an amount of base is worth at a price or mid, exact. The sign is the amount's.
@@ -273,7 +279,33 @@ fn whole_steps(e8: i64, step_e8: i64) -> Result<i64, DecimalError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// By its meaning: one more lot would cost more than there is, or is not wanted.
+        #[test]
+        fn what_is_affordable_is_the_most_that_money_pays(
+            ticks in -3..1_000_000_000_i64,
+            lots in 0..10_000_000_000_i64,
+            whole in -1_000_000..10_000_000_000_i64,
+            past in -1..=1_i128,
+        ) {
+            let (it, price, qty) = (Instrument::btcusdt(), Price::from_ticks(ticks), Qty::from_lots(lots));
+            // What so many lots cost, but for an atto: there the answer changes.
+            let money = Money::from_attos(it.notional(price, Qty::from_lots(whole)).attos() + past);
+            let affordable = it.affordable(price, qty, money);
+            prop_assert!(Qty::ZERO <= affordable && affordable <= qty);
+            if ticks <= 0 || money < Money::ZERO {
+                prop_assert_eq!(affordable, Qty::ZERO);
+            } else {
+                prop_assert!(it.notional(price, affordable) <= money);
+                let more = Qty::from_lots(affordable.lots() + 1);
+                prop_assert!(affordable == qty || it.notional(price, more) > money);
+            }
+        }
+    }
 
     #[test]
     fn decimals_are_exact_or_refused() {

@@ -120,18 +120,12 @@ impl BookView {
 
     /// Replaces a side by what `levels` yields, best first; more than [`VIEW_LEVELS`] are cut.
     pub fn set_levels(&mut self, side: Side, levels: impl IntoIterator<Item = Level>) {
-        let (target, count) = match side {
-            Side::Bid => (&mut self.bids, &mut self.bid_levels),
-            Side::Ask => (&mut self.asks, &mut self.ask_levels),
-        };
-        *count = 0;
-        for (slot, level) in target.iter_mut().zip(levels) {
-            *slot = level;
-            *count += 1;
-        }
-        for slot in &mut target[*count as usize..] {
-            *slot = Level::default();
-        }
+        self.fill_levels(side, |slots| {
+            slots.iter_mut().zip(levels).fold(0, |count, (slot, level)| {
+                *slot = level;
+                count + 1
+            })
+        });
     }
 
     /// Replaces a side by what `fill` writes, best first; it returns how many levels that are.
@@ -182,6 +176,22 @@ pub enum MarketUpdate {
 }
 
 impl MarketUpdate {
+    /// A book without levels, to be written over.
+    pub fn empty() -> MarketUpdate {
+        MarketUpdate::Book(BookView::empty(InstrumentId(0), BookState::Live))
+    }
+
+    /// The view that this is about to be, whatever it was.
+    pub fn as_book(&mut self) -> &mut BookView {
+        if !matches!(self, MarketUpdate::Book(_)) {
+            *self = MarketUpdate::empty();
+        }
+        match self {
+            MarketUpdate::Book(view) => view,
+            MarketUpdate::Trade(_) | MarketUpdate::Touch(_) => unreachable!("it has just become a book"),
+        }
+    }
+
     /// Which instrument it is about.
     pub fn instrument(&self) -> InstrumentId {
         match self {

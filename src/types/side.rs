@@ -14,6 +14,13 @@ impl Side {
     /// Both sides, bid first: the order in which everything iterates.
     pub const BOTH: [Side; 2] = [Side::Bid, Side::Ask];
 
+    /// A value for each side, bid first. Each is made in its place: mapping [`BOTH`](Self::BOTH) copies what is large
+    /// from hand to hand.
+    #[inline]
+    pub fn pair<T>(mut of: impl FnMut(Side) -> T) -> [T; 2] {
+        [of(Side::Bid), of(Side::Ask)]
+    }
+
     /// The other side.
     pub const fn opposite(self) -> Side {
         match self {

@@ -10,7 +10,7 @@
 
 use super::{CANCEL_RETRY, Order, OrderState, OrderTable};
 use crate::pipeline::config::{OrdersConfig, QuoterConfig, QuoterKind, RequoteKind};
-use crate::types::{ClientOrderId, Price, Qty, Side, TimestampNs};
+use crate::types::{ClientOrderId, Instrument, Price, Qty, Side, TimestampNs};
 
 /// When a working order is good enough.
 #[derive(Clone, Copy, Debug)]
@@ -54,13 +54,13 @@ impl Keep {
 
 /// What a side should have in the market.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct Target<'a> {
     /// Price wanted.
     pub price: Price,
     /// Size wanted.
     pub qty: Qty,
-    /// Least size that the venue takes at about that price.
-    pub least: Qty,
+    /// Whose filters say how small an order may be.
+    pub instrument: &'a Instrument,
 }
 
 /// What one side may do now.
@@ -78,22 +78,30 @@ pub struct SidePlan {
     pub leaving: bool,
 }
 
-/// Compares a side's target with its orders. `throttled` forbids placing for now: then an order that is less
+impl SidePlan {
+    /// Nothing to do.
+    pub const NOTHING: SidePlan =
+        SidePlan { cancels: [None; 4], amend: None, place: false, kept: false, leaving: false };
+}
+
+/// Compares a side's target with its orders and adds what to do to `plan`, which is [`SidePlan::NOTHING`] before: handed back
+/// by value it would be copied right behind the writes that make it, which a processor is slow at. `throttled` forbids placing for now: then an order that is less
 /// aggressive than its target is left alone, since nothing could replace it.
 ///
 /// `room` is what the side's orders may add to the position altogether; when they may add more, the resting one shrinks
 /// or goes.
+#[allow(clippy::too_many_arguments, reason = "each is a fact that the plan depends on")]
 pub fn plan_side(
     now: TimestampNs,
     orders: &OrderTable,
     side: Side,
-    target: Option<Target>,
+    target: Option<Target<'_>>,
     throttled: bool,
     room: Qty,
     keep: &Keep,
-) -> SidePlan {
+    plan: &mut SidePlan,
+) {
     let over = orders.exposure(side) - room;
-    let mut plan = SidePlan { cancels: [None; 4], amend: None, place: false, kept: false, leaving: false };
     let (mut holds, mut leaving) = (false, 0);
     for order in orders.iter().filter(|order| order.side == side && !order.is_orphan) {
         match order.state() {
@@ -128,7 +136,6 @@ pub fn plan_side(
     }
     plan.leaving = leaving > 0;
     plan.place = target.is_some() && !throttled && !plan.kept && !holds && leaving <= 1 && orders.room() > 0;
-    plan
 }
 
 /// What becomes of a resting order.
@@ -140,7 +147,7 @@ enum Fate {
 }
 
 /// `over` is by how much the side's orders may exceed their room together; zero or less when they fit.
-fn fate_of(now: TimestampNs, order: &Order, target: Target, throttled: bool, over: Qty, keep: &Keep) -> Fate {
+fn fate_of(now: TimestampNs, order: &Order, target: Target<'_>, throttled: bool, over: Qty, keep: &Keep) -> Fate {
     let near = keep.holds_price(now, order, target.price);
     let rest = order.remaining_amended();
     let over = over - (order.remaining() - rest);
@@ -151,7 +158,7 @@ fn fate_of(now: TimestampNs, order: &Order, target: Target, throttled: bool, ove
         }
     }
     let fitting = target.qty.min(rest - over.max(Qty::ZERO));
-    let shrinks = keep.amends && near && fitting < rest && fitting >= target.least;
+    let shrinks = keep.amends && near && fitting < rest && target.instrument.takes(target.price, fitting);
     if !shrinks {
         Fate::Goes
     } else if order.may_amend(now, CANCEL_RETRY.nanos()) {

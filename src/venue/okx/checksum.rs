@@ -10,7 +10,7 @@ const LEVELS: usize = 25;
 /// goes on alone. OKX sends the shortest decimals, so that they can be written again from ticks and lots.
 pub(super) fn of(book: &ArenaBook, instrument: &Instrument, text: &mut String) -> i32 {
     text.clear();
-    let mut sides = Side::BOTH.map(|side| book.levels(side));
+    let mut sides = Side::pair(|side| book.levels(side));
     for _ in 0..LEVELS {
         for side in &mut sides {
             let Some(level) = side.next() else { continue };
