@@ -110,6 +110,15 @@ pub struct QuoteTile {
     stopping: bool,
     down: bool,
     fills: Vec<u64>,
+    /// What people have not been told of the last event's actions.
+    untold: Option<Untold>,
+}
+
+/// What the actions of an event do not say themselves.
+struct Untold {
+    now: TimestampNs,
+    /// Raw counters: its frame read, and everything that it caused handed over.
+    way: Option<[u64; 2]>,
 }
 
 impl QuoteTile {
@@ -129,6 +138,7 @@ impl QuoteTile {
             stopping: false,
             down: false,
             fills: vec![0; parts.instruments.len()],
+            untold: None,
             parts,
         }
     }
@@ -165,6 +175,7 @@ impl QuoteTile {
         if !self.journal(kind, now) {
             return;
         }
+        self.tell_people();
         self.actions.clear();
         self.parts.pipeline.on_event(now, input, &mut self.actions);
         for index in 0..self.actions.as_slice().len() {
@@ -198,16 +209,8 @@ impl QuoteTile {
                 self.hand_over(OrderRequest { command, stamps, tick_ts }, now);
             }
         }
-        // People come after the orders.
-        for action in self.actions.as_slice() {
-            if let Action::Quote(decision) = action {
-                self.parts.board.bump(Count::Quotes, 1);
-                self.parts.telemetry.send(&self.parts.board, Telemetry::Quote(now, *decision));
-            }
-        }
-        if read_tsc != 0 && !self.actions.as_slice().is_empty() {
-            let ns = self.clock.delta_as_nanos(read_tsc, self.clock.raw());
-            self.parts.telemetry.send(&self.parts.board, Telemetry::Sample(Hop::TickToDecision, ns));
+        if !self.actions.as_slice().is_empty() {
+            self.untold = Some(Untold { now, way: (read_tsc != 0).then(|| [read_tsc, self.clock.raw()]) });
         }
         if let Input::Exec(report) = input
             && matches!(report.kind, ExecKind::Fill(_))
@@ -216,6 +219,21 @@ impl QuoteTile {
         }
         if let Input::Control(control) = input {
             self.on_control(control);
+        }
+    }
+
+    /// Tells people what the last event caused: they come after the orders, which may have to leave on this very thread.
+    fn tell_people(&mut self) {
+        let Some(Untold { now, way }) = self.untold.take() else { return };
+        for action in self.actions.as_slice() {
+            if let Action::Quote(decision) = action {
+                self.parts.board.bump(Count::Quotes, 1);
+                self.parts.telemetry.send(&self.parts.board, Telemetry::Quote(now, *decision));
+            }
+        }
+        if let Some([read, handed_over]) = way {
+            let ns = self.clock.delta_as_nanos(read, handed_over);
+            self.parts.telemetry.send(&self.parts.board, Telemetry::Sample(Hop::TickToDecision, ns));
         }
     }
 
@@ -396,6 +414,7 @@ impl Tile for QuoteTile {
         work += self.take_market();
         // What is due comes before each input anyway: without one, the clock is asked.
         if work == 0 {
+            self.tell_people();
             work = self.take_timer();
         }
         if self.stopping && self.parts.pipeline.is_quiet() {
@@ -419,6 +438,7 @@ impl Tile for QuoteTile {
     }
 
     fn close(&mut self) {
+        self.tell_people();
         self.show_now();
         if !self.down {
             self.buf.begin();
