@@ -19,7 +19,7 @@ use touchline::gateway::{Gateway, GatewayConfig, Limiter, VenueClock};
 use touchline::metrics::{Hop, Stamps};
 use touchline::pipeline::PipelineConfig;
 use touchline::tiles::understudy::Understudy;
-use touchline::types::{DurationNs, Filters, Instrument, InstrumentId, InstrumentSpec, Money, Price, Qty, Symbol};
+use touchline::types::{Filters, Instrument, InstrumentId, InstrumentSpec, Money, Price, Qty, Symbol};
 use touchline::venue::binance::decode::DecoderKind;
 use touchline::venue::binance::rest::RateLimits;
 use touchline::venue::binance::sign::{Signer, ed25519_pem};
@@ -112,7 +112,7 @@ fn print(name: &str, pause: Duration, ways: &[Stamps], clock: &Clock) {
         ns
     };
     let whole = of(Hop::TickToOrder);
-    print!("{name:6} {:>7.2} | ", DurationNs::from_nanos(pause.as_nanos() as u64).nanos() as f64 / 1e6);
+    print!("{name:6} {:>7.2} | ", pause.as_secs_f64() * 1e3);
     print!("{:6.2} {:6.2} {:6.2} |", at(&whole, 0.1), at(&whole, 0.5), at(&whole, 0.99));
     HOPS.iter().for_each(|(_, hop)| print!(" {:8.2}", at(&of(*hop), 0.5)));
     println!();
