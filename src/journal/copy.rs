@@ -12,8 +12,12 @@ use crate::wire::{UNIT_BYTES, Unit};
 #[inline]
 pub(super) unsafe fn copy_with_crc(units: &[Unit], target: *mut u8, seed: u32, offset: u64) -> u32 {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("sse4.2") && std::arch::is_x86_feature_detected!("pclmulqdq") {
-        // SAFETY: as the caller promises; the processor has the instructions.
+    if std::arch::is_x86_feature_detected!("sse4.2") {
+        if units.len() >= LONG && std::arch::is_x86_feature_detected!("pclmulqdq") {
+            // SAFETY: as the caller promises; the processor has the instructions.
+            return unsafe { copy_long(units, target, seed, offset) };
+        }
+        // SAFETY: as the caller promises; the processor has the instruction.
         return unsafe { copy_sse42(units, target, seed, offset) };
     }
     // SAFETY: as the caller promises.
@@ -30,9 +34,9 @@ unsafe fn copy_plainly(units: &[Unit], target: *mut u8) {
 }
 
 /// # Safety
-/// As [`copy_with_crc`], and the processor has SSE 4.2 and PCLMULQDQ.
+/// As [`copy_with_crc`], and the processor has SSE 4.2.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse4.2,pclmulqdq")]
+#[target_feature(enable = "sse4.2")]
 unsafe fn copy_sse42(units: &[Unit], target: *mut u8, seed: u32, offset: u64) -> u32 {
     use std::arch::x86_64::_mm_crc32_u64 as add;
     // The register holds the complement of the sum, as the polynomial's convention has it.
@@ -46,10 +50,32 @@ unsafe fn copy_sse42(units: &[Unit], target: *mut u8, seed: u32, offset: u64) ->
     for (at, unit) in units.iter().enumerate().skip(1) {
         // SAFETY: the record's unit `at`, and its place.
         unsafe { target.add(at * UNIT_BYTES).cast::<[u64; 8]>().write(unit.0) };
+        for word in &unit.0 {
+            sum = add(sum, *word);
+        }
     }
-    // A word's turn takes three cycles, and one can begin in each: three units are summed side by side.
-    let (threes, rest) = units[1..].as_chunks::<3>();
-    for [first, second, third] in threes {
+    !(sum as u32)
+}
+
+/// From so many units on, three of them are summed side by side.
+#[cfg(target_arch = "x86_64")]
+const LONG: usize = 4;
+
+/// A word's turn takes three cycles, and one can begin in each.
+///
+/// # Safety
+/// As [`copy_with_crc`], and the processor has SSE 4.2 and PCLMULQDQ.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse4.2,pclmulqdq")]
+unsafe fn copy_long(units: &[Unit], target: *mut u8, seed: u32, offset: u64) -> u32 {
+    use std::arch::x86_64::_mm_crc32_u64 as add;
+    let (head, rest) = units.split_at(1 + (units.len() - 1) % 3);
+    // SAFETY: a record's beginning, which is not empty, and its place.
+    let mut sum = u64::from(!unsafe { copy_sse42(head, target, seed, offset) });
+    for (at, three) in rest.as_chunks::<3>().0.iter().enumerate() {
+        // SAFETY: three units behind the beginning, and their places.
+        unsafe { target.add((head.len() + 3 * at) * UNIT_BYTES).cast::<[Unit; 3]>().write(*three) };
+        let [first, second, third] = three;
         let mut sums = [sum, 0, 0];
         for word in 0..8 {
             sums[0] = add(sums[0], first.0[word]);
@@ -57,9 +83,6 @@ unsafe fn copy_sse42(units: &[Unit], target: *mut u8, seed: u32, offset: u64) ->
             sums[2] = add(sums[2], third.0[word]);
         }
         sum = add(0, times(sums[0], TWO_UNITS) ^ times(sums[1], ONE_UNIT)) ^ sums[2];
-    }
-    for word in rest.iter().flat_map(|unit| &unit.0) {
-        sum = add(sum, *word);
     }
     !(sum as u32)
 }

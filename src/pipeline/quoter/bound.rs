@@ -34,17 +34,16 @@ pub fn round_outward(side: Side, ticks: f64) -> Option<Price> {
     if !ticks.is_finite() || ticks.abs() > TICKS_MAX {
         return None;
     }
-    // Towards zero; that and the rest are exact, and rounding them is no call of a library.
-    let whole = ticks as i64;
-    let rest = ticks - whole as f64;
-    let nearest = whole + i64::from(rest >= 0.5) - i64::from(rest <= -0.5);
-    if (ticks - nearest as f64).abs() < SNAP * ticks.abs().max(1.0) {
-        return Some(Price::from_ticks(nearest));
-    }
-    Some(Price::from_ticks(match side {
-        Side::Bid => whole - i64::from(rest < 0.0),
-        Side::Ask => whole + i64::from(rest > 0.0),
-    }))
+    let nearest = ticks.round();
+    let whole = if (ticks - nearest).abs() < SNAP * ticks.abs().max(1.0) {
+        nearest
+    } else {
+        match side {
+            Side::Bid => ticks.floor(),
+            Side::Ask => ticks.ceil(),
+        }
+    };
+    Some(Price::from_ticks(whole as i64))
 }
 
 /// Bounds both sides, bid first.
