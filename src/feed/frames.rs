@@ -123,6 +123,11 @@ impl Frames {
         Next::Library
     }
 
+    /// Whether the library may still take some of what was left to it.
+    pub(super) fn owes(&self) -> bool {
+        self.owed > 0
+    }
+
     /// What lies there, of the message that came last.
     pub(super) fn piece(&self, at: &Range<usize>) -> &[u8] {
         self.ahead().piece(at)
@@ -182,16 +187,14 @@ impl Frames {
         loop {
             let ahead = self.ahead();
             let bytes = ahead.bytes();
-            let end = bytes.windows(HEAD_END.len()).position(|four| four == HEAD_END);
-            self.owed = match end {
-                Some(at) if bytes.starts_with(SWITCHES) => (at + HEAD_END.len()) as u64,
-                None if !ahead.has_ended() && bytes.len() < BUFFER_BYTES => {
-                    if self.more()? {
-                        continue;
-                    }
-                    return Ok(());
-                }
-                _ => ALL,
+            let known = bytes.len().min(SWITCHES.len());
+            self.owed = match bytes.windows(HEAD_END.len()).position(|four| four == HEAD_END) {
+                // A refusal, or no answer at all: no frames will follow.
+                _ if bytes[..known] != SWITCHES[..known] => ALL,
+                Some(at) => (at + HEAD_END.len()) as u64,
+                None if ahead.has_ended() || bytes.len() == BUFFER_BYTES => ALL,
+                None if self.more()? => continue,
+                None => return Ok(()),
             };
             self.is_answered = true;
             return Ok(());
@@ -245,10 +248,13 @@ impl Read for Frames {
 
 impl Write for Frames {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // TLS that cannot write reads instead, and may then hold what the socket does not announce any more.
+        self.tls_holds = true;
         self.inner.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.tls_holds = true;
         self.inner.flush()
     }
 }

@@ -128,9 +128,9 @@ impl Talk {
                 }
             }
             let read = self.socket.read();
-            let held = std::mem::replace(&mut self.holds, read.is_ok());
-            // It has nothing left of what it was given: the next frame may be another one's.
-            if !(held && is_blocked(&read)) {
+            self.holds = read.is_ok();
+            // It has taken all that it was given, and there may be more behind that, which no socket will announce.
+            if !is_blocked(&read) || self.socket.get_ref().owes() {
                 return read.map(|message| match message {
                     Message::Text(text) => Heard::Text(Payload(Place::Own(text.into()))),
                     Message::Binary(frame) => Heard::Binary(Payload(Place::Own(frame))),

@@ -119,6 +119,8 @@ struct Untold {
     now: TimestampNs,
     /// Raw counters: its frame read, and everything that it caused handed over.
     way: Option<[u64; 2]>,
+    /// The fill that it was.
+    fill: Option<ExecReport>,
 }
 
 impl QuoteTile {
@@ -209,13 +211,14 @@ impl QuoteTile {
                 self.hand_over(OrderRequest { command, stamps, tick_ts }, now);
             }
         }
-        if !self.actions.as_slice().is_empty() {
-            self.untold = Some(Untold { now, way: (read_tsc != 0).then(|| [read_tsc, self.clock.raw()]) });
-        }
-        if let Input::Exec(report) = input
-            && matches!(report.kind, ExecKind::Fill(_))
-        {
-            self.tell_fill(report);
+        let has_acted = !self.actions.as_slice().is_empty();
+        let fill = match input {
+            Input::Exec(report) if matches!(report.kind, ExecKind::Fill(_)) => Some(*report),
+            _ => None,
+        };
+        if has_acted || fill.is_some() {
+            let way = (has_acted && read_tsc != 0).then(|| [read_tsc, self.clock.raw()]);
+            self.untold = Some(Untold { now, way, fill });
         }
         if let Input::Control(control) = input {
             self.on_control(control);
@@ -224,7 +227,7 @@ impl QuoteTile {
 
     /// Tells people what the last event caused: they come after the orders, which may have to leave on this very thread.
     fn tell_people(&mut self) {
-        let Some(Untold { now, way }) = self.untold.take() else { return };
+        let Some(Untold { now, way, fill }) = self.untold.take() else { return };
         for action in self.actions.as_slice() {
             if let Action::Quote(decision) = action {
                 self.parts.board.bump(Count::Quotes, 1);
@@ -234,6 +237,10 @@ impl QuoteTile {
         if let Some([read, handed_over]) = way {
             let ns = self.clock.delta_as_nanos(read, handed_over);
             self.parts.telemetry.send(&self.parts.board, Telemetry::Sample(Hop::TickToDecision, ns));
+        }
+        // Behind the quote, whose mid it is measured against.
+        if let Some(report) = fill {
+            self.tell_fill(&report);
         }
     }
 

@@ -1,7 +1,12 @@
 use super::*;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use tungstenite::Message;
+
+#[path = "../../../tests/common/tls.rs"]
+mod local_tls;
+use local_tls::LocalTls;
 
 fn connection(port: u16) -> Connection {
     let tls = crate::feed::client_config(None).unwrap();
@@ -57,32 +62,68 @@ fn text_arrives_pings_are_answered_and_a_cut_comes_back() {
     server.join().unwrap();
 }
 
+/// Says texts of those sizes, hears one, says that it did, and returns how long that was.
+fn talk_of_sizes(mut socket: WebSocket<impl Read + Write>, sizes: &[usize]) -> usize {
+    for size in sizes {
+        socket.write(Message::text("y".repeat(*size))).unwrap();
+    }
+    socket.flush().unwrap();
+    let heard = socket.read().unwrap();
+    socket.send(Message::text("heard")).unwrap();
+    heard.len()
+}
+
 #[test]
 fn frames_of_any_size_come_whole_and_in_order_and_what_the_socket_does_not_take_goes_out_later() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
     // Shorter than a read of the library, longer than its buffer, longer than ours, and many in one piece.
     let sizes: Vec<usize> = [1, 5_000, 70_000, 1_000_000].into_iter().chain(std::iter::repeat_n(20, 500)).collect();
-    let (told, sent) = (sizes.clone(), "x".repeat(12 << 20));
+    let sent = "x".repeat(12 << 20);
     let length = sent.len();
+    for over_tls in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (local, told) = (LocalTls::new(), sizes.clone());
+        let tls = crate::feed::client_config(Some(local.ca_file())).unwrap();
+        let server = std::thread::spawn(move || {
+            let socket = listener.accept().unwrap().0;
+            if over_tls {
+                talk_of_sizes(tungstenite::accept(local.accept(socket)).unwrap(), &told)
+            } else {
+                talk_of_sizes(tungstenite::accept(socket).unwrap(), &told)
+            }
+        });
+        let url = format!("{}://127.0.0.1:{port}/ws", if over_tls { "wss" } else { "ws" });
+        let mut client = Connection::new(&url, tls, Clock::new(), Duration::from_secs(60), 1).unwrap();
+        until(&mut client, |_, event| matches!(event, Event::Opened).then_some(()));
+        for size in &sizes {
+            assert_eq!(until(&mut client, text_of).len(), *size);
+        }
+        client.send(sent.clone()).unwrap();
+        let answer = until(&mut client, text_of);
+        assert_eq!((answer.as_str(), server.join().unwrap()), ("heard", length));
+    }
+}
+
+#[test]
+fn what_came_in_one_piece_is_told_without_an_idle_poll_between() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
     let server = std::thread::spawn(move || {
         let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
-        for size in told {
-            socket.write(Message::text("y".repeat(size))).unwrap();
-        }
-        socket.flush().unwrap();
-        let heard = socket.read().unwrap();
-        socket.send(Message::text("heard")).unwrap();
-        heard.len()
+        // A message in two frames, a whole one, a ping, one in three frames with a ping between, a whole one.
+        let all = b"\x01\x01a\x80\x01b\x81\x01c\x89\x00\x01\x01d\x00\x01e\x89\x00\x80\x01f\x81\x01g";
+        socket.get_mut().write_all(all).unwrap();
+        socket
     });
     let mut client = connection(port);
-    until(&mut client, |_, event| matches!(event, Event::Opened).then_some(()));
-    for size in sizes {
-        assert_eq!(until(&mut client, text_of).len(), size);
+    let mut told = vec![until(&mut client, text_of)];
+    while told.len() < 4 {
+        let event = client.poll();
+        assert!(!matches!(event, Event::Idle | Event::Lost(_)), "{event:?} behind {told:?}");
+        told.extend(text_of(&client, event));
     }
-    client.send(sent).unwrap();
-    let answer = until(&mut client, text_of);
-    assert_eq!((answer.as_str(), server.join().unwrap()), ("heard", length));
+    assert_eq!(told, ["ab", "c", "def", "g"]);
+    drop(server.join().unwrap());
 }
 
 #[test]
