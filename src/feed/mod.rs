@@ -34,6 +34,10 @@ pub fn deal(symbols: usize, streams_a_symbol: usize, connections: usize) -> Vec<
 }
 
 #[cfg(test)]
+#[path = "../../tests/common/tls.rs"]
+pub(crate) mod local_tls;
+
+#[cfg(test)]
 mod tests {
     use super::deal;
 

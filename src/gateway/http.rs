@@ -339,13 +339,9 @@ fn was_never_sent(error: &ureq::Error) -> bool {
 }
 
 #[cfg(test)]
-#[path = "../../tests/common/tls.rs"]
-mod local_tls;
-
-#[cfg(test)]
 mod tests {
-    use super::local_tls::LocalTls;
     use super::*;
+    use crate::feed::local_tls::LocalTls;
     use std::io::Write;
     use std::net::TcpListener;
 

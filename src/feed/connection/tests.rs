@@ -4,9 +4,7 @@ use std::net::TcpListener;
 
 use tungstenite::Message;
 
-#[path = "../../../tests/common/tls.rs"]
-mod local_tls;
-use local_tls::LocalTls;
+use crate::feed::local_tls::LocalTls;
 
 fn connection(port: u16) -> Connection {
     let tls = crate::feed::client_config(None).unwrap();
