@@ -2,8 +2,8 @@
 //!
 //! A slot of a ring was last read by the other core, so each of its lines has to be fetched from there before it can be
 //! written. Stores leave a core in order and fetch few lines ahead: a message of seven lines waits several times for the
-//! other core, one of which all lines were asked for beforehand waits about once, and one whose lines were asked for right
-//! after the message before it not at all. `cargo bench --bench link` measures it.
+//! other core, one of which all lines were asked for beforehand waits about once. They are asked for right after the message
+//! before as well, and may be here by then. `cargo bench --bench link` measures it.
 #![allow(unsafe_code, reason = "one instruction that has no safe name")]
 
 use std::mem::MaybeUninit;
