@@ -373,7 +373,7 @@ impl Connection {
                     return self.open(Box::new(Talk::new(socket, None)));
                 }
                 let mut talk = Box::new(Talk::new(socket, Some(Pace::default())));
-                if let Err(loss) = talk.say(self.subscription.clone()) {
+                if let Err(loss) = talk.say(&self.subscription) {
                     return self.lose(loss);
                 }
                 self.state = State::Subscribing { talk, since: Instant::now(), early: VecDeque::new() };
@@ -425,7 +425,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection is not open or breaks; it is then already on its way back.
-    pub fn send(&mut self, text: String) -> Result<(), Loss> {
+    pub fn send(&mut self, text: &str) -> Result<(), Loss> {
         let State::Open { talk } = &mut self.state else {
             return Err(Loss::Closed);
         };

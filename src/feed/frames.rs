@@ -4,7 +4,7 @@
 //! here, in the buffer that was read ahead, and the library never sees it: it would clear four kilobytes, copy the frame
 //! there and take it apart in some four thousand instructions. All else goes to the library, a whole frame at a time and
 //! unchanged: handshakes, pings, closes, fragments, frames longer than the buffer, and whatever breaks the protocol
-//! (RFC 6455, section 5.2).
+//! (RFC 6455, section 5.2). What we say ourselves goes [past it](super::said) as well, between two of its frames.
 
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -12,6 +12,7 @@ use std::ops::Range;
 use tungstenite::stream::MaybeTlsStream;
 
 use super::StampedStream;
+use super::said::Said;
 use super::stream::{Ahead, BUFFER_BYTES};
 
 /// First bytes: the last frame of its message, no extension, text or binary.
@@ -40,6 +41,10 @@ pub(super) struct Frames {
     owed: u64,
     /// The library has begun a message of several frames.
     is_fragmented: bool,
+    /// What was said without the library.
+    said: Said,
+    /// The socket has taken a part of what the library said last.
+    is_amid: bool,
 }
 
 /// What has come.
@@ -68,7 +73,16 @@ impl Frames {
     /// Over a socket, or TLS, on which a handshake comes first.
     pub(super) fn new(inner: MaybeTlsStream<StampedStream>) -> Frames {
         let plain = (!matches!(inner, MaybeTlsStream::Plain(_))).then(Ahead::new);
-        Frames { inner, plain, tls_holds: true, is_answered: false, owed: 0, is_fragmented: false }
+        Frames {
+            inner,
+            plain,
+            tls_holds: true,
+            is_answered: false,
+            owed: 0,
+            is_fragmented: false,
+            said: Said::new(),
+            is_amid: false,
+        }
     }
 
     /// Over a socket that frames come from at once.
@@ -121,6 +135,21 @@ impl Frames {
         }
         self.owed = length;
         Next::Library
+    }
+
+    /// Whether a text may be [said](Self::say): nothing of the library's is half sent.
+    pub(super) fn may_say(&self) -> bool {
+        !self.is_amid && !self.said.is_waiting()
+    }
+
+    /// Says a text in a frame of its own.
+    ///
+    /// # Errors
+    /// What the socket says; `WouldBlock` when it has not taken all. The rest leaves before anything else, with the next
+    /// flush.
+    pub(super) fn say(&mut self, text: &str) -> io::Result<()> {
+        self.said.say(text.as_bytes());
+        self.flush()
     }
 
     /// Whether the library may still take some of what was left to it.
@@ -250,11 +279,15 @@ impl Write for Frames {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // TLS that cannot write reads instead, and may then hold what the socket does not announce any more.
         self.tls_holds = true;
-        self.inner.write(bytes)
+        self.said.leave(&mut self.inner)?;
+        let taken = self.inner.write(bytes)?;
+        self.is_amid = taken < bytes.len();
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.tls_holds = true;
+        self.said.leave(&mut self.inner)?;
         self.inner.flush()
     }
 }

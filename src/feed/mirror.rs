@@ -106,7 +106,7 @@ mod tests {
                 far.say(&"x".repeat(length));
                 assert_eq!(next(&mut near).len(), length);
                 // In all more than any socket buffers, if nobody took it.
-                near.send("y".repeat(30_000)).unwrap();
+                near.send(&"y".repeat(30_000)).unwrap();
                 far.forget();
             }
         }

@@ -10,6 +10,7 @@ mod mirror;
 mod pace;
 mod relay;
 mod resolve;
+mod said;
 mod socket;
 mod stream;
 mod talk;

@@ -158,7 +158,7 @@ impl Talk {
     fn look_after(&mut self, silence: Duration) -> Event {
         while !self.waiting.is_empty() && self.may_send() {
             let Some(text) = self.waiting.pop_front() else { break };
-            if let Err(loss) = self.send_now(text) {
+            if let Err(loss) = self.send_now(&text) {
                 return Event::Lost(loss);
             }
         }
@@ -183,11 +183,11 @@ impl Talk {
     ///
     /// # Errors
     /// When the connection breaks.
-    pub(super) fn say(&mut self, text: String) -> Result<(), Loss> {
+    pub(super) fn say(&mut self, text: &str) -> Result<(), Loss> {
         if self.waiting.is_empty() && self.may_send() {
             return self.send_now(text);
         }
-        self.waiting.push_back(text);
+        self.waiting.push_back(text.to_owned());
         Ok(())
     }
 
@@ -195,8 +195,16 @@ impl Talk {
         self.pace.as_mut().is_none_or(|pace| pace.take(Instant::now()))
     }
 
-    fn send_now(&mut self, text: String) -> Result<(), Loss> {
-        self.send(Message::text(text)).map_err(|error| loss_of(&error))
+    fn send_now(&mut self, text: &str) -> Result<(), Loss> {
+        // Behind what the library could not send, and after a close, it is the library's business.
+        if self.unsent || !self.socket.can_write() || !self.socket.get_ref().may_say() {
+            return self.send(Message::text(text)).map_err(|error| loss_of(&error));
+        }
+        match self.socket.get_mut().say(text) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.unsent = true,
+            said => said.map_err(|error| Loss::Socket(error.to_string()))?,
+        }
+        Ok(())
     }
 
     /// Hands back what was read before its time: it is told before anything else.

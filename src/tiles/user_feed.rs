@@ -106,7 +106,7 @@ impl UserState {
             &self.feed.signer,
         );
         // A failure here comes back as a loss with the next poll.
-        let _ = self.feed.connection.send(text);
+        let _ = self.feed.connection.send(&text);
     }
 
     fn on_text(&mut self, text: &Payload, instruments: &[Instrument], board: &Board) {

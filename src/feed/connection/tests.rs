@@ -96,9 +96,63 @@ fn frames_of_any_size_come_whole_and_in_order_and_what_the_socket_does_not_take_
         for size in &sizes {
             assert_eq!(until(&mut client, text_of).len(), *size);
         }
-        client.send(sent.clone()).unwrap();
+        client.send(&sent).unwrap();
         let answer = until(&mut client, text_of);
         assert_eq!((answer.as_str(), server.join().unwrap()), ("heard", length));
+    }
+}
+
+/// Pings and reads nothing until it is told to; returns the lengths of so many texts, and how many pongs came with them.
+fn late_reader(mut socket: WebSocket<impl Read + Write>, texts: usize, go: &std::sync::mpsc::Receiver<()>) -> Heard {
+    for round in 0..20_u8 {
+        socket.send(Message::Ping(vec![round; 100].into())).unwrap();
+    }
+    go.recv().unwrap();
+    let mut heard = (Vec::new(), 0);
+    while heard.0.len() < texts {
+        match socket.read().unwrap() {
+            Message::Text(text) => heard.0.push(text.len()),
+            Message::Pong(_) => heard.1 += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    heard
+}
+
+type Heard = (Vec<usize>, usize);
+
+#[test]
+fn what_is_said_to_a_socket_that_is_full_arrives_whole_and_in_order_with_the_librarys_pongs_between() {
+    // Together more than any socket buffers; the short ones are said while a long one is half sent.
+    let lengths: Vec<usize> = (0..8).flat_map(|round| [(3 << 20) + round, round]).collect();
+    for over_tls in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (local, count) = (LocalTls::new(), lengths.len());
+        let tls = crate::feed::client_config(Some(local.ca_file())).unwrap();
+        let (go, told) = std::sync::mpsc::channel();
+        let server = std::thread::spawn(move || {
+            let socket = listener.accept().unwrap().0;
+            if over_tls {
+                late_reader(tungstenite::accept(local.accept(socket)).unwrap(), count, &told)
+            } else {
+                late_reader(tungstenite::accept(socket).unwrap(), count, &told)
+            }
+        });
+        let url = format!("{}://127.0.0.1:{port}/ws", if over_tls { "wss" } else { "ws" });
+        let mut client = Connection::new(&url, tls, Clock::new(), Duration::from_secs(60), 1).unwrap();
+        until(&mut client, |_, event| matches!(event, Event::Opened).then_some(()));
+        for length in &lengths {
+            client.send(&"x".repeat(*length)).unwrap();
+            // Pings are heard, and pongs said, in the middle of it.
+            (0..3).for_each(|_| assert!(!matches!(client.poll(), Event::Lost(_))));
+        }
+        go.send(()).unwrap();
+        // The server goes when it has heard all, or panics.
+        until(&mut client, |_, event| (server.is_finished() || matches!(event, Event::Lost(_))).then_some(()));
+        let (heard, pongs) = server.join().unwrap();
+        assert_eq!(heard, lengths);
+        assert!(pongs > 0);
     }
 }
 
@@ -247,7 +301,7 @@ fn the_sixth_message_to_the_streams_waits_for_its_second() {
     let mut client = connection(port).with_streams(&["x@trade".to_owned()]);
     until(&mut client, |_, event| matches!(event, Event::Opened).then_some(()));
     for number in 0..6 {
-        client.send(number.to_string()).unwrap();
+        client.send(&number.to_string()).unwrap();
     }
     until(&mut client, |_, _| server.is_finished().then_some(()));
     let heard = server.join().unwrap();
