@@ -382,7 +382,7 @@ fn what_the_http_library_allocates_for_an_order_is_counted() {
         let before = allocations();
         let request = builder.command(&order, &instrument, 1_700_000_000_000 + round, &signer);
         let built = allocations();
-        let reply = http.send(&request, || {});
+        let reply = http.send(&request, &mut || {});
         assert!(matches!(reply, Reply::Answer { status: 200, .. }), "{reply:?}");
         if round > 0 {
             building += built - before;

@@ -159,7 +159,7 @@ impl AccountClient {
         self.config.limiter.spend(TimestampNs::from_millis(self.config.clock.venue_millis(now)), weight);
         let timestamp_ms = self.config.clock.venue_millis(now);
         let request = self.builder.signed_get(path, parameters, timestamp_ms, &self.config.signer);
-        let status = match self.http.send(&request, || ()) {
+        let status = match self.http.send(&request, &mut || ()) {
             Reply::Answer { status, .. } => status,
             Reply::NotSent | Reply::Lost => 0,
         };

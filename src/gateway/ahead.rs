@@ -16,14 +16,13 @@ use std::time::{Duration, Instant};
 
 use corosensei::stack::{DefaultStack, Stack};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
-use mio::net::TcpStream;
 use quanta::Clock;
 use send_wrapper::SendWrapper;
 use ureq::http::{HeaderValue, Response, Uri};
 use ureq::{Agent, Body, Error, SendBody};
 
 use super::http::{FORM, IDLE_MAX, with_key};
-use super::transport::{Wire, is_quiet};
+use super::transport::{BegunOn, Wire, is_quiet};
 use crate::wire::lines;
 
 /// Calls that are ready at the same time: one a side.
@@ -77,7 +76,8 @@ struct Begun {
     call: SendWrapper<Call>,
     length: usize,
     body: String,
-    socket: Arc<TcpStream>,
+    /// Where it stands; its head grows to the whole request.
+    on: BegunOn,
     since: Instant,
     /// When its connection was last seen to be quiet: raw counter.
     looked: u64,
@@ -106,7 +106,9 @@ impl Ahead {
     }
 
     /// Does the call with that body, if it goes there and one of its length is ready on a connection that is open.
-    pub(super) fn send(&mut self, path: &str, body: &str) -> Option<Answer> {
+    /// `handed_over` runs right behind the bytes, or before the library has them where it alone can let them leave; not at
+    /// all when the call is not done.
+    pub(super) fn send(&mut self, path: &str, body: &str, handed_over: &mut dyn FnMut()) -> Option<Answer> {
         if path != self.heading.path {
             return None;
         }
@@ -114,10 +116,16 @@ impl Ahead {
         let at = self.begun.iter().position(|begun| begun.length == body.len())?;
         let mut begun = self.begun.swap_remove(at);
         let since_look_ns = self.clock.delta_as_nanos(begun.looked, self.clock.raw());
-        if since_look_ns > LOOK_NS && !is_quiet(&begun.socket) {
+        if since_look_ns > LOOK_NS && !is_quiet(&begun.on.socket) {
             self.give_up(begun);
             return None;
         }
+        // What the library does with a body ends in these bytes: they leave first, and it finds them gone.
+        if !begun.on.head.is_empty() {
+            begun.on.head.extend_from_slice(body.as_bytes());
+            self.wire.leave(&begun.on.head, &begun.on.socket, &self.clock);
+        }
+        handed_over();
         begun.body.push_str(body);
         Some(self.go_on(begun, true))
     }
@@ -157,7 +165,7 @@ impl Ahead {
         for at in (0..self.begun.len()).rev() {
             let begun = &mut self.begun[at];
             begun.looked = self.clock.raw();
-            if begun.since.elapsed() > IDLE_MAX || !is_quiet(&begun.socket) {
+            if begun.since.elapsed() > IDLE_MAX || !is_quiet(&begun.on.socket) {
                 let begun = self.begun.swap_remove(at);
                 self.give_up(begun);
             }
@@ -194,13 +202,16 @@ impl Ahead {
             let config = config.timeout_recv_response(Some(patience)).timeout_recv_body(Some(patience));
             config.build().send(SendBody::from_reader(&mut LateBody::Unknown(waits)))
         });
-        let (state, socket) = self.wire.beginning(|| call.resume(None));
-        match (state, socket) {
-            (CoroutineResult::Yield(()), Some(socket)) => self.begun.push(Begun {
+        let (state, on) = self.wire.beginning(|| call.resume(None));
+        match (state, on) {
+            (CoroutineResult::Yield(()), Some(mut on)) => self.begun.push(Begun {
                 call: SendWrapper::new(call),
                 length,
                 body: String::with_capacity(BODY_BYTES),
-                socket,
+                on: {
+                    on.head.reserve(BODY_BYTES);
+                    on
+                },
                 since: Instant::now(),
                 looked: self.clock.raw(),
                 stack: stack_at,
@@ -332,7 +343,7 @@ mod tests {
     const DONE: Reply<'_> = Reply::Answer { status: 200, body: b"{}" };
 
     fn post(http: &mut Http, payload: &str) -> bool {
-        http.send(&Request { method: Method::Post, path: PATH, payload }, || ()) == DONE
+        http.send(&Request { method: Method::Post, path: PATH, payload }, &mut || ()) == DONE
     }
 
     fn begun(http: &Http) -> usize {
@@ -378,6 +389,66 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_a_begun_call_is_at_the_venue_when_it_is_told_to_be_on_its_way() {
+        let (server, mut http) = Server::start();
+        assert!(post(&mut http, "a=1"));
+        http.idle();
+        server.seen();
+        let (began, mut seen) = (Instant::now(), Vec::new());
+        let mut handed_over = || {
+            // Nothing else of the call has run, and no answer is waited for.
+            while seen.is_empty() && began.elapsed() < Duration::from_secs(20) {
+                seen.extend(server.seen());
+            }
+        };
+        assert_eq!(
+            http.send(&Request { method: Method::Post, path: PATH, payload: "a=2" }, &mut handed_over),
+            DONE,
+            "answered meanwhile, and read afterwards"
+        );
+        assert!(matches!(&seen[..], [(_, text)] if text.ends_with("a=2")), "{seen:?}");
+        assert!(server.seen().is_empty(), "nothing leaves twice");
+    }
+
+    #[test]
+    fn a_begun_call_longer_than_its_socket_takes_at_once_arrives_whole() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, requests) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for mut socket in listener.incoming().map_while(Result::ok) {
+                let sender = sender.clone();
+                std::thread::spawn(move || {
+                    let mut part = vec![0; 1 << 16];
+                    // So that the first write takes a part of it only.
+                    while let Ok(read @ 1..) = socket.read(&mut part) {
+                        let mut whole = part[..read].to_vec();
+                        let head = whole.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+                        let length = if whole.starts_with(b"POST") { LONG } else { 0 };
+                        while whole.len() < head + length {
+                            let read = socket.read(&mut part).unwrap();
+                            whole.extend_from_slice(&part[..read]);
+                        }
+                        sender.send(whole[head..].to_vec()).unwrap();
+                        let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+                    }
+                });
+            }
+        });
+        const LONG: usize = 20 << 20;
+        let (patience, spin) = (Duration::from_secs(20), Duration::ZERO);
+        let mut http = Http::spinning(&base, None, None, patience, spin).unwrap().ahead_to(PATH);
+        http.open("/ping");
+        for (round, letter) in ["a", "b", "c"].into_iter().enumerate() {
+            http.idle();
+            assert_eq!(begun(&http), round.min(1));
+            assert!(post(&mut http, &letter.repeat(LONG)));
+            let came = requests.iter().find(|came| !came.is_empty()).unwrap();
+            assert!(came.len() == LONG && came.iter().all(|byte| *byte == letter.as_bytes()[0]));
+        }
+    }
+
+    #[test]
     fn a_body_of_another_length_and_another_path_go_the_ordinary_way() {
         let (server, mut http) = Server::start();
         assert!(post(&mut http, "a=1"));
@@ -385,8 +456,8 @@ mod tests {
         assert_eq!(begun(&http), 1);
         assert!(post(&mut http, "a=100"));
         let cancel = Request { method: Method::Delete, path: PATH, payload: "a=1" };
-        assert_eq!(http.send(&cancel, || ()), DONE);
-        assert_eq!(http.send(&Request { method: Method::Post, path: "/other", payload: "a=1" }, || ()), DONE);
+        assert_eq!(http.send(&cancel, &mut || ()), DONE);
+        assert_eq!(http.send(&Request { method: Method::Post, path: "/other", payload: "a=1" }, &mut || ()), DONE);
         assert_eq!(begun(&http), 1, "what is begun waits on");
         let seen = server.seen();
         assert!(seen[4].1.starts_with("POST") && seen[4].1.ends_with("a=100"), "{}", seen[4].1);
@@ -445,7 +516,7 @@ mod tests {
         // Time that passes before the order is not its own.
         std::thread::sleep(Duration::from_millis(300));
         let began = Instant::now();
-        assert_eq!(http.send(&Request { method: Method::Post, path: PATH, payload: "a=2" }, || ()), Reply::Lost);
+        assert_eq!(http.send(&Request { method: Method::Post, path: PATH, payload: "a=2" }, &mut || ()), Reply::Lost);
         let took = began.elapsed();
         assert!(took >= Duration::from_millis(390) && took < Duration::from_secs(4), "{took:?}");
         assert_eq!(server.seen().iter().filter(|seen| seen.1.ends_with("a=2")).count(), 1, "sent once");

@@ -32,7 +32,8 @@ pub trait OrderEntry: Send {
         true
     }
 
-    /// Sends a command and waits for its answer. `handed_over` runs right before its bytes leave.
+    /// Sends a command and waits for its answer. `handed_over` runs once if it is tried at all: right behind its bytes where
+    /// that can be told, right before them where the answer is all that comes back.
     fn send(
         &mut self,
         command: &Command,
@@ -177,10 +178,10 @@ impl ApiEntry {
                 if self.parts.signer.is_ed25519() {
                     let timestamp_ms = self.parts.clock.venue_millis(wall_now());
                     let key = self.parts.api_key.expose_secret();
-                    let text = self.builder.logon(key, timestamp_ms, &self.parts.signer).to_owned();
-                    self.logon = Some(self.builder.id());
+                    let text = self.builder.logon(key, timestamp_ms, &self.parts.signer);
                     // A failure comes back as a loss with the next look.
                     let _ = self.connection.send(text);
+                    self.logon = Some(self.builder.id());
                 } else {
                     self.is_ready = true;
                 }
@@ -260,10 +261,10 @@ impl OrderEntry for ApiEntry {
             return Reply::NotSent;
         }
         let login = (!self.has_logged_on).then(|| (self.parts.api_key.expose_secret(), self.parts.signer.as_ref()));
-        let text = self.builder.command(command, instrument, timestamp_ms, login).to_owned();
-        let id = self.builder.id();
+        let sent = self.connection.send(self.builder.command(command, instrument, timestamp_ms, login));
         handed_over();
-        if self.connection.send(text).is_err() {
+        let id = self.builder.id();
+        if sent.is_err() {
             // Part of it may have left.
             (self.is_ready, self.has_logged_on, self.logon) = (false, false, None);
             return Reply::Lost;

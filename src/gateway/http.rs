@@ -201,15 +201,18 @@ impl Http {
         }
     }
 
-    /// Sends a signed request and waits for the answer. `handed_over` runs right before the library takes the request.
-    pub fn send(&mut self, request: &Request<'_>, handed_over: impl FnOnce()) -> Reply<'_> {
-        handed_over();
+    /// Sends a signed request and waits for the answer. `handed_over` runs once, when the request is on its way or about to
+    /// be: right behind the bytes of one that was begun ahead without TLS, right before the library has all of any other.
+    pub fn send(&mut self, request: &Request<'_>, handed_over: &mut dyn FnMut()) -> Reply<'_> {
         self.wire.clear();
         let begun = match (&mut self.ahead, request.method) {
-            (Some(ahead), Method::Post) => ahead.send(request.path, request.payload),
+            (Some(ahead), Method::Post) => ahead.send(request.path, request.payload, handed_over),
             _ => None,
         };
-        let answer = begun.unwrap_or_else(|| self.call(request));
+        let answer = begun.unwrap_or_else(|| {
+            handed_over();
+            self.call(request)
+        });
         self.read(answer)
     }
 
@@ -266,7 +269,9 @@ impl Http {
             Err(error) => {
                 use std::fmt::Write;
                 let _ = write!(self.failure, "{error}");
-                if was_never_sent(&error) { Reply::NotSent } else { Reply::Lost }
+                // Whatever the library says, what has left has left.
+                let has_left = self.wire.times()[1] != 0;
+                if was_never_sent(&error) && !has_left { Reply::NotSent } else { Reply::Lost }
             }
         }
     }
@@ -383,7 +388,7 @@ mod tests {
         ));
         let mut http = http(port);
         let mut handed = false;
-        assert_eq!(http.send(&REQUEST, || handed = true), Reply::Answer { status: 429, body: b"{}" });
+        assert_eq!(http.send(&REQUEST, &mut || handed = true), Reply::Answer { status: 429, body: b"{}" });
         assert_eq!((http.retry_after_s(), http.used_weight(), handed), (Some(7), Some(55), true));
         let seen = server.join().unwrap().to_lowercase();
         assert!(seen.contains("x-mbx-apikey: key") && seen.contains("application/x-www-form-urlencoded"), "{seen}");
@@ -392,19 +397,19 @@ mod tests {
     #[test]
     fn a_refused_connection_was_never_sent() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        assert_eq!(http(port).send(&REQUEST, || ()), Reply::NotSent);
+        assert_eq!(http(port).send(&REQUEST, &mut || ()), Reply::NotSent);
     }
 
     #[test]
     fn silence_and_a_cut_after_the_request_are_losses_not_refusals() {
         let (port, server) = serve(None);
-        assert_eq!(http(port).send(&REQUEST, || ()), Reply::Lost);
+        assert_eq!(http(port).send(&REQUEST, &mut || ()), Reply::Lost);
         server.join().unwrap();
         let (port, server) = serve(Some("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"orderId\""));
-        assert_eq!(http(port).send(&REQUEST, || ()), Reply::Lost);
+        assert_eq!(http(port).send(&REQUEST, &mut || ()), Reply::Lost);
         server.join().unwrap();
         let (port, server) = serve(Some(""));
-        assert_eq!(http(port).send(&REQUEST, || ()), Reply::Lost);
+        assert_eq!(http(port).send(&REQUEST, &mut || ()), Reply::Lost);
         server.join().unwrap();
     }
 
@@ -447,14 +452,14 @@ mod tests {
             // The second request of a spinning client is encrypted as far as its head when it is sent.
             let mut http = if spin.is_zero() { http } else { http.ahead_to(REQUEST.path) };
             for _ in 0..2 {
-                assert_eq!(http.send(&REQUEST, || ()), Reply::Answer { status: 200, body: b"{}" });
+                assert_eq!(http.send(&REQUEST, &mut || ()), Reply::Answer { status: 200, body: b"{}" });
                 assert!(http.wire_times()[1] > 0);
                 http.idle();
                 assert!(spin.is_zero() || format!("{:?}", http.ahead()).contains("begun: 1"));
             }
         }
         let mut stranger = Http::new(&base, None, None, Duration::from_secs(20)).unwrap();
-        assert_ne!(stranger.send(&REQUEST, || ()), Reply::Answer { status: 200, body: b"{}" });
+        assert_ne!(stranger.send(&REQUEST, &mut || ()), Reply::Answer { status: 200, body: b"{}" });
         drop(stranger);
         let seen = server.join().unwrap();
         assert_eq!(seen.iter().map(|all| all.matches("a=1").count()).collect::<Vec<_>>(), [2, 2, 0]);

@@ -139,9 +139,8 @@ impl OrderEntry for MirrorApi {
         // A key that can log on does, and nothing after it is signed.
         let signer = self.config.signer.as_ref();
         let login = (!signer.is_ed25519()).then(|| (self.config.api_key.expose_secret(), signer));
-        let text = self.builder.command(command, instrument, timestamp_ms, login).to_owned();
+        let sent = self.near.send(self.builder.command(command, instrument, timestamp_ms, login));
         handed_over();
-        let sent = self.near.send(text);
         self.far.forget();
         match sent {
             Ok(()) => Reply::Answer { status: 200, body: DONE.as_bytes() },

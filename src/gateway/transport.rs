@@ -7,7 +7,7 @@
 //! While a request is only [begun](super::ahead), nothing leaves and no connection is made.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,8 +27,19 @@ pub struct Wire {
     written: AtomicU64,
     /// Whether a request is being begun.
     begins: AtomicBool,
-    /// Where the request just begun will leave by.
-    begun_on: Mutex<Option<Arc<TcpStream>>>,
+    /// What the request just begun will leave by.
+    begun_on: Mutex<Option<BegunOn>>,
+    /// Bytes of the begun request that have left without its transport.
+    gone: AtomicUsize,
+}
+
+/// Where a begun request stands.
+pub(super) struct BegunOn {
+    /// Where it will leave by.
+    pub socket: Arc<TcpStream>,
+    /// Its head as it leaves, if the body may just be put behind it; empty when something has to be done to both first, as
+    /// TLS does.
+    pub head: Vec<u8>,
 }
 
 impl Wire {
@@ -36,6 +47,7 @@ impl Wire {
     pub fn clear(&self) {
         self.ready.store(0, Ordering::Relaxed);
         self.written.store(0, Ordering::Relaxed);
+        self.gone.store(0, Ordering::Relaxed);
     }
 
     /// The last request's times: its bytes in front of the socket, and taken by it; zero when no byte was sent.
@@ -44,16 +56,35 @@ impl Wire {
     }
 
     /// Runs `begin`, which writes a request as far as it is known. What it writes is held, and only a connection that is
-    /// there already is used. Returns the socket that it will leave by as well, if anything was written.
-    pub(super) fn beginning<T>(&self, begin: impl FnOnce() -> T) -> (T, Option<Arc<TcpStream>>) {
+    /// there already is used. Returns where it stands as well, if anything was written.
+    pub(super) fn beginning<T>(&self, begin: impl FnOnce() -> T) -> (T, Option<BegunOn>) {
         self.begins.store(true, Ordering::Relaxed);
         let begun = begin();
         self.begins.store(false, Ordering::Relaxed);
         (begun, self.begun_on.lock().unwrap_or_else(PoisonError::into_inner).take())
     }
 
+    /// Lets a begun request leave, as much of it as the socket takes; its transport sends the rest, or fails as the socket
+    /// does.
+    pub(super) fn leave(&self, request: &[u8], socket: &TcpStream, clock: &Clock) {
+        let ready = clock.raw();
+        let mut by = socket;
+        if let Ok(gone @ 1..) = by.write(request) {
+            self.written.store(clock.raw(), Ordering::Relaxed);
+            self.ready.store(ready, Ordering::Relaxed);
+            self.gone.store(gone, Ordering::Relaxed);
+        }
+    }
+
     fn begins(&self) -> bool {
         self.begins.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for BegunOn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A head holds the API key.
+        f.debug_struct("BegunOn").finish_non_exhaustive()
     }
 }
 
@@ -171,6 +202,12 @@ impl SpinTransport {
     /// Sends everything, in as many pieces as the socket takes.
     fn send(&mut self, from: Output, timeout: NextTimeout) -> Result<(), Error> {
         let (mut sent, mut end) = (0, None);
+        if matches!(from, Output::Held) {
+            sent = self.wire.gone.swap(0, Ordering::Relaxed).min(self.held.len());
+            if sent == self.held.len() {
+                return Ok(());
+            }
+        }
         let began = self.clock.raw();
         loop {
             let bytes = match from {
@@ -225,20 +262,21 @@ impl Transport for SpinTransport {
         let timeout = timeout.for_write();
         let bytes = &self.buffers.output()[..amount];
         let begins = self.wire.begins();
-        if begins {
-            let socket = Some(Arc::clone(&self.socket));
-            *self.wire.begun_on.lock().unwrap_or_else(PoisonError::into_inner) = socket;
-        }
-        if self.held.is_empty() {
+        let is_first = self.held.is_empty();
+        if is_first {
             self.missing = body_to_come(bytes);
             if self.missing == 0 && !begins {
                 return self.send(Output::Buffer(amount), timeout);
             }
-            self.held.extend_from_slice(bytes);
-            return Ok(());
+        } else {
+            self.missing = self.missing.saturating_sub(amount);
         }
         self.held.extend_from_slice(bytes);
-        self.missing = self.missing.saturating_sub(amount);
+        if begins {
+            let head = if is_first && self.missing > 0 { self.held.clone() } else { Vec::new() };
+            let begun = BegunOn { socket: Arc::clone(&self.socket), head };
+            *self.wire.begun_on.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
+        }
         if self.missing > 0 || begins {
             return Ok(());
         }

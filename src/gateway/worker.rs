@@ -134,8 +134,8 @@ impl Gateway {
         self.entry.is_at_rest()
     }
 
-    /// Serves a command: one request at most, never repeated. `handed_over` runs when the signed request goes to the
-    /// HTTP client, and is told the time of the request.
+    /// Serves a command: one request at most, never repeated. `handed_over` runs when the signed request is on
+    /// its way or about to be, as its [road](OrderEntry::send) says, and is told the time of the request.
     pub fn serve(&mut self, command: &Command, mut handed_over: impl FnMut(TimestampNs)) -> Served {
         if self.clock_suspect {
             self.measure_clock();
