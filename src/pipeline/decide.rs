@@ -61,7 +61,7 @@ impl Lane {
             }
         }
         actions.mark(Moment::Checked);
-        self.wake_at = self.next_wake(now, desk);
+        self.decided = Some(now);
     }
 
     /// Hands on what the estimators need, at most once a second.
@@ -475,6 +475,20 @@ impl Lane {
             desk.rate.record(now);
             self.counters.placed += 1;
         }
+    }
+
+    /// Brings up to date when the lane wakes by itself. No order waits for it: it is done when somebody asks, and before
+    /// the next event.
+    pub(super) fn settle(&mut self, desk: &Desk) {
+        if self.decided.is_some() {
+            self.wake_at = self.wake(desk);
+            self.decided = None;
+        }
+    }
+
+    /// When the lane wakes by itself.
+    pub(super) fn wake(&self, desk: &Desk) -> Option<TimestampNs> {
+        self.decided.map_or(self.wake_at, |now| self.next_wake(now, desk))
     }
 
     /// When something changes by time alone.

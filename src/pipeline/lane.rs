@@ -70,7 +70,10 @@ pub(super) struct Lane {
     pub(super) was_pulled: bool,
     pub(super) last_quote: Option<QuoteDecision>,
     pub(super) half_spread_ticks: Option<f64>,
+    /// As of the last [`settle`](Self::settle); see [`wake`](Self::wake).
     pub(super) wake_at: Option<TimestampNs>,
+    /// A decision was taken then, and has not been settled.
+    pub(super) decided: Option<TimestampNs>,
     /// Commands found no room in the last answer and follow at once.
     pub(super) has_unsent: bool,
     pub(super) counters: Counters,
@@ -108,6 +111,7 @@ impl Lane {
             last_quote: None,
             half_spread_ticks: None,
             wake_at: None,
+            decided: None,
             has_unsent: false,
             counters: Counters::default(),
             explanation: None,
@@ -444,7 +448,7 @@ impl Lane {
         }
     }
 
-    pub(super) fn digest(&self, digester: &mut Digester) {
+    pub(super) fn digest(&self, desk: &Desk, digester: &mut Digester) {
         digester.u64(self.view.update_id);
         for side in Side::BOTH {
             for level in self.others.levels(side) {
@@ -479,7 +483,7 @@ impl Lane {
                 digester.u64(quote.side(side).reason as u64);
             }
         }
-        digester.option_time(self.wake_at);
+        digester.option_time(self.wake(desk));
     }
 }
 

@@ -132,6 +132,7 @@ impl Pipeline {
     /// An input about an instrument that the session does not have is ignored. Deadlines that have passed are acted
     /// upon whatever the input is.
     pub fn on_event(&mut self, now: TimestampNs, input: &Input, actions: &mut Actions) {
+        self.settle();
         self.now = now;
         let may_quote = self.desk.may_quote();
         let touched = match input {
@@ -181,7 +182,8 @@ impl Pipeline {
     }
 
     /// When the next `Input::Timer` is due at the latest; always after the `now` of the last event.
-    pub fn next_deadline(&self) -> Option<TimestampNs> {
+    pub fn next_deadline(&mut self) -> Option<TimestampNs> {
+        self.settle();
         self.lanes.iter().filter_map(|lane| lane.wake_at).min()
     }
 
@@ -193,7 +195,7 @@ impl Pipeline {
         digester.time(self.now);
         self.desk.digest(&mut digester);
         for lane in &self.lanes {
-            lane.digest(&mut digester);
+            lane.digest(&self.desk, &mut digester);
         }
         digester.finish()
     }
@@ -226,6 +228,12 @@ impl Pipeline {
     /// When the session has no such instrument.
     pub fn snapshot(&self, instrument: InstrumentId) -> PipelineSnapshot {
         self.lanes[instrument.index()].snapshot(self.now, &self.desk)
+    }
+
+    fn settle(&mut self) {
+        for lane in &mut self.lanes {
+            lane.settle(&self.desk);
+        }
     }
 
     fn lane_mut(&mut self, id: InstrumentId) -> Option<&mut Lane> {
