@@ -29,7 +29,7 @@ pub enum Hop {
     TickToOrder,
     /// As `tick_to_order`, and on to the bytes taken by the socket.
     TickToWire,
-    /// From the socket read that completed the frame to the decision's end.
+    /// From the socket read that completed the frame to the decision's first placement in front of its link, or to its end.
     TickToDecision,
     /// A placement's round trip.
     PlaceRoundTrip,

@@ -4,6 +4,7 @@
 //! blocks a writer, and nothing here is ever an input of a decision.
 
 mod board;
+pub mod counter;
 mod latency;
 mod latest;
 mod stamps;

@@ -106,7 +106,11 @@ impl SessionCollector {
         let rows: [(&str, &str, Read); 3] = [
             ("tile_steps", "Steps that a tile has taken", crate::metrics::TileCells::steps),
             ("tile_work", "Items of work that a tile has done", crate::metrics::TileCells::work),
-            ("tile_busy_ns", "Nanoseconds that a tile spent in steps with work", crate::metrics::TileCells::busy_ns),
+            (
+                "tile_busy_ns",
+                "Nanoseconds that a tile spent in steps with work, up to the last stamp of each",
+                crate::metrics::TileCells::busy_ns,
+            ),
         ];
         for (name, help, read) in rows {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -115,7 +119,8 @@ impl SessionCollector {
                 metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&read(tile), None)?;
             }
         }
-        let help = "Loop latency: the longest step with work that a tile ever took, in nanoseconds";
+        let help =
+            "Loop latency: the longest step with work that a tile ever took, up to its last stamp, in nanoseconds";
         let mut metric = encoder.encode_descriptor("tile_longest_step_ns", help, None, MetricType::Gauge)?;
         for tile in self.view.board().tiles() {
             labelled(&mut metric, &vec![("tile", tile.name)], tile.longest_step_ns() as f64)?;

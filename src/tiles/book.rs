@@ -13,6 +13,7 @@ use super::Tile;
 use super::doorbell::Doorbell;
 use super::message::{BookOut, SnapshotRequest};
 use crate::gateway::wall_now;
+use crate::metrics::counter::look;
 use crate::metrics::{Board, Count, Gauge, Stage, Stamps};
 use crate::pipeline::market::MarketStage;
 use crate::topology::{link, tile};
@@ -126,7 +127,7 @@ impl BookTile {
 
     /// The stamps of the record just applied.
     fn stamped(&self, packed: u64) -> Stamps {
-        let now = self.clock.raw();
+        let now = look(&self.clock);
         let Some((read, decoded)) = stamp::unpack(packed, now) else { return Stamps::NONE };
         let mut stamps = Stamps::begin(read);
         stamps.set(Stage::Decoded, decoded);

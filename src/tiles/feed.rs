@@ -19,6 +19,7 @@ use super::told::Told;
 use super::user_feed::{UserFeed, UserState};
 use crate::feed::{Event, Loss, Payload, Relay, RelayEvent};
 use crate::journal::JournalWriter;
+use crate::metrics::counter::look;
 use crate::metrics::{Board, Count, Gauge};
 use crate::topology::{link, tile};
 use crate::types::{DesyncReason, Instrument, InstrumentId, TimestampNs};
@@ -289,7 +290,7 @@ impl FeedTile {
         let record = record.unwrap_or_else(|error| panic!("a record of redis_feed cannot be read: {error}"));
         match FeedEvent::decode(&record) {
             Ok(event) => {
-                let stamp = stamp::pack(read_tsc, self.clock.raw());
+                let stamp = stamp::pack(read_tsc, look(&self.clock));
                 self.outlet.emit(&event, instrument_of(&event), record.header.ts, stamp);
             }
             Err(error) => panic!("a record of redis_feed cannot be read: {error}"),
@@ -363,7 +364,7 @@ impl FeedTile {
                     && !self.told.is_repeated(&event)
                 {
                     let instrument = instrument_of(&event);
-                    self.outlet.emit(&event, instrument, recv_ts, stamp::pack(read_tsc, self.clock.raw()));
+                    self.outlet.emit(&event, instrument, recv_ts, stamp::pack(read_tsc, look(&self.clock)));
                 }
             }
             Err(error) => {
@@ -381,7 +382,7 @@ impl FeedTile {
         let FeedTile { sbe, depth, outlet, told, clock, .. } = self;
         let mut emit = |event: &FeedEvent<'_>| {
             if !told.is_repeated(event) {
-                outlet.emit(event, instrument_of(event), recv_ts, stamp::pack(read_tsc, clock.raw()));
+                outlet.emit(event, instrument_of(event), recv_ts, stamp::pack(read_tsc, look(clock)));
             }
         };
         match sbe.decode(frame, recv_ts, depth) {

@@ -18,6 +18,7 @@ use super::fate::{Fate, Fault};
 use super::message::{BookOut, OrderRequest, Telemetry, TelemetrySender, UserInput};
 use crate::gateway::wall_now;
 use crate::journal::JournalWriter;
+use crate::metrics::counter::look;
 use crate::metrics::{Board, Count, Gauge, Hop, LatestWriter, Stage, Stamps};
 use crate::pipeline::{Pipeline, PipelineSnapshot, WarmState};
 use crate::topology::tile;
@@ -117,7 +118,7 @@ pub struct QuoteTile {
 /// What the actions of an event do not say themselves.
 struct Untold {
     now: TimestampNs,
-    /// Raw counters: its frame read, and everything that it caused handed over.
+    /// Raw counters: its frame read, and what it caused about to be handed over.
     way: Option<[u64; 2]>,
     /// The fill that it was.
     fill: Option<ExecReport>,
@@ -129,7 +130,7 @@ impl QuoteTile {
         QuoteTile {
             actions: Actions::timed(Stopwatch::new({
                 let clock = Clock::new();
-                move || clock.raw()
+                move || look(&clock)
             })),
             buf: RecordBuf::with_capacity(1024),
             own: VecDeque::with_capacity(crate::types::ACTIONS_MAX),
@@ -199,14 +200,16 @@ impl QuoteTile {
             stamps.set(Stage::Quoted, self.actions.moment(Moment::Quoted));
             stamps.set(Stage::Checked, self.actions.moment(Moment::Checked));
         }
-        let read_tsc = stamps.at(Stage::Read);
+        let (read_tsc, mut queued_tsc) = (stamps.at(Stage::Read), None);
         for index in 0..self.actions.as_slice().len() {
             if let Action::Command(command) = self.actions.as_slice()[index] {
                 // Only the first placement's way is told: the others wait for its round trip.
                 let is_place = matches!(command, Command::Place(_));
                 let mut stamps = if is_place { std::mem::take(&mut stamps) } else { Stamps::NONE };
                 if stamps.is_some() {
-                    stamps.set(Stage::Queued, self.clock.raw());
+                    let now_tsc = look(&self.clock);
+                    queued_tsc = Some(now_tsc);
+                    stamps.set(Stage::Queued, now_tsc);
                 }
                 self.hand_over(OrderRequest { command, stamps, tick_ts }, now);
             }
@@ -217,7 +220,8 @@ impl QuoteTile {
             _ => None,
         };
         if has_acted || fill.is_some() {
-            let way = (has_acted && read_tsc != 0).then(|| [read_tsc, self.clock.raw()]);
+            let handed_over = || [read_tsc, queued_tsc.unwrap_or_else(|| self.clock.raw())];
+            let way = (has_acted && read_tsc != 0).then(handed_over);
             self.untold = Some(Untold { now, way, fill });
         }
         if let Input::Control(control) = input {

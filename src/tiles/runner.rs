@@ -8,7 +8,7 @@ use quanta::Clock;
 use super::Tile;
 use super::doorbell::Doorbell;
 use super::fate::{Fate, Fault};
-use crate::metrics::Board;
+use crate::metrics::{Board, counter};
 use crate::topology::{Idle, Seat};
 
 /// What a runner counts for one tile between two publications.
@@ -99,7 +99,9 @@ impl Runner {
                     let tally = &mut self.tallies[index];
                     tally.steps += 1;
                     if done > 0 {
-                        let now = self.clock.raw();
+                        // Near enough for people: what comes behind its last look is told with the next tile's step, or
+                        // not at all.
+                        let now = counter::last_look_since(began, &self.clock);
                         ended = Some(now);
                         let busy_ns = self.clock.delta_as_nanos(began, now);
                         tally.work += done as u64;
