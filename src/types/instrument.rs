@@ -107,9 +107,21 @@ pub fn format_steps(e8: i64, step_e8: i64, out: &mut String) {
         Some(zeros) => zeros,
         None => POWERS_OF_TEN.iter().rposition(|power| step_e8 % power == 0).unwrap_or(0),
     };
-    format_e8_padded(e8, out);
+    let size = e8.unsigned_abs();
+    let (whole, fraction) = (size / 100_000_000, size % 100_000_000);
+    if e8 < 0 {
+        out.push('-');
+    }
+    out.push_str(itoa::Buffer::new().format(whole));
     // A point that nothing follows goes as well.
-    out.truncate(out.len() - zeros - usize::from(zeros == 8));
+    if zeros < 8 {
+        let power = POWERS_OF_TEN[8 - zeros].unsigned_abs();
+        let mut digits = itoa::Buffer::new();
+        // A digit more than there are places, which keeps the others' zeros, and makes room for the point.
+        let places = digits.format(power + fraction / POWERS_OF_TEN[zeros].unsigned_abs());
+        out.push('.');
+        out.push_str(&places[1..]);
+    }
 }
 
 /// What the venue says about an instrument, as text turned into units of 1e-8.

@@ -3,7 +3,7 @@
 //! Between two orders of a side only the number, the quantity, the price and the time change: the words before them are
 //! kept, and an order begins with one copy.
 
-use crate::types::{Instrument, NewOrder, OrderKind, SessionId, Symbol, TimeInForce};
+use crate::types::{Instrument, NewOrder, OrderKind, SessionId, Side, Symbol, TimeInForce};
 
 /// How the last placement of each side began, up to the order's number.
 #[derive(Debug, Default)]
@@ -33,6 +33,14 @@ impl Heads {
 
 fn likeness(order: &NewOrder, instrument: &Instrument) -> (Symbol, OrderKind, SessionId) {
     (instrument.spec.symbol, order.kind, order.client_id.session)
+}
+
+/// The venue's word for a side.
+pub(super) fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Bid => "BUY",
+        Side::Ask => "SELL",
+    }
 }
 
 /// The venue's words for a kind of order: `type`, and `timeInForce` where it is a parameter of that type. The venue refuses

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use super::placement::{Heads, kind_words};
+use super::placement::{Heads, kind_words, side_word};
 use super::sign::{Beginnings, Signer};
 use crate::types::{
     ClientOrderId, Command, ExecKind, ExecReport, ExecSource, Instrument, NewOrder, OrderKind, OrderStatus, Qty,
@@ -84,8 +84,7 @@ impl RequestBuilder {
         }
         let (method, path) = match command {
             Command::Place(order) => {
-                self.place(order, instrument);
-                self.number("timestamp", timestamp_ms);
+                self.place(order, instrument, timestamp_ms);
                 signer.sign_query_like(&mut self.payload, &mut self.beginnings);
                 return Request { method: Method::Post, path: path::ORDER, payload: &self.payload };
             }
@@ -129,7 +128,7 @@ impl RequestBuilder {
         Request { method: Method::Get, path, payload: &self.payload }
     }
 
-    fn place(&mut self, order: &NewOrder, instrument: &Instrument) {
+    fn place(&mut self, order: &NewOrder, instrument: &Instrument, timestamp_ms: u64) {
         match self.heads.of(order, instrument) {
             Some(head) => self.payload.push_str(head),
             None => {
@@ -138,16 +137,21 @@ impl RequestBuilder {
             }
         }
         // What changes with each order is last.
-        self.payload.push_str(itoa::Buffer::new().format(order.client_id.counter));
-        self.decimal("quantity", instrument.qty_e8(order.qty), instrument.spec.lot_e8);
+        let text = &mut self.payload;
+        text.push_str(itoa::Buffer::new().format(order.client_id.counter));
+        text.push_str("&quantity=");
+        format_steps(instrument.qty_e8(order.qty), instrument.spec.lot_e8, text);
         if order.kind != OrderKind::Market {
-            self.decimal("price", instrument.price_e8(order.price), instrument.spec.tick_e8);
+            text.push_str("&price=");
+            format_steps(instrument.price_e8(order.price), instrument.spec.tick_e8, text);
         }
+        text.push_str("&timestamp=");
+        text.push_str(itoa::Buffer::new().format(timestamp_ms));
     }
 
     fn begin_placement(&mut self, order: &NewOrder, instrument: &Instrument) {
         self.text("symbol", instrument.symbol());
-        self.word("side", if order.side == Side::Bid { "BUY" } else { "SELL" });
+        self.word("side", side_word(order.side));
         let (kind, life) = kind_words(order.kind);
         self.word("type", kind);
         if let Some(life) = life {

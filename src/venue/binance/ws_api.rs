@@ -8,9 +8,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::placement::{Heads, kind_words};
+use super::placement::{Heads, kind_words, side_word};
 use super::sign::Signer;
-use crate::types::{ClientOrderId, Command, Instrument, NewOrder, OrderKind, Side, format_e8};
+use crate::types::{ClientOrderId, Command, Instrument, NewOrder, OrderKind, format_steps};
 
 /// Builds requests and numbers them.
 #[derive(Debug)]
@@ -83,12 +83,12 @@ impl ApiRequestBuilder {
                 self.order_name("newClientOrderId", order.client_id);
                 self.param("newOrderRespType", "ACK");
                 if order.kind != OrderKind::Market {
-                    self.decimal("price", instrument.price_e8(order.price));
+                    self.decimal("price", instrument.price_e8(order.price), instrument.spec.tick_e8);
                 }
-                self.decimal("quantity", instrument.qty_e8(order.qty));
+                self.decimal("quantity", instrument.qty_e8(order.qty), instrument.spec.lot_e8);
                 let (kind, life) = kind_words(order.kind);
                 self.window();
-                self.param("side", if order.side == Side::Bid { "BUY" } else { "SELL" });
+                self.param("side", side_word(order.side));
                 self.param("symbol", instrument.symbol());
                 if let Some(life) = life {
                     self.param("timeInForce", life);
@@ -101,7 +101,7 @@ impl ApiRequestBuilder {
             },
             Command::Amend { client_id, venue_id, qty, .. } => {
                 self.order_name("newClientOrderId", *client_id);
-                self.decimal("newQty", instrument.qty_e8(*qty));
+                self.decimal("newQty", instrument.qty_e8(*qty), instrument.spec.lot_e8);
                 match venue_id {
                     Some(id) => self.number("orderId", id.0),
                     None => self.order_name("origClientOrderId", *client_id),
@@ -127,15 +127,18 @@ impl ApiRequestBuilder {
                 self.heads.keep(order, instrument, &self.text);
             }
         }
-        self.text.push_str(itoa::Buffer::new().format(order.client_id.counter));
-        self.text.push('"');
+        let text = &mut self.text;
+        text.push_str(itoa::Buffer::new().format(order.client_id.counter));
         if order.kind != OrderKind::Market {
-            self.decimal("price", instrument.price_e8(order.price));
+            text.push_str(r#"","price":""#);
+            format_steps(instrument.price_e8(order.price), instrument.spec.tick_e8, text);
         }
-        self.decimal("quantity", instrument.qty_e8(order.qty));
-        self.number("timestamp", timestamp_ms);
-        self.text.push_str(r#"},"id":""#);
-        self.text.push_str(itoa::Buffer::new().format(self.id));
+        text.push_str(r#"","quantity":""#);
+        format_steps(instrument.qty_e8(order.qty), instrument.spec.lot_e8, text);
+        text.push_str(r#"","timestamp":"#);
+        text.push_str(itoa::Buffer::new().format(timestamp_ms));
+        text.push_str(r#"},"id":""#);
+        text.push_str(itoa::Buffer::new().format(self.id));
         self.text.push_str(r#""}"#);
         &self.text
     }
@@ -143,7 +146,7 @@ impl ApiRequestBuilder {
     fn begin_placement(&mut self, order: &NewOrder, instrument: &Instrument) {
         self.text.push_str(r#"{"method":"order.place","params":{"#);
         self.param("symbol", instrument.symbol());
-        self.param("side", if order.side == Side::Bid { "BUY" } else { "SELL" });
+        self.param("side", side_word(order.side));
         let (kind, life) = kind_words(order.kind);
         self.param("type", kind);
         if let Some(life) = life {
@@ -231,8 +234,8 @@ impl ApiRequestBuilder {
         self.written(name, |text| id.push_to(text));
     }
 
-    fn decimal(&mut self, name: &str, e8: i64) {
-        self.written(name, |text| format_e8(e8, text));
+    fn decimal(&mut self, name: &str, e8: i64, step_e8: i64) {
+        self.written(name, |text| format_steps(e8, step_e8, text));
     }
 
     fn written(&mut self, name: &str, write: impl FnOnce(&mut String)) {
@@ -277,7 +280,7 @@ pub fn read_answer(text: &str) -> Option<ApiAnswer<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{ClientOrderId, InstrumentId, Price, Qty, SessionId, Symbol, TimeInForce, VenueOrderId};
+    use crate::types::{ClientOrderId, InstrumentId, Price, Qty, SessionId, Side, Symbol, TimeInForce, VenueOrderId};
 
     fn commands() -> [Command; 6] {
         let instrument = InstrumentId(0);
@@ -324,7 +327,7 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                r#"{{"method":"order.place","params":{{"symbol":"BTCUSDT","side":"SELL","type":"LIMIT_MAKER","newOrderRespType":"ACK","recvWindow":5000,"newClientOrderId":"{client_id}","price":"65000.12","quantity":"0.015","timestamp":3}},"id":"1"}}"#
+                r#"{{"method":"order.place","params":{{"symbol":"BTCUSDT","side":"SELL","type":"LIMIT_MAKER","newOrderRespType":"ACK","recvWindow":5000,"newClientOrderId":"{client_id}","price":"65000.12","quantity":"0.01500","timestamp":3}},"id":"1"}}"#
             )
         );
     }
