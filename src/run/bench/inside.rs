@@ -61,14 +61,16 @@ impl Inside {
         rows.entry(ALL.to_owned()).or_default().push(together);
     }
 
-    /// `{"<maker>": {"<rate>"|"all": {"p50_us", …, "net_of_hiccups": {"p50_us", …, "dropped", "void_rounds"}}}}`.
-    pub fn json(&self) -> Value {
-        let rows = |rows: &BTreeMap<String, Vec<Round>>| {
-            rows.iter().map(|(rate, rounds)| (rate.clone(), row(rounds))).collect::<Map<_, _>>()
+    /// `{"<maker>": {"<rate>"|"all": {"p50_us", …, "net_of_hiccups": {"p50_us", …, "dropped", "void_rounds"},
+    /// "net_of_hiccups_and_ring_hops": {"p50_us", …}}}}`, the last one for makers of which `hops_ns` knows what the links of
+    /// a tick's way cost.
+    pub fn json(&self, hops_ns: impl Fn(&str) -> Option<u64>) -> Value {
+        let rows = |rows: &BTreeMap<String, Vec<Round>>, hops_ns| {
+            rows.iter().map(|(rate, rounds)| (rate.clone(), row(rounds, hops_ns))).collect::<Map<_, _>>()
         };
         self.rounds
             .iter()
-            .map(|(maker, of)| ((*maker).to_owned(), Value::Object(rows(of))))
+            .map(|(maker, of)| ((*maker).to_owned(), Value::Object(rows(of, hops_ns(maker)))))
             .collect::<Map<_, _>>()
             .into()
     }
@@ -99,32 +101,38 @@ impl Round {
 }
 
 /// Medians over rounds in microseconds.
-fn row(rounds: &[Round]) -> Value {
-    let percentiles = |of: fn(&Round) -> &Histogram<u64>| {
+fn row(rounds: &[Round], hops_ns: Option<u64>) -> Value {
+    let percentiles = |of: fn(&Round) -> &Histogram<u64>, less_ns: u64| {
         let at = |quantile| median(rounds.iter().map(|round| of(round).value_at_quantile(quantile)));
-        QUANTILES.map(|(quantile, name)| (name.to_owned(), json!(us(at(quantile)))))
+        QUANTILES.map(|(quantile, name)| (name.to_owned(), json!(us(at(quantile).saturating_sub(less_ns)))))
     };
-    let mut figures: Map<String, Value> = percentiles(|round| &round.all).into_iter().collect();
+    let mut figures: Map<String, Value> = percentiles(|round| &round.all, 0).into_iter().collect();
     figures.insert("samples".to_owned(), json!(rounds.iter().map(|round| round.all.len()).sum::<u64>()));
-    let mut net: Map<String, Value> = percentiles(|round| &round.net).into_iter().collect();
+    let mut net: Map<String, Value> = percentiles(|round| &round.net, 0).into_iter().collect();
     net.insert("dropped".to_owned(), json!(rounds.iter().map(Round::dropped).sum::<u64>()));
     let void = rounds.iter().filter(|round| is_void(&round.all, &round.net)).count();
     net.insert("void_rounds".to_owned(), json!(void));
     figures.insert("net_of_hiccups".to_owned(), Value::Object(net));
+    if let Some(hops_ns) = hops_ns {
+        let net: Map<String, Value> = percentiles(|round| &round.net, hops_ns).into_iter().collect();
+        figures.insert("net_of_hiccups_and_ring_hops".to_owned(), Value::Object(net));
+    }
     Value::Object(figures)
 }
 
 /// Lines for people.
 pub fn lines(inside: &Value) -> String {
     let mut text = format!(
-        "\n{:>7} {:<12} {:>8} {:>8} {:>10} {:>10} {:>8}   inside, us\n",
-        "ticks/s", "maker", "p50", "p99", "net p50", "net p99", "dropped"
+        "\n{:>7} {:<12} {:>8} {:>8} {:>10} {:>10} {:>8} {:>14}   inside, us\n",
+        "ticks/s", "maker", "p50", "p99", "net p50", "net p99", "dropped", "less ring hops"
     );
     for (maker, rows) in inside.as_object().into_iter().flatten() {
         for (rate, figures) in rows.as_object().into_iter().flatten() {
             let net = &figures["net_of_hiccups"];
+            let less = &figures["net_of_hiccups_and_ring_hops"]["p50_us"];
+            let less = if less.is_null() { "-".to_owned() } else { less.to_string() };
             text.push_str(&format!(
-                "{rate:>7} {maker:<12} {:>8} {:>8} {:>10} {:>10} {:>8}\n",
+                "{rate:>7} {maker:<12} {:>8} {:>8} {:>10} {:>10} {:>8} {less:>14}\n",
                 figures["p50_us"], figures["p99_us"], net["p50_us"], net["p99_us"], net["dropped"]
             ));
         }
@@ -163,7 +171,9 @@ mod tests {
         for _ in 0..3 {
             inside.take("rest", &runs, &stamps, |from, to| to - from);
         }
-        let json = inside.json();
+        let json = inside.json(|maker| (maker == "rest").then_some(500));
+        assert_eq!(json["rest"]["100"]["net_of_hiccups_and_ring_hops"]["p50_us"], 2.5);
+        assert_eq!(inside.json(|_| None)["rest"]["100"]["net_of_hiccups_and_ring_hops"], Value::Null);
         let rest = &json["rest"];
         assert_eq!([&rest["10"]["samples"], &rest["100"]["samples"], &rest["all"]["samples"]], [6, 3, 9]);
         assert_eq!((&rest["10"]["p50_us"], &rest["10"]["p99_us"]), (&json!(2.0), &json!(66.05)));

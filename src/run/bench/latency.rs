@@ -19,11 +19,11 @@ use super::figures::{Table, median};
 use super::hiccup::{self, Hiccups};
 use super::inside::{self, Inside};
 use super::market::{HALF_SPREAD_E8, SYMBOL};
-use super::pace;
 use super::ping_pong::{self, PingPong};
 use super::probe::{Answers, Probe, Run};
+use super::ring_hops;
 use super::watcher::Watcher;
-use super::{compare, plot};
+use super::{compare, pace, plot};
 use crate::run::output::write_failure;
 use crate::run::{Failure, exit};
 
@@ -32,6 +32,8 @@ use crate::run::{Failure, exit};
 const SETTLE: Duration = Duration::from_secs(4);
 /// The end of that time, in which the core of the next maker is watched.
 const PACED: Duration = Duration::from_millis(250);
+/// And then what a link costs on it.
+const HOPPED: Duration = Duration::from_millis(60);
 
 /// Flags of `bench latency`.
 #[derive(Clone, Debug, clap::Args)]
@@ -135,6 +137,8 @@ impl Maker {
     }
 }
 
+/// The makers whose links begin and end on one thread.
+const FUSED: [Maker; 4] = [Maker::Rest, Maker::WsApi, Maker::RestWatched, Maker::WsApiWatched];
 /// How long a maker may take to answer its first ticks, and to end.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Ticks in a row that a maker must answer before it is measured.
@@ -185,14 +189,15 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
     let bar = indicatif::ProgressBar::new((args.rounds * args.makers.len()) as u64);
     let before = Machine::look(cores);
     let (mut table, mut inside) = (Table::default(), Inside::default());
-    let mut pace = pace::Meter::new(last);
+    let (mut pace, mut ring_hops) = (pace::Meter::new(last), ring_hops::Meter::new(last));
     let mut told: Vec<(Maker, Value)> = Vec::new();
     for round in 0..args.rounds {
         // Who comes first changes with the rounds: nobody always follows the same neighbour.
         for turn in 0..args.makers.len() {
             let maker = args.makers[(turn + round) % args.makers.len()];
-            std::thread::sleep(SETTLE - PACED);
+            std::thread::sleep(SETTLE - PACED - HOPPED);
             pace.watch(PACED);
+            ring_hops.watch(HOPPED);
             let measured = measure(args, maker, round as u64, cores, &mut table, &mut inside)?;
             told.extend(measured.map(|summary| (maker, summary)));
             bar.inc(1);
@@ -200,14 +205,19 @@ pub fn run(args: &LatencyArgs) -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     let after = Machine::look(cores);
-    let pace = pace.read();
+    let (pace, ring_hops) = (pace.read(), ring_hops.read());
     let disturbed = [("before", &before), ("after", &after)]
         .into_iter()
         .find_map(|(when, machine)| Some(format!("{when} the runs, {}", machine.disturbed()?)))
         .or_else(|| Some(format!("between the runs, {}", pace.disturbed()?)));
     let mut report = table.json();
     report.insert("watched".to_owned(), Value::Object(table.watched()));
-    report.insert("inside".to_owned(), inside.json());
+    let hops_ns = |maker: &str| {
+        let is_fused = FUSED.iter().any(|fused| fused.name() == maker);
+        ring_hops.filter(|_| is_fused).map(|hops| hops.sum.round() as u64)
+    };
+    report.insert("inside".to_owned(), inside.json(hops_ns));
+    report.insert("ring_hops_ns".to_owned(), json!(ring_hops));
     report.insert("hops".to_owned(), hops(&told));
     report.insert("hiccups".to_owned(), json!({ "before": before.json(), "after": after.json() }));
     report.insert("ping_pong_ns".to_owned(), json!(before.ping_pong.p50_ns.min(after.ping_pong.p50_ns)));

@@ -18,6 +18,7 @@ mod ping_pong;
 mod plot;
 mod probe;
 mod replies;
+mod ring_hops;
 mod thin;
 mod watcher;
 
