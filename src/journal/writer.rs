@@ -105,6 +105,7 @@ impl JournalWriter {
             down: None,
         };
         writer.open_segment();
+        writer.publish_position();
         writer
     }
 
@@ -187,11 +188,14 @@ impl JournalWriter {
             last_seq: self.next_seq - 1,
             used_bytes: self.used_bytes,
         };
-        // The ring holds more segments than the keeper ever has in flight, so this cannot fail; if it did, the segment
-        // would stay unsealed, which readers cope with.
+        self.open_segment();
+        // Behind the next one's opening: who follows takes a sealed segment without an open successor for the end. Before
+        // its place is published: the keeper takes whatever is older than that for sealed. The ring holds more segments
+        // than the keeper ever has in flight, so this cannot fail; if it did, the segment would stay unsealed, which
+        // readers cope with.
         let _ = self.full.push(full);
         self.shared.roll.store(false, Ordering::Relaxed);
-        self.open_segment();
+        self.publish_position();
         Ok(())
     }
 
@@ -201,7 +205,6 @@ impl JournalWriter {
         let opened = Opened::new(self.segment.crc_seed, self.first_seq);
         self.shared.first_seq.store(self.first_seq, Ordering::Release);
         self.segment.map.write_header_part(OPENED_AT, bytemuck::bytes_of(&opened));
-        self.publish_position();
     }
 
     #[inline]
