@@ -4,7 +4,6 @@
 //! blocks a writer, and nothing here is ever an input of a decision.
 
 mod board;
-pub mod counter;
 mod latency;
 mod latest;
 mod stamps;

@@ -10,10 +10,10 @@ use rtrb::Producer;
 use tracing::{info, warn};
 
 use super::Tile;
+use super::counter::look;
 use super::doorbell::Doorbell;
 use super::message::{BookOut, SnapshotRequest};
 use crate::gateway::wall_now;
-use crate::metrics::counter::look;
 use crate::metrics::{Board, Count, Gauge, Stage, Stamps};
 use crate::pipeline::market::MarketStage;
 use crate::topology::{link, tile};

@@ -12,6 +12,7 @@ use rtrb::{Consumer, Producer};
 use tracing::{info, warn};
 
 use super::Tile;
+use super::counter::look;
 use super::fate::{Fate, Fault};
 use super::near::noted;
 pub use super::told::Carried;
@@ -19,7 +20,6 @@ use super::told::Told;
 use super::user_feed::{UserFeed, UserState};
 use crate::feed::{Event, Loss, Payload, Relay, RelayEvent};
 use crate::journal::JournalWriter;
-use crate::metrics::counter::look;
 use crate::metrics::{Board, Count, Gauge};
 use crate::topology::{link, tile};
 use crate::types::{DesyncReason, Instrument, InstrumentId, TimestampNs};

@@ -10,6 +10,7 @@
 pub mod account;
 pub mod book;
 pub mod control;
+mod counter;
 pub mod doorbell;
 pub mod fate;
 pub mod feed;

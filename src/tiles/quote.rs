@@ -13,12 +13,12 @@ use tracing::warn;
 
 use super::Tile;
 use super::book::DigestSlot;
+use super::counter::look;
 use super::doorbell::Doorbell;
 use super::fate::{Fate, Fault};
 use super::message::{BookOut, OrderRequest, Telemetry, TelemetrySender, UserInput};
 use crate::gateway::wall_now;
 use crate::journal::JournalWriter;
-use crate::metrics::counter::look;
 use crate::metrics::{Board, Count, Gauge, Hop, LatestWriter, Stage, Stamps};
 use crate::pipeline::{Pipeline, PipelineSnapshot, WarmState};
 use crate::topology::tile;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use quanta::Clock;
 
-use super::Tile;
 use super::doorbell::Doorbell;
 use super::fate::{Fate, Fault};
-use crate::metrics::{Board, counter};
+use super::{Tile, counter};
+use crate::metrics::Board;
 use crate::topology::{Idle, Seat};
 
 /// What a runner counts for one tile between two publications.
