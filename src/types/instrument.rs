@@ -86,15 +86,7 @@ pub fn format_e8(e8: i64, out: &mut String) {
 
 /// Writes units of 1e-8 with all eight places, as Binance does: `61250.10000000`.
 pub fn format_e8_padded(e8: i64, out: &mut String) {
-    let size = e8.unsigned_abs();
-    let (whole, fraction) = (size / 100_000_000, size % 100_000_000);
-    if e8 < 0 {
-        out.push('-');
-    }
-    out.push_str(itoa::Buffer::new().format(whole));
-    out.push('.');
-    // Nine digits, of which the first only keeps the others' zeros.
-    out.push_str(&itoa::Buffer::new().format(100_000_000 + fraction)[1..]);
+    format_places(e8, 0, out);
 }
 
 /// Of 1e-8: up to one.
@@ -107,6 +99,11 @@ pub fn format_steps(e8: i64, step_e8: i64, out: &mut String) {
         Some(zeros) => zeros,
         None => POWERS_OF_TEN.iter().rposition(|power| step_e8 % power == 0).unwrap_or(0),
     };
+    format_places(e8, zeros, out);
+}
+
+/// Writes units of 1e-8 without their last `zeros` places, of which there are eight.
+fn format_places(e8: i64, zeros: usize, out: &mut String) {
     let size = e8.unsigned_abs();
     let (whole, fraction) = (size / 100_000_000, size % 100_000_000);
     if e8 < 0 {
@@ -117,7 +114,7 @@ pub fn format_steps(e8: i64, step_e8: i64, out: &mut String) {
     if zeros < 8 {
         let power = POWERS_OF_TEN[8 - zeros].unsigned_abs();
         let mut digits = itoa::Buffer::new();
-        // A digit more than there are places, which keeps the others' zeros, and makes room for the point.
+        // A digit more than there are places, which keeps the others' zeros.
         let places = digits.format(power + fraction / POWERS_OF_TEN[zeros].unsigned_abs());
         out.push('.');
         out.push_str(&places[1..]);
