@@ -420,7 +420,6 @@ mod tests {
                 let sender = sender.clone();
                 std::thread::spawn(move || {
                     let mut part = vec![0; 1 << 16];
-                    // So that the first write takes a part of it only.
                     while let Ok(read @ 1..) = socket.read(&mut part) {
                         let mut whole = part[..read].to_vec();
                         let head = whole.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
@@ -435,6 +434,7 @@ mod tests {
                 });
             }
         });
+        // More than the buffers of both sockets hold: the first write takes a part of it only.
         const LONG: usize = 20 << 20;
         let (patience, spin) = (Duration::from_secs(20), Duration::ZERO);
         let mut http = Http::spinning(&base, None, None, patience, spin).unwrap().ahead_to(PATH);
