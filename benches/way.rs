@@ -5,7 +5,7 @@
 //! in which the thread only spins, the rest of the machine takes them away. The tail of `touchline bench latency` is
 //! between the two. Times are of one machine and hour: to compare two builds, run them in turn.
 //!
-//! `cargo bench --bench way` prints a table; without `--bench`, as `cargo test --benches` runs it, a few ticks of each road
+//! `cargo bench --bench way` prints a table, with `-- ws_api` or `-- rest` of that road alone; without `--bench`, as `cargo test --benches` runs it, a few ticks of each road
 //! are played, and must lead to orders.
 
 use std::process::ExitCode;
@@ -120,6 +120,7 @@ fn print(name: &str, pause: Duration, ways: &[Stamps], clock: &Clock) {
 
 fn main() -> ExitCode {
     let measures = std::env::args().any(|argument| argument == "--bench");
+    let road = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let clock = Clock::new();
     if measures {
         print!(
@@ -128,7 +129,8 @@ fn main() -> ExitCode {
         HOPS.iter().for_each(|(name, _)| print!(" {name:>8}"));
         println!();
     }
-    for (name, api_url) in [("rest", None), ("ws_api", Some("ws://127.0.0.1:9"))] {
+    let roads = [("rest", None), ("ws_api", Some("ws://127.0.0.1:9"))];
+    for (name, api_url) in roads.into_iter().filter(|(name, _)| road.as_deref().is_none_or(|road| road == *name)) {
         let mut understudy = understudy(api_url);
         let warm = WARM_UP.min(if measures { usize::MAX } else { 20 });
         (0..warm).for_each(|_| while !understudy.rehearse() {});
