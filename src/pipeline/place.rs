@@ -23,8 +23,7 @@ impl QueuePlace {
             self.order = None;
             return;
         };
-        let level = others.levels(side).iter().find(|level| level.price == order.price);
-        let shown = level.map_or(Qty::ZERO, |level| level.qty);
+        let shown = others.held_at(side, order.price);
         let is_known = self.order.is_some_and(|(id, _)| id == order.client_id);
         self.ahead = if is_known { self.ahead.min(shown) } else { shown };
         self.order = Some((order.client_id, order.price));
