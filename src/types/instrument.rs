@@ -104,20 +104,22 @@ pub fn format_steps(e8: i64, step_e8: i64, out: &mut String) {
 
 /// Writes units of 1e-8 without their last `zeros` places, of which there are eight.
 fn format_places(e8: i64, zeros: usize, out: &mut String) {
-    let size = e8.unsigned_abs();
-    let (whole, fraction) = (size / 100_000_000, size % 100_000_000);
     if e8 < 0 {
         out.push('-');
     }
-    out.push_str(itoa::Buffer::new().format(whole));
+    // Below one, zeros stand before what the number itself says.
+    const ZEROS: &str = "000000000";
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(e8.unsigned_abs() / POWERS_OF_TEN[zeros].unsigned_abs());
+    let places = 8 - zeros;
+    let missing = (places + 1).saturating_sub(digits.len());
+    let (whole, part) = if missing == 0 { digits.split_at(digits.len() - places) } else { ("0", digits) };
+    out.push_str(whole);
     // A point that nothing follows goes as well.
-    if zeros < 8 {
-        let power = POWERS_OF_TEN[8 - zeros].unsigned_abs();
-        let mut digits = itoa::Buffer::new();
-        // A digit more than there are places, which keeps the others' zeros.
-        let places = digits.format(power + fraction / POWERS_OF_TEN[zeros].unsigned_abs());
+    if places > 0 {
         out.push('.');
-        out.push_str(&places[1..]);
+        out.push_str(&ZEROS[..missing.saturating_sub(1)]);
+        out.push_str(part);
     }
 }
 
