@@ -4,7 +4,7 @@
 //! written. Stores leave a core in order and fetch few lines ahead: a message of seven lines waits several times for the
 //! other core, one of which all lines were asked for beforehand waits about once. They are asked for right after the message
 //! before as well, and may be here by then. `cargo bench --bench link` measures it.
-#![allow(unsafe_code, reason = "one instruction that has no safe name")]
+#![allow(unsafe_code, reason = "instructions that have no safe name, and slots that are written in one copy")]
 
 use std::mem::MaybeUninit;
 
@@ -23,6 +23,28 @@ pub fn send<T: Copy>(ring: &mut Producer<T>, message: &T) -> Result<(), Full> {
     chunk.fill_from_iter(std::slice::from_ref(message).iter().copied());
     // What the next message will be written to is fetched while this one is on its way.
     claim_next(ring, 1);
+    Ok(())
+}
+
+/// Sends several messages at once, all or none.
+///
+/// # Errors
+/// [`Full`] when there is no room for all; nothing was sent.
+pub(super) fn send_all<T: Copy>(ring: &mut Producer<T>, first: T, rest: &[T]) -> Result<(), Full> {
+    let count = 1 + rest.len();
+    let mut chunk = ring.write_chunk_uninit(count).map_err(|_| Full)?;
+    let (slots, wrapped) = chunk.as_mut_slices();
+    claim(slots);
+    claim(wrapped);
+    let (head, slots) = slots.split_at_mut(1);
+    let (straight, around) = rest.split_at(slots.len());
+    head[0].write(first);
+    slots.write_copy_of_slice(straight);
+    wrapped.write_copy_of_slice(around);
+    // SAFETY: each slot has been written: the first one, as many as are left before the ring's end, and the others.
+    unsafe { chunk.commit_all() };
+    // What the next ones will be written to is fetched while these are on their way.
+    claim_next(ring, count);
     Ok(())
 }
 

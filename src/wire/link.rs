@@ -2,7 +2,7 @@
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::lines::{claim, claim_next, expect};
+use super::lines::{claim_next, expect, send_all};
 use super::record::{Record, RecordError, Unit, units_for};
 
 /// Units that a reader asks for before it knows how long the next record is: a diff of some forty levels.
@@ -71,21 +71,10 @@ impl UnitSender {
     /// # Errors
     /// [`Full`] when it does not fit; nothing was sent.
     pub fn send_stamped(&mut self, record: &[Unit], stamp: u64) -> Result<(), Full> {
-        let mut chunk = self.ring.write_chunk_uninit(record.len()).map_err(|_| Full)?;
-        let (slots, wrapped) = chunk.as_mut_slices();
-        claim(slots);
-        claim(wrapped);
-        let mut first = true;
-        chunk.fill_from_iter(record.iter().map(|unit| {
-            let mut unit = *unit;
-            if std::mem::take(&mut first) {
-                unit.0[0] = stamp;
-            }
-            unit
-        }));
-        // What the next record will be written to is fetched while this one is on its way.
-        claim_next(&mut self.ring, record.len());
-        Ok(())
+        let Some((head, rest)) = record.split_first() else { return Ok(()) };
+        let mut head = *head;
+        head.0[0] = stamp;
+        send_all(&mut self.ring, head, rest)
     }
 
     /// Asks for the memory of the next `units` units, ahead of the record that will be written there.
