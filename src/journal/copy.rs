@@ -41,15 +41,16 @@ unsafe fn copy_sse42(units: &[Unit], target: *mut u8, seed: u32, offset: u64) ->
     use std::arch::x86_64::_mm_crc32_u64 as add;
     // The register holds the complement of the sum, as the polynomial's convention has it.
     let mut sum = add(u64::from(!seed), offset);
-    let [_, words @ ..] = &units[0].0;
+    let Some((head, rest)) = units.split_first() else { return !(sum as u32) };
+    let [_, words @ ..] = &head.0;
     // SAFETY: seven words after the first one: a length that the compiler knows, so this is no call.
     unsafe { std::ptr::copy_nonoverlapping(words.as_ptr(), target.cast::<u64>().add(1), words.len()) };
     for word in words {
         sum = add(sum, *word);
     }
-    for (at, unit) in units.iter().enumerate().skip(1) {
-        // SAFETY: the record's unit `at`, and its place.
-        unsafe { target.add(at * UNIT_BYTES).cast::<[u64; 8]>().write(unit.0) };
+    for (before, unit) in rest.iter().enumerate() {
+        // SAFETY: a unit behind the first, and its place.
+        unsafe { target.add((1 + before) * UNIT_BYTES).cast::<[u64; 8]>().write(unit.0) };
         for word in &unit.0 {
             sum = add(sum, *word);
         }
