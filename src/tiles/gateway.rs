@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rtrb::{Consumer, Producer};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Tile;
 use super::doorbell::Doorbell;
 use super::fate::{Fate, Fault};
+use super::inline::{Handover, Inline};
 use super::message::{OrderRequest, Telemetry, TelemetrySender};
 use super::near::noted;
-use super::trips::Trips;
 use crate::gateway::{Gateway, Served};
 use crate::journal::JournalWriter;
 use crate::metrics::{Board, Count, Gauge, Hop, Stage};
@@ -28,60 +28,8 @@ use crate::wire::lines;
 use crate::wire::record::Kind;
 use crate::wire::{Flags, GatewayAnswer, GatewayEvent, GatewaySent, Operation, Outcome, RecordBuf, Stream};
 
-/// Waking a thread costs some tens of microseconds here and there: only a round trip longer than this is worth
-/// splitting between two threads.
-pub const WORTH_WAKING: Duration = Duration::from_micros(250);
-/// Short round trips of the overflow worker, one after the other, that end an overflow.
-const SHORT_TRIPS: u64 = 5;
 /// Units of the journal that a request and its answer take.
 const UNITS_NEAR: usize = 6;
-
-/// The way to a worker on a thread of its own.
-pub struct ToWorker {
-    /// `place_overflow` or `place_cancel`.
-    pub ring: Producer<OrderRequest>,
-    /// Wakes it.
-    pub bell: Arc<Doorbell>,
-}
-
-impl ToWorker {
-    /// Hands a request over; `false` when the link is full.
-    fn take(&mut self, request: &OrderRequest) -> bool {
-        let taken = self.ring.push(*request).is_ok();
-        if taken {
-            self.bell.ring();
-        }
-        taken
-    }
-
-    fn has_taken_all(&self) -> bool {
-        self.ring.slots() == self.ring.buffer().capacity()
-    }
-}
-
-/// What an inline gateway needs to hand requests over.
-pub struct Handover {
-    /// To the overflow worker, for placements.
-    pub place: ToWorker,
-    /// To the cancel gateway.
-    pub cancel: ToWorker,
-    /// The longest round trip that may hold the runner again.
-    pub deadline: Duration,
-    /// The longest round trip for which no worker is woken: all of a decision is served here.
-    pub worth_waking: Duration,
-}
-
-struct Inline {
-    handover: Handover,
-    /// Cancels that wait for the placements of their decision: see `step`.
-    put_off: VecDeque<OrderRequest>,
-    /// Whether requests go to the overflow worker, and its short trips since.
-    overflowing: bool,
-    trips_seen: u64,
-    short_trips: u64,
-    /// The last inline trips.
-    trips: Trips,
-}
 
 /// Everything the tile is made of.
 pub struct GatewayParts {
@@ -163,14 +111,7 @@ impl GatewayTile {
                 fate: parts.fate,
             },
             telemetry: parts.telemetry,
-            inline: parts.handover.map(|handover| Inline {
-                put_off: VecDeque::with_capacity(parts.requests.buffer().capacity()),
-                trips: Trips::new(handover.deadline, handover.worth_waking),
-                handover,
-                overflowing: false,
-                trips_seen: 0,
-                short_trips: 0,
-            }),
+            inline: parts.handover.map(|handover| Inline::new(handover, parts.requests.buffer().capacity())),
             requests: parts.requests,
             held: VecDeque::with_capacity(4),
             board: parts.board,
@@ -233,90 +174,17 @@ impl GatewayTile {
         if let Some(inline) = &mut self.inline {
             self.board.add(Count::Inline, 1);
             self.board.set(Gauge::InlineRoundTripNs, trip_ns as i64);
-            if inline.trips.note(Duration::from_nanos(trip_ns)) {
-                inline.overflowing = true;
-                inline.short_trips = 0;
-                inline.trips_seen = self.board.count(Count::Overflow);
-                info!(trip_us = trip_ns / 1000, "slow round trip: placements go to the overflow worker");
-            }
+            inline.note(Duration::from_nanos(trip_ns), &self.board);
         } else if self.name == tile::OVERFLOW {
             self.board.set(Gauge::OverflowRoundTripNs, trip_ns as i64);
             self.board.add(Count::Overflow, 1);
         }
     }
 
-    /// A quote has two sides: while one is served inline, the overflow worker serves the other, which would otherwise
-    /// wait for the first one's round trip, if that is worth a wake-up. Placements only: they cannot overtake each other
-    /// to any harm.
-    fn hand_over_second(&mut self, first: &OrderRequest) {
-        let Some(inline) = &mut self.inline else { return };
-        if !inline.trips.are_long() || !matches!(first.command, Command::Place(_)) {
-            return;
-        }
-        let second = match self.requests.peek() {
-            Ok(second) if matches!(second.command, Command::Place(_)) => *second,
-            _ => return,
-        };
-        if inline.handover.place.take(&second) {
-            // It is the one just peeked at: this tile is the only reader.
-            let _ = self.requests.pop();
-        }
-    }
-
-    /// The next request to serve here. What belongs to a worker is handed over on the way, and cancels of a decision are
-    /// put off until its placements are out: an inline trip is short, or it would not be one.
+    /// The next request to serve here.
     fn next(&mut self) -> Option<OrderRequest> {
         let Some(inline) = &mut self.inline else { return self.requests.pop().ok() };
-        if inline.overflowing || inline.trips.are_long() {
-            // They were put off for trips that were short.
-            while let Some(cancel) = inline.put_off.pop_front() {
-                if !inline.handover.cancel.take(&cancel) {
-                    self.held.push_back(not_sent(&cancel.command));
-                }
-            }
-        }
-        while let Ok(request) = self.requests.pop() {
-            let is_taken = match request.command {
-                Command::Place(_) | Command::Amend { .. } => {
-                    if !inline.overflows(&self.board) {
-                        return Some(request);
-                    }
-                    inline.handover.place.take(&request)
-                }
-                Command::Cancel { .. } if !inline.overflowing && !inline.trips.are_long() => {
-                    inline.put_off.push_back(request);
-                    true
-                }
-                Command::Cancel { .. } | Command::Query { .. } | Command::Fills { .. } => {
-                    inline.handover.cancel.take(&request)
-                }
-            };
-            if !is_taken {
-                self.held.push_back(not_sent(&request.command));
-            }
-        }
-        inline.put_off.pop_front()
-    }
-}
-
-impl Inline {
-    /// Whether placements go to the overflow worker now.
-    fn overflows(&mut self, board: &Board) -> bool {
-        if !self.overflowing {
-            return false;
-        }
-        let trips = board.count(Count::Overflow);
-        if trips > self.trips_seen {
-            let last = Duration::from_nanos(board.gauge(Gauge::OverflowRoundTripNs) as u64);
-            self.short_trips = if self.trips.is_short(last) { self.short_trips + trips - self.trips_seen } else { 0 };
-            self.trips_seen = trips;
-        }
-        // Only with nothing left to overtake: a later amend must not pass the placement that it amends.
-        if self.short_trips >= SHORT_TRIPS && self.handover.place.has_taken_all() {
-            self.overflowing = false;
-            info!("round trips are short again: orders are served inline");
-        }
-        self.overflowing
+        inline.next(&mut self.requests, &self.board, |command| self.held.push_back(not_sent(command)))
     }
 }
 
@@ -378,7 +246,9 @@ impl Tile for GatewayTile {
         // way, and could not replace it.
         while let Some(request) = self.next() {
             work += 1;
-            self.hand_over_second(&request);
+            if let Some(inline) = &mut self.inline {
+                inline.hand_over_second(&request);
+            }
             let served = self.serve(&request);
             for report in served.fills.into_iter().chain([served.report]) {
                 if !self.held.is_empty() || self.answers.push(report).is_err() {
@@ -405,7 +275,7 @@ impl Tile for GatewayTile {
 
     fn is_done(&self) -> bool {
         // In this order: a sender that is gone sends no more.
-        let waits = self.inline.as_ref().is_some_and(|inline| !inline.put_off.is_empty());
+        let waits = self.inline.as_ref().is_some_and(Inline::waits);
         self.requests.is_abandoned() && self.requests.is_empty() && !waits
     }
 

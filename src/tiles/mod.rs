@@ -15,6 +15,7 @@ pub mod doorbell;
 pub mod fate;
 pub mod feed;
 pub mod gateway;
+pub mod inline;
 pub mod keeper;
 pub mod message;
 pub mod near;

@@ -115,6 +115,26 @@ pub struct QuoteTile {
     untold: Option<Untold>,
 }
 
+/// Which of a decision's commands are handed over.
+#[derive(Clone, Copy)]
+enum Pass {
+    All,
+    /// What makes or changes orders.
+    Orders,
+    Others,
+}
+
+impl Pass {
+    fn takes(self, command: &Command) -> bool {
+        let orders = matches!(command, Command::Place(_) | Command::Amend { .. });
+        match self {
+            Pass::All => true,
+            Pass::Orders => orders,
+            Pass::Others => !orders,
+        }
+    }
+}
+
 /// What the actions of an event do not say themselves.
 struct Untold {
     now: TimestampNs,
@@ -201,8 +221,14 @@ impl QuoteTile {
             stamps.set(Stage::Checked, self.actions.moment(Moment::Checked));
         }
         let (read_tsc, mut queued_tsc) = (stamps.at(Stage::Read), None);
-        for index in 0..self.actions.as_slice().len() {
-            if let Action::Command(command) = self.actions.as_slice()[index] {
+        // A gateway that serves both serves new orders first; where cancels have a gateway of their own, nobody waits.
+        let passes: &[Pass] = if self.parts.cancel.is_none() { &[Pass::Orders, Pass::Others] } else { &[Pass::All] };
+        for pass in passes {
+            for index in 0..self.actions.as_slice().len() {
+                let command = match &self.actions.as_slice()[index] {
+                    Action::Command(command) if pass.takes(command) => *command,
+                    _ => continue,
+                };
                 // Only the first placement's way is told: the others wait for its round trip.
                 let is_place = matches!(command, Command::Place(_));
                 let mut stamps = if is_place { std::mem::take(&mut stamps) } else { Stamps::NONE };
@@ -360,7 +386,8 @@ impl QuoteTile {
             // Read where it lies: out of the ring and into the input it is copied once.
             let Ok(chunk) = self.parts.book.read_chunk(1) else { break };
             let out = &chunk.as_slices().0[0];
-            let (input, cause) = (Input::Market(out.update), (out.feed_seq, out.stamps));
+            let input = Input::Market(out.update);
+            let cause = (out.feed_seq, out.stamps);
             chunk.commit_all();
             self.take(&input, Some(cause));
             work += 1;
@@ -471,4 +498,26 @@ pub type WarmSlot = Arc<Mutex<Option<WarmState>>>;
 /// A slot for a digest.
 pub fn digest_slot() -> DigestSlot {
     Arc::new(Mutex::new(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{ClientOrderId, InstrumentId, NewOrder, OrderKind, Price, Qty, SessionId, Side};
+
+    #[test]
+    fn a_gateway_of_all_commands_is_given_each_of_them_once_and_new_orders_first() {
+        let (instrument, client_id) = (InstrumentId(0), ClientOrderId { session: SessionId(1), counter: 1 });
+        let (side, price, qty, kind) = (Side::Bid, Price::from_ticks(1), Qty::from_lots(1), OrderKind::PostOnly);
+        let commands = [
+            Command::Query { instrument, client_id },
+            Command::Cancel { instrument, client_id, venue_id: None },
+            Command::Amend { instrument, client_id, venue_id: None, qty },
+            Command::Place(NewOrder { instrument, client_id, side, price, qty, kind }),
+        ];
+        let taken = |pass: Pass| commands.map(|command| pass.takes(&command));
+        assert_eq!(taken(Pass::Orders), [false, false, true, true]);
+        assert_eq!(taken(Pass::Others), [true, true, false, false]);
+        assert_eq!(taken(Pass::All), [true; 4]);
+    }
 }

@@ -49,7 +49,7 @@ impl Trips {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tiles::gateway::WORTH_WAKING;
+    use crate::tiles::inline::WORTH_WAKING;
 
     const MS: Duration = Duration::from_millis(1);
 
