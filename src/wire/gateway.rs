@@ -120,7 +120,7 @@ struct RawAnswer {
 // Each in a function of its own: joined, they would share one copy of a length that only the program knows.
 #[inline(never)]
 fn encode_sent(sent: &GatewaySent, buf: &mut RecordBuf) -> (Kind, TimestampNs) {
-    buf.put(bytemuck::bytes_of(&RawSent {
+    buf.hold(&RawSent {
         request: sent.request,
         session: sent.client_id.session.0,
         counter: sent.client_id.counter,
@@ -129,13 +129,13 @@ fn encode_sent(sent: &GatewaySent, buf: &mut RecordBuf) -> (Kind, TimestampNs) {
         attempt: sent.attempt,
         operation: sent.operation as u8,
         reserved: [0; 3],
-    }));
+    });
     (Kind::GatewaySent, sent.sent_ts)
 }
 
 #[inline(never)]
 fn encode_answer(answer: &GatewayAnswer, buf: &mut RecordBuf) -> (Kind, TimestampNs) {
-    buf.put(bytemuck::bytes_of(&RawAnswer {
+    buf.hold(&RawAnswer {
         request: answer.request,
         session: answer.client_id.session.0,
         counter: answer.client_id.counter,
@@ -145,18 +145,20 @@ fn encode_answer(answer: &GatewayAnswer, buf: &mut RecordBuf) -> (Kind, Timestam
         operation: answer.operation as u8,
         outcome: answer.outcome as u8,
         reserved: [0; 6],
-    }));
+    });
     (Kind::GatewayAnswer, answer.recv_ts)
 }
 
 impl GatewayEvent {
     /// Writes the payload into `buf` and returns the kind and time for its header.
     pub fn encode(&self, buf: &mut RecordBuf) -> (Kind, TimestampNs) {
-        buf.begin();
         match self {
             GatewayEvent::Sent(sent) => encode_sent(sent, buf),
             GatewayEvent::Answer(answer) => encode_answer(answer, buf),
-            GatewayEvent::End => (Kind::End, TimestampNs::ZERO),
+            GatewayEvent::End => {
+                buf.begin();
+                (Kind::End, TimestampNs::ZERO)
+            }
         }
     }
 

@@ -45,14 +45,13 @@ impl InputEvent {
 
     /// Writes the payload into `buf` and returns its kind. The header's time is the input's `now`.
     pub fn encode(&self, buf: &mut RecordBuf) -> Kind {
-        buf.begin();
         match self {
             InputEvent::Market { feed_seq } => {
-                buf.put(bytemuck::bytes_of(feed_seq));
+                buf.hold(feed_seq);
                 Kind::InputMarket
             }
             InputEvent::Exec(report) => {
-                buf.put(bytemuck::bytes_of(&RawExec::of(report)));
+                buf.hold(&RawExec::of(report));
                 Kind::InputExec
             }
             InputEvent::Balance(balance) => {
@@ -60,16 +59,15 @@ impl InputEvent {
                 let name = balance.asset.as_str().as_bytes();
                 asset[..name.len()].copy_from_slice(name);
                 asset[23] = name.len() as u8;
-                buf.put(bytemuck::bytes_of(&RawBalance {
-                    asset,
-                    free_e8: balance.free_e8,
-                    locked_e8: balance.locked_e8,
-                }));
+                buf.hold(&RawBalance { asset, free_e8: balance.free_e8, locked_e8: balance.locked_e8 });
                 Kind::InputBalance
             }
-            InputEvent::Timer => Kind::InputTimer,
+            InputEvent::Timer => {
+                buf.begin();
+                Kind::InputTimer
+            }
             InputEvent::Control(control) => {
-                buf.put(bytemuck::bytes_of(&RawControl::of(control)));
+                buf.hold(&RawControl::of(control));
                 Kind::InputControl
             }
         }
@@ -129,7 +127,6 @@ impl QuoteEvent {
 
 /// Writes an action's payload into `buf` and returns its kind. The header's time is the input's `now`.
 pub fn encode_action(action: &Action, buf: &mut RecordBuf) -> Kind {
-    buf.begin();
     match action {
         Action::Quote(decision) => encode_quote(decision, buf),
         Action::Command(command) => encode_command(command, buf),
@@ -139,14 +136,14 @@ pub fn encode_action(action: &Action, buf: &mut RecordBuf) -> Kind {
 // Each in a function of its own: joined, they would share one copy of a length that only the program knows.
 #[inline(never)]
 fn encode_quote(decision: &QuoteDecision, buf: &mut RecordBuf) -> Kind {
-    buf.put(bytemuck::bytes_of(&RawQuote::of(decision)));
+    buf.hold(&RawQuote::of(decision));
     Kind::ActionQuote
 }
 
 #[inline(never)]
 fn encode_command(command: &Command, buf: &mut RecordBuf) -> Kind {
     let (kind, raw) = RawCommand::of(command);
-    buf.put(bytemuck::bytes_of(&raw));
+    buf.hold(&raw);
     kind
 }
 

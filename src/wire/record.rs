@@ -283,6 +283,20 @@ impl RecordBuf {
         self.len = end;
     }
 
+    /// Starts over with a payload of one piece, whose length the compiler knows.
+    #[inline(always)]
+    pub fn hold<P: Pod>(&mut self, payload: &P) {
+        let count = const { units_for(size_of::<P>()) };
+        if count > self.units.len() {
+            self.grow(count);
+        }
+        let units = &mut self.units[..count];
+        units[count - 1] = Unit::default();
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(units);
+        bytes[RawHeader::BYTES..RawHeader::BYTES + size_of::<P>()].copy_from_slice(bytemuck::bytes_of(payload));
+        self.len = size_of::<P>();
+    }
+
     #[cold]
     fn grow(&mut self, units: usize) {
         self.units.resize(units, Unit::default());
@@ -337,6 +351,29 @@ mod tests {
             assert_eq!((record.header.kind, record.header.seq), (Kind::Depth, 7));
             assert!(record.header.flags.has(Flags::DROPPED));
         }
+    }
+
+    #[test]
+    fn a_payload_of_one_piece_makes_the_record_that_its_bytes_make() {
+        fn same<P: Pod>(buf: &mut RecordBuf, payload: P) {
+            buf.begin();
+            buf.put(bytemuck::bytes_of(&payload));
+            let finish = |buf: &mut RecordBuf| {
+                let units = buf.finish(Stream::Quote, Kind::InputExec, Flags::NONE, 7, TimestampNs::from_nanos(9));
+                bytemuck::cast_slice::<Unit, u8>(units).to_vec()
+            };
+            let by_pieces = finish(buf);
+            buf.begin();
+            buf.put(&[0xFF; 400]);
+            buf.hold(&payload);
+            assert_eq!(finish(buf), by_pieces);
+        }
+        let mut buf = RecordBuf::default();
+        same(&mut buf, 3_u64);
+        same(&mut buf, [4_u64; 4]);
+        same(&mut buf, [5_u64; 5]);
+        same(&mut buf, [6_u64; 12]);
+        same(&mut buf, [7_u64; 13]);
     }
 
     #[test]
