@@ -18,19 +18,14 @@ use super::record::UNIT_BYTES;
 /// # Errors
 /// [`Full`] when there is no room; nothing was sent.
 pub fn send<T: Copy>(ring: &mut Producer<T>, message: &T) -> Result<(), Full> {
-    let mut chunk = ring.write_chunk_uninit(1).map_err(|_| Full)?;
-    claim(chunk.as_mut_slices().0);
-    chunk.fill_from_iter(std::slice::from_ref(message).iter().copied());
-    // What the next message will be written to is fetched while this one is on its way.
-    claim_next(ring, 1);
-    Ok(())
+    send_all(ring, message, &[])
 }
 
-/// Sends several messages at once, all or none.
+/// Sends several messages at once, all or none. The first one may lie apart from the rest.
 ///
 /// # Errors
 /// [`Full`] when there is no room for all; nothing was sent.
-pub(super) fn send_all<T: Copy>(ring: &mut Producer<T>, first: T, rest: &[T]) -> Result<(), Full> {
+pub(super) fn send_all<T: Copy>(ring: &mut Producer<T>, first: &T, rest: &[T]) -> Result<(), Full> {
     let count = 1 + rest.len();
     let mut chunk = ring.write_chunk_uninit(count).map_err(|_| Full)?;
     let (slots, wrapped) = chunk.as_mut_slices();
@@ -38,7 +33,7 @@ pub(super) fn send_all<T: Copy>(ring: &mut Producer<T>, first: T, rest: &[T]) ->
     claim(wrapped);
     let (head, slots) = slots.split_at_mut(1);
     let (straight, around) = rest.split_at(slots.len());
-    head[0].write(first);
+    head[0].write(*first);
     slots.write_copy_of_slice(straight);
     wrapped.write_copy_of_slice(around);
     // SAFETY: each slot has been written: the first one, as many as are left before the ring's end, and the others.

@@ -74,7 +74,7 @@ impl UnitSender {
         let Some((head, rest)) = record.split_first() else { return Ok(()) };
         let mut head = *head;
         head.0[0] = stamp;
-        send_all(&mut self.ring, head, rest)
+        send_all(&mut self.ring, &head, rest)
     }
 
     /// Asks for the memory of the next `units` units, ahead of the record that will be written there.
