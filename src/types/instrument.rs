@@ -108,7 +108,7 @@ fn format_places(e8: i64, zeros: usize, out: &mut String) {
         out.push('-');
     }
     // Below one, zeros stand before what the number itself says.
-    const ZEROS: &str = "000000000";
+    const ZEROS: &str = "00000000";
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(e8.unsigned_abs() / POWERS_OF_TEN[zeros].unsigned_abs());
     let places = 8 - zeros;
