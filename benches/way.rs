@@ -5,8 +5,8 @@
 //! in which the thread only spins, the rest of the machine takes them away. The tail of `touchline bench latency` is
 //! between the two. Times are of one machine and hour: to compare two builds, run them in turn.
 //!
-//! `cargo bench --bench way` prints a table, with `-- ws_api` or `-- rest` of that road alone; without `--bench`, as `cargo test --benches` runs it, a few ticks of each road
-//! are played, and must lead to orders.
+//! `cargo bench --bench way` prints a table, with `-- ws_api` or `-- rest` of that road alone; without `--bench`, as
+//! `cargo test --benches` runs it, a few ticks of each road are played, and must lead to orders.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -129,8 +129,12 @@ fn main() -> ExitCode {
         HOPS.iter().for_each(|(name, _)| print!(" {name:>8}"));
         println!();
     }
-    let roads = [("rest", None), ("ws_api", Some("ws://127.0.0.1:9"))];
-    for (name, api_url) in roads.into_iter().filter(|(name, _)| road.as_deref().is_none_or(|road| road == *name)) {
+    let mut roads = vec![("rest", None), ("ws_api", Some("ws://127.0.0.1:9"))];
+    roads.retain(|(name, _)| road.as_deref().is_none_or(|road| road == *name));
+    if roads.is_empty() {
+        eprintln!("there are two roads, rest and ws_api: nothing is played");
+    }
+    for (name, api_url) in roads {
         let mut understudy = understudy(api_url);
         let warm = WARM_UP.min(if measures { usize::MAX } else { 20 });
         (0..warm).for_each(|_| while !understudy.rehearse() {});
